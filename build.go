@@ -1,0 +1,56 @@
+package rebased
+
+// State is where a build stands.
+type State string
+
+// The states of a build.
+const (
+	StateRunning          State = "running"
+	StateAwaitingApproval State = "awaiting_approval"
+	StatePaused           State = "paused"
+	StateReleased         State = "released"
+	StateUnchanged        State = "unchanged" // the version equals the latest: nothing new was made
+	StateRejected         State = "rejected"  // a person said no
+	StateFailed           State = "failed"
+	StateCanceled         State = "canceled"
+)
+
+// Waits reports whether the build waits for a person.
+func (s State) Waits() bool { return s == StateAwaitingApproval || s == StatePaused }
+
+// Final reports whether the build has ended.
+func (s State) Final() bool { return s != StateRunning && !s.Waits() }
+
+// Counts are the rows and calls of a build so far. Retrieved = Rows + the sum of Rejected once the build has ended.
+type Counts struct {
+	Retrieved int            `json:"retrieved"`
+	Rows      int            `json:"rows"`
+	Rejected  map[Reason]int `json:"rejected"`
+	Skipped   map[string]int `json:"skipped"` // kept out before retrieval was done: quota
+	Calls     Calls          `json:"calls"`
+	Tokens    Usage          `json:"tokens"` // of the answers used, whoever paid
+}
+
+// BuildResult is what a build says at its end; the JSON form is a contract.
+type BuildResult struct {
+	Build   string  `json:"build"`
+	Task    string  `json:"task"`
+	Version string  `json:"version"` // "" when none was made
+	State   State   `json:"state"`
+	CostUSD float64 `json:"cost_usd"`
+	URI     string  `json:"uri"` // of the version, s3://…
+	Seconds float64 `json:"seconds"`
+	Detail  string  `json:"detail,omitempty"` // why it failed or waits, one line
+	Counts
+}
+
+// Progress answers the query "progress" while a build runs.
+type Progress struct {
+	State      State  `json:"state"`
+	Phase      string `json:"phase"` // plan, retrieve, transform, dedupe, handoff, approval, release, trigger
+	Detail     string `json:"detail,omitempty"`
+	ShardsDone int    `json:"shards_done"`
+	Shards     int    `json:"shards"`
+	Version    string `json:"version,omitempty"`
+	Counts
+}

@@ -1,0 +1,74 @@
+package rebased
+
+import "strings"
+
+// DatasetID names one split of one configuration of a dataset, for instance {"owner/name", "default", "train"}.
+type DatasetID struct {
+	Name   string `json:"dataset"`
+	Config string `json:"config"`
+	Split  string `json:"split"`
+}
+
+// String gives name/config/split.
+func (d DatasetID) String() string { return strings.Join([]string{d.Name, d.Config, d.Split}, "/") }
+
+// Dataset is one line of a corpus's list of datasets.
+type Dataset struct {
+	DatasetID
+	Description string `json:"description"`
+	License     string `json:"license"`  // "" = unknown
+	Revision    string `json:"revision"` // of the source; for files the SHA-256 of their bytes
+	ETag        string `json:"etag"`     // what tells that the source has not changed
+	Rows        int    `json:"rows"`
+}
+
+// File is one immutable object of the bucket.
+type File struct {
+	Key    string `json:"key"`
+	SHA256 string `json:"sha256"` // hex, of the object's bytes
+	Size   int64  `json:"size"`   // bytes
+	Rows   int    `json:"rows"`   // 0 for files that hold no rows
+}
+
+// Part is one Parquet file of rows of one dataset split.
+type Part struct {
+	File
+	Dataset DatasetID `json:"dataset"`
+}
+
+// Corpus is one revision of a corpus: the content of corpora/<corpus>/manifest.json.
+type Corpus struct {
+	Name     string   `json:"corpus"`
+	Revision string   `json:"revision"` // first 12 hex digits of the SHA-256 of what follows
+	Datasets File     `json:"datasets"` // the Parquet file of Dataset rows
+	Parts    []Part   `json:"parts"`    // ordered by dataset, then key
+	Options  []string `json:"options"`  // import settings that shaped the rows, as key=value
+}
+
+// Index is the state of a corpus in the vector index for one encoder: the content of corpora/<corpus>/index-<collection>.json.
+type Index struct {
+	Collection string `json:"collection"` // of the rows; the one of the descriptions is named by the adapter
+	Encoder    string `json:"encoder"`    // identity
+	Dimensions int    `json:"dimensions"`
+	Revision   string `json:"revision"` // the corpus revision that is wholly indexed; "" = none yet
+	Updating   string `json:"updating"` // the revision under way; "" = none
+}
+
+// Source is one file that an import reads, already in the bucket.
+type Source struct {
+	Path   string `json:"path"` // as the user knows it, for messages: relative to the imported folder
+	Key    string `json:"key"`  // in the bucket
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"` // bytes
+	// DatasetID is derived from the path by the starter: <dataset>/<config>.<ext>, "--" in the folder's name read as '/'.
+	DatasetID
+	Description string `json:"description"`
+	License     string `json:"license"`
+}
+
+// Malformed is a line or a file that an import could not read and left out.
+type Malformed struct {
+	Path  string `json:"path"`
+	Line  int    `json:"line"` // 1-based; 0 = the whole file
+	Error string `json:"error"`
+}

@@ -1,0 +1,67 @@
+package rebased
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind says what an error means for the one who called, whatever vendor it came from.
+type Kind string
+
+// The kinds of error. Adapters choose one where the error happens; activities/errors.go alone translates them for Temporal.
+const (
+	Invalid      Kind = "invalid"      // the input is wrong; the same call fails again
+	NotFound     Kind = "not_found"    // what is named does not exist
+	Conflict     Kind = "conflict"     // somebody else was first; read again
+	Throttled    Kind = "throttled"    // too many requests; wait for RetryAfter, or back off
+	Unavailable  Kind = "unavailable"  // not reachable, timed out or failed on its own; try again
+	Unauthorized Kind = "unauthorized" // the credentials are missing, wrong or not allowed to do this
+	Exhausted    Kind = "exhausted"    // a quota or a budget is spent; a person must act
+	Rejected     Kind = "rejected"     // understood and refused for its content; this row ends as a reject
+)
+
+// Error is an error with a kind. Op says what was being done, for instance "put corpora/hub/manifest.json".
+type Error struct {
+	Kind       Kind
+	Op         string
+	RetryAfter time.Duration // how long the other side asked to wait; 0 = it did not say
+	Err        error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	switch {
+	case e.Err == nil:
+		return e.Op + ": " + string(e.Kind)
+	case e.Op == "":
+		return e.Err.Error()
+	}
+	return e.Op + ": " + e.Err.Error()
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// E makes an error of a kind with a message in the manner of fmt.Errorf.
+func E(kind Kind, format string, args ...any) error {
+	return &Error{Kind: kind, Err: fmt.Errorf(format, args...)}
+}
+
+// KindOf finds the kind of an error through any number of wrappings; "" when it has none.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return ""
+}
+
+// RetryAfterOf finds how long the other side asked to wait; 0 when it did not say.
+func RetryAfterOf(err error) time.Duration {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	return 0
+}

@@ -1,0 +1,77 @@
+package rebased
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// The layout of the bucket: every key that the project writes is made here. Names that come from outside pass through KeySegment.
+
+// KeySegment makes a name safe as one segment of a key: '/' becomes "--", what could leave the folder or confuse a URL becomes '_'.
+func KeySegment(name string) string {
+	name = strings.ReplaceAll(name, "/", "--")
+	name = strings.Map(func(r rune) rune {
+		if r < 0x20 || strings.ContainsRune(`\:*?"<>|#%&{}^~[]`+"`", r) || r == 0x7f || r == 0xfffd {
+			return '_'
+		}
+		return r
+	}, name)
+	if strings.Trim(name, ".") == "" {
+		return "_" + name
+	}
+	return name
+}
+
+// CorpusManifestKey is where the current revision of a corpus stands.
+func CorpusManifestKey(corpus string) string { return path.Join("corpora", corpus, "manifest.json") }
+
+// CorpusRevisionKey is where one revision of a corpus stands for good.
+func CorpusRevisionKey(corpus, revision string) string {
+	return path.Join("corpora", corpus, "revisions", revision+".json")
+}
+
+// CorpusDatasetsKey is the table of datasets of one revision.
+func CorpusDatasetsKey(corpus, revision string) string {
+	return path.Join("corpora", corpus, "datasets-"+revision+".parquet")
+}
+
+// CorpusPartPrefix is the prefix of the parts of one dataset split, for Table.WriteHashed.
+func CorpusPartPrefix(corpus string, d DatasetID) string {
+	return path.Join("corpora", corpus, KeySegment(d.Name), KeySegment(d.Config), KeySegment(d.Split), "part-")
+}
+
+// CorpusIndexKey is the record of a corpus's index for one collection.
+func CorpusIndexKey(corpus, collection string) string {
+	return path.Join("corpora", corpus, "index-"+KeySegment(collection)+".json")
+}
+
+// UploadKey is where the starter puts the bytes of a local file for workers to read.
+func UploadKey(sha256 string) string { return path.Join("uploads", sha256) }
+
+// TaskKey is where the starter puts a task file for workflows to name.
+func TaskKey(task, sha256 string) string { return path.Join("tasks", task, sha256+".yaml") }
+
+// BuildKey is a key inside one build's folder.
+func BuildKey(task, build string, elem ...string) string {
+	return path.Join(append([]string{"builds", task, KeySegment(build)}, elem...)...)
+}
+
+// PartName names the n-th file of a step.
+func PartName(n int) string { return fmt.Sprintf("part-%05d.parquet", n) }
+
+// VersionKey is a key inside one dataset version's folder.
+func VersionKey(task, version string, elem ...string) string {
+	return path.Join(append([]string{"datasets", task, version}, elem...)...)
+}
+
+// ReleaseKey is the release record of a version.
+func ReleaseKey(task, version string) string {
+	return path.Join("datasets", task, "releases", version+".json")
+}
+
+// LatestKey points at the released version of a task.
+func LatestKey(task string) string { return path.Join("datasets", task, "latest.json") }
+
+// ResponsesPrefix is where the response store keeps its own layout.
+const ResponsesPrefix = "responses/"

@@ -1,0 +1,48 @@
+package rebased
+
+import (
+	"context"
+	"iter"
+)
+
+// Object is one entry of a listing.
+type Object struct {
+	Key  string
+	Size int64 // bytes
+	ETag string
+}
+
+// Objects is the bucket. Keys are relative to the store's prefix, with '/' as separator. Errors carry a Kind: NotFound, Conflict (a condition
+// did not hold), Unauthorized, Throttled, Unavailable.
+type Objects interface {
+	// Get reads a whole object and its ETag.
+	Get(ctx context.Context, key string) (body []byte, etag string, err error)
+	// Put writes an object, over what was there.
+	Put(ctx context.Context, key string, body []byte) (etag string, err error)
+	// PutIfAbsent writes an object unless the key exists: then Conflict, and nothing is written.
+	PutIfAbsent(ctx context.Context, key string, body []byte) (etag string, err error)
+	// PutIfMatch replaces the object whose ETag is given: Conflict when it is another one, or gone.
+	PutIfMatch(ctx context.Context, key, etag string, body []byte) (newETag string, err error)
+	// List yields the objects under a prefix in the order of their keys' bytes.
+	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
+	// Delete removes an object; one that is not there is no error.
+	Delete(ctx context.Context, key string) error
+}
+
+// Table reads and writes rows of one schema as one Parquet object. The same rows give the same bytes.
+type Table[T any] interface {
+	Read(ctx context.Context, key string) ([]T, error)
+	// Write stores rows at a key and says what was written.
+	Write(ctx context.Context, key string, rows []T) (File, error)
+	// WriteHashed stores rows at prefix + SHA-256 of the bytes + ".parquet"; writing the same rows again is a success.
+	WriteHashed(ctx context.Context, prefix string, rows []T) (File, error)
+}
+
+// Encoder turns texts into vectors.
+type Encoder interface {
+	// Identity names model, version and dimensions; vectors of equal identity can be compared.
+	Identity() string
+	Dimensions() int
+	// Encode gives one vector of Dimensions() floats for each text, in order, of unit length; a text without a token gives the zero vector.
+	Encode(ctx context.Context, texts []string) ([][]float32, error)
+}

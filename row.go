@@ -1,0 +1,74 @@
+package rebased
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+)
+
+// RowID names a row by what it says: equal rows of one dataset split differ by their occurrence only, so that a row keeps its id when others
+// come and go. It has the form of a UUID, in lower case.
+type RowID string
+
+// Cell is one column of one row. Column is the dotted name of a flattened field.
+type Cell struct {
+	Column string `json:"column"`
+	Text   string `json:"text"`
+}
+
+// Row is one row of a corpus, its cells in the order of the source.
+type Row struct {
+	ID      RowID     `json:"id"`
+	Dataset DatasetID `json:"dataset"`
+	Cells   []Cell    `json:"cells"`
+}
+
+// NewRowID derives the id of a row from its dataset, its cells and how many equal rows stood before it in the same split.
+func NewRowID(dataset DatasetID, cells []Cell, occurrence int) RowID {
+	h := sha256.New()
+	var length [8]byte
+	field := func(s string) {
+		binary.LittleEndian.PutUint64(length[:], uint64(len(s)))
+		h.Write(length[:])
+		h.Write([]byte(s))
+	}
+	field(dataset.Name)
+	field(dataset.Config)
+	field(dataset.Split)
+	for _, c := range cells {
+		field(c.Column)
+		field(c.Text)
+	}
+	binary.LittleEndian.PutUint64(length[:], uint64(occurrence)) //nolint:gosec // a count is never negative
+	h.Write(length[:])
+	return RowID(uuid(h.Sum(nil)))
+}
+
+// uuid writes the first 16 bytes of a hash in the form of a version 8 (custom) UUID, RFC 9562.
+func uuid(sum []byte) string {
+	var b [16]byte
+	copy(b[:], sum)
+	b[6] = b[6]&0x0f | 0x80
+	b[8] = b[8]&0x3f | 0x80
+	s := hex.EncodeToString(b[:])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
+
+// Scores are the terms of the method's row score (arXiv 2407.05463), each a cosine in [-1, 1], and the columns that decided the first two.
+type Scores struct {
+	Total     float32 `json:"score"` // (In + Out + Data) / 3
+	In        float32 `json:"score_in"`
+	Out       float32 `json:"score_out"`
+	Data      float32 `json:"score_data"`
+	InColumn  string  `json:"in_column"`
+	OutColumn string  `json:"out_column"`
+}
+
+// Candidate is a retrieved row: the row, its place in the ranking (0 = best), its scores and where its dataset came from.
+type Candidate struct {
+	Row
+	Scores
+	Rank     int    `json:"rank"`
+	License  string `json:"license"`
+	Revision string `json:"revision"` // source revision of the dataset
+}

@@ -1,0 +1,294 @@
+package rebased
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// APIVersion is the version of the task file that this program writes.
+const APIVersion = "rebased/v1"
+
+// Task is what a user asks for: the content of a task file with every default in place.
+type Task struct {
+	APIVersion  string        `json:"apiVersion"`
+	Name        string        `json:"name"`
+	Corpus      string        `json:"corpus"`
+	Instruction string        `json:"instruction"`
+	Examples    []TaskExample `json:"examples"`
+	Retrieve    Retrieve      `json:"retrieve"`
+	Transform   Transform     `json:"transform"`
+	Reason      ReasonStep    `json:"reason"`
+	Dedupe      Dedupe        `json:"dedupe"`
+	Output      Output        `json:"output"`
+	Handoff     Handoff       `json:"handoff"`
+}
+
+// TaskExample is one given example. Answer is the short final answer; retrieval uses it in place of Output when it is there.
+type TaskExample struct {
+	Input  string `json:"input"`
+	Output string `json:"output"`
+	Answer string `json:"answer,omitempty"`
+}
+
+// Target is the text that retrieval compares with S_out: the answer when given, else the output.
+func (e TaskExample) Target() string {
+	if e.Answer != "" {
+		return e.Answer
+	}
+	return e.Output
+}
+
+// Retrieval modes.
+const (
+	ModeDiverse = "diverse"
+	ModePaper   = "paper"
+)
+
+// Retrieve says which rows are taken.
+type Retrieve struct {
+	Encoder       string   `json:"encoder"` // static, or openai:<model>
+	Rows          int      `json:"rows"`
+	Mode          string   `json:"mode"`            // diverse or paper
+	MaxPerDataset int      `json:"max_per_dataset"` // diverse only
+	Exclude       []string `json:"exclude"`         // globs over dataset names, any case
+}
+
+// Transform says who rewrites the rows.
+type Transform struct {
+	Teacher Teacher `json:"teacher"`
+}
+
+// Teacher is an LLM behind a provider, and how it is asked. It holds no secret: keys come from the worker's environment.
+type Teacher struct {
+	Provider    string  `json:"provider"` // openai
+	Model       string  `json:"model"`    // "" = the only model that the server lists
+	BaseURL     string  `json:"base_url"` // "" = the worker's OPENAI_BASE_URL
+	Temperature float64 `json:"temperature"`
+	MaxTokens   int     `json:"max_tokens"`
+	Timeout     Seconds `json:"timeout"` // of one call
+	Limits      Limits  `json:"limits"`
+}
+
+// Seconds is a duration as a whole number of seconds.
+type Seconds int
+
+// Duration converts to time.Duration.
+func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }
+
+// Limits cap the calls of one build over all workers.
+type Limits struct {
+	InFlight int `json:"in_flight"`
+}
+
+// Modes of the reason step.
+const (
+	ReasonNone      = "none"
+	ReasonRationale = "rationale"
+)
+
+// ReasonStep says whether and how the teacher reasons about the answers.
+type ReasonStep struct {
+	Mode string `json:"mode"` // none or rationale
+}
+
+// Dedupe says which rows count as repeats.
+type Dedupe struct {
+	Exact   bool    `json:"exact"`
+	MinHash float64 `json:"minhash"` // threshold of true Jaccard; 0 = off
+}
+
+// Output formats.
+const (
+	FormatMessages         = "messages"
+	FormatPromptCompletion = "prompt-completion"
+	FormatAlpaca           = "alpaca"
+	FormatShareGPT         = "sharegpt"
+)
+
+// Formats lists the JSONL formats of a version.
+func Formats() []string {
+	return []string{FormatMessages, FormatPromptCompletion, FormatAlpaca, FormatShareGPT}
+}
+
+// Output shapes the released files.
+type Output struct {
+	Formats    []string `json:"formats"`
+	Validation float64  `json:"validation"` // share of rows in the validation split, [0, 0.5]
+	License    string   `json:"license"`
+}
+
+// Handoff says what happens when a version is ready.
+type Handoff struct {
+	Approval bool          `json:"approval"` // wait for a person
+	Workflow *WorkflowSpec `json:"workflow,omitempty"`
+}
+
+// WorkflowSpec names a workflow of the training pipeline to start with the release record's reference.
+type WorkflowSpec struct {
+	Type      string `json:"type"`
+	TaskQueue string `json:"task_queue"`
+}
+
+// DefaultTask holds every default of the task file.
+func DefaultTask() Task {
+	return Task{
+		APIVersion: APIVersion,
+		Retrieve:   Retrieve{Encoder: "static", Rows: 3000, Mode: ModeDiverse, MaxPerDataset: 300, Exclude: []string{}},
+		Transform: Transform{Teacher: Teacher{
+			Provider: "openai", Temperature: 0.7, MaxTokens: 1000, Timeout: 120, Limits: Limits{InFlight: 64},
+		}},
+		Reason: ReasonStep{Mode: ReasonNone},
+		Dedupe: Dedupe{Exact: true, MinHash: 0.8},
+		Output: Output{Formats: []string{FormatMessages}},
+	}
+}
+
+// FieldError is a value of a task that is out of bounds. Path is dotted with list indexes, for instance "examples[0].input".
+type FieldError struct {
+	Path    string
+	Message string // what is wrong and the bound
+}
+
+// Error implements error.
+func (e *FieldError) Error() string { return e.Path + ": " + e.Message }
+
+var (
+	namePattern   = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+	corpusPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+)
+
+// ValidCorpusName reports whether a corpus may be called so.
+func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) }
+
+// Validate checks every bound and gives the first value that is out of it, as a *FieldError.
+func (t Task) Validate() error {
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateTeacher, validateRest}
+	for _, check := range checks {
+		if err := check(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fieldError(path, format string, args ...any) *FieldError {
+	return &FieldError{Path: path, Message: fmt.Sprintf(format, args...)}
+}
+
+func validateHead(t Task) *FieldError {
+	switch {
+	case t.APIVersion != APIVersion:
+		return fieldError("apiVersion", "must be %q, got %q", APIVersion, t.APIVersion)
+	case t.Name == "":
+		return fieldError("name", "is required")
+	case !namePattern.MatchString(t.Name):
+		return fieldError("name", "must be 1 to 63 of a-z, 0-9 and -, got %q", t.Name)
+	case t.Corpus == "":
+		return fieldError("corpus", "is required: the name of an imported corpus")
+	case !ValidCorpusName(t.Corpus):
+		return fieldError("corpus", "must be 1 to 63 of a-z, 0-9, '.', '_' and -, starting with a letter or digit, got %q", t.Corpus)
+	case strings.TrimSpace(t.Instruction) == "":
+		return fieldError("instruction", "is required")
+	case len(t.Instruction) > 16_000:
+		return fieldError("instruction", "must have at most 16000 bytes, has %d", len(t.Instruction))
+	}
+	return nil
+}
+
+func validateExamples(t Task) *FieldError {
+	if len(t.Examples) == 0 {
+		return fieldError("examples", "needs at least one example with input and output (three work best)")
+	}
+	if len(t.Examples) > 32 {
+		return fieldError("examples", "must have at most 32 entries, has %d", len(t.Examples))
+	}
+	for i, e := range t.Examples {
+		at := fmt.Sprintf("examples[%d]", i)
+		switch {
+		case strings.TrimSpace(e.Input) == "":
+			return fieldError(at+".input", "is required and must not be empty")
+		case strings.TrimSpace(e.Output) == "":
+			return fieldError(at+".output", "is required and must not be empty")
+		case len(e.Input)+len(e.Output) > 32_000:
+			return fieldError(at, "must have at most 32000 bytes, has %d", len(e.Input)+len(e.Output))
+		}
+	}
+	return nil
+}
+
+func validateRetrieve(t Task) *FieldError {
+	r := t.Retrieve
+	switch {
+	case r.Encoder == "":
+		return fieldError("retrieve.encoder", "must be static or openai:<model>")
+	case r.Encoder != "static" && !(strings.HasPrefix(r.Encoder, "openai:") && len(r.Encoder) > len("openai:")):
+		return fieldError("retrieve.encoder", "must be static or openai:<model>, got %q", r.Encoder)
+	case r.Rows < 1 || r.Rows > 1_000_000:
+		return fieldError("retrieve.rows", "must be between 1 and 1000000, got %d", r.Rows)
+	case r.Mode != ModeDiverse && r.Mode != ModePaper:
+		return fieldError("retrieve.mode", "must be diverse or paper, got %q", r.Mode)
+	case r.MaxPerDataset < 1:
+		return fieldError("retrieve.max_per_dataset", "must be at least 1, got %d", r.MaxPerDataset)
+	}
+	for i, glob := range r.Exclude {
+		if _, err := path.Match(glob, ""); err != nil || glob == "" {
+			return fieldError(fmt.Sprintf("retrieve.exclude[%d]", i), "must be a glob such as \"*squad*\", got %q", glob)
+		}
+	}
+	return nil
+}
+
+func validateTeacher(t Task) *FieldError {
+	teacher := t.Transform.Teacher
+	switch {
+	case teacher.Provider != "openai":
+		return fieldError("transform.teacher.provider", "must be openai, got %q", teacher.Provider)
+	case teacher.BaseURL != "" && !strings.HasPrefix(teacher.BaseURL, "http://") && !strings.HasPrefix(teacher.BaseURL, "https://"):
+		return fieldError("transform.teacher.base_url", "must start with http:// or https://, got %q", teacher.BaseURL)
+	case strings.Contains(teacher.BaseURL, "@"):
+		return fieldError("transform.teacher.base_url", "must not hold credentials: they come from the worker's environment")
+	case teacher.Temperature < 0 || teacher.Temperature > 2:
+		return fieldError("transform.teacher.temperature", "must be between 0 and 2, got %v", teacher.Temperature)
+	case teacher.MaxTokens < 1 || teacher.MaxTokens > 128_000:
+		return fieldError("transform.teacher.max_tokens", "must be between 1 and 128000, got %d", teacher.MaxTokens)
+	case teacher.Timeout < 1 || teacher.Timeout > 3600:
+		return fieldError("transform.teacher.timeout", "must be between 1 and 3600 seconds, got %d", teacher.Timeout)
+	case teacher.Limits.InFlight < 1 || teacher.Limits.InFlight > 10_000:
+		return fieldError("transform.teacher.limits.in_flight", "must be between 1 and 10000, got %d", teacher.Limits.InFlight)
+	}
+	return nil
+}
+
+func validateRest(t Task) *FieldError {
+	switch {
+	case t.Reason.Mode != ReasonNone && t.Reason.Mode != ReasonRationale:
+		return fieldError("reason.mode", "must be none or rationale, got %q", t.Reason.Mode)
+	case t.Dedupe.MinHash != 0 && (t.Dedupe.MinHash < 0.5 || t.Dedupe.MinHash > 1):
+		return fieldError("dedupe.minhash", "must be off, or a Jaccard threshold between 0.5 and 1, got %v", t.Dedupe.MinHash)
+	case t.Output.Validation < 0 || t.Output.Validation > 0.5:
+		return fieldError("output.validation", "must be between 0 and 0.5, got %v", t.Output.Validation)
+	case t.Handoff.Workflow != nil && t.Handoff.Workflow.Type == "":
+		return fieldError("handoff.workflow.type", "is required: the workflow type to start")
+	case t.Handoff.Workflow != nil && t.Handoff.Workflow.TaskQueue == "":
+		return fieldError("handoff.workflow.task_queue", "is required: the queue of the training pipeline's worker")
+	}
+	seen := map[string]bool{}
+	for i, f := range t.Output.Formats {
+		at := fmt.Sprintf("output.formats[%d]", i)
+		known := false
+		for _, k := range Formats() {
+			known = known || k == f
+		}
+		if !known {
+			return fieldError(at, "must be one of %s, got %q", strings.Join(Formats(), ", "), f)
+		}
+		if seen[f] {
+			return fieldError(at, "repeats %q", f)
+		}
+		seen[f] = true
+	}
+	return nil
+}

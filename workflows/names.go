@@ -1,0 +1,99 @@
+package workflows
+
+import (
+	"strings"
+
+	"github.com/rebased/rebased"
+)
+
+// What users and scripts rely on: names of the task queue, workflows, query, updates and search attributes.
+const (
+	TaskQueue = "rebased"
+
+	BuildDatasetName = "BuildDataset"
+	IndexCorpusName  = "IndexCorpus"
+	ImportCorpusName = "ImportCorpus"
+
+	QueryProgress = "progress" // rebased.Progress for builds, CorpusProgress for imports and indexes
+	UpdateApprove = "approve"  // Decision -> rebased.Progress
+	UpdateReject  = "reject"   // Decision -> rebased.Progress
+	UpdateResume  = "resume"   // Decision -> rebased.Progress
+
+	AttributeTask  = "RebasedTask"  // keyword
+	AttributeState = "RebasedState" // keyword
+)
+
+// BuildID is the workflow id of a build.
+func BuildID(task, build string) string { return "build/" + task + "/" + build }
+
+// ParseBuildID takes a workflow id apart; ok is false when it is not a build's.
+func ParseBuildID(id string) (task, build string, ok bool) {
+	rest, ok := strings.CutPrefix(id, "build/")
+	if !ok {
+		return "", "", false
+	}
+	return strings.Cut(rest, "/")
+}
+
+// IndexID is the workflow id of a corpus's index run.
+func IndexID(corpus string) string { return "index/" + corpus }
+
+// ImportID is the workflow id of a corpus's import.
+func ImportID(corpus string) string { return "import/" + corpus }
+
+// BuildInput starts BuildDataset. The build's id is the last part of the workflow id, so that a schedule needs to make none.
+type BuildInput struct {
+	Task    string `json:"task"`     // name
+	TaskKey string `json:"task_key"` // the task file in the bucket, rebased.TaskKey
+}
+
+// Decision is a person's word on a waiting build.
+type Decision struct {
+	By     string `json:"by"`
+	Reason string `json:"reason"`
+}
+
+// ImportInput starts ImportCorpus, which ends in an ImportResult.
+type ImportInput struct {
+	Corpus           string `json:"corpus"`
+	SourcesKey       string `json:"sources_key"` // a JSON list of rebased.Source in the bucket
+	MaxRowsPerConfig int    `json:"max_rows_per_config"`
+}
+
+// ImportResult is what an import did.
+type ImportResult struct {
+	Corpus   string `json:"corpus"`
+	Revision string `json:"revision"`
+	Datasets int    `json:"datasets"` // configs and splits
+	Rows     int    `json:"rows"`
+	Files    int    `json:"files"`   // read, those that had not changed included
+	Reused   int    `json:"reused"`  // of those, taken over from the revision before
+	Bad      int    `json:"bad"`     // malformed lines and files that were left out
+	BadKey   string `json:"bad_key"` // where they are listed, JSONL of rebased.Malformed; "" when Bad is 0
+}
+
+// IndexInput starts IndexCorpus, which ends in an IndexResult.
+type IndexInput struct {
+	Corpus  string `json:"corpus"`
+	Encoder string `json:"encoder"` // as in the task file: static, openai:<model>
+}
+
+// IndexResult is what an index run did.
+type IndexResult struct {
+	Corpus   string `json:"corpus"`
+	Revision string `json:"revision"`
+	Encoder  string `json:"encoder"` // identity
+	Parts    int    `json:"parts"`
+	Reused   int    `json:"reused"` // parts that were indexed already
+	Rows     int    `json:"rows"`   // points now in the index
+	Cells    int    `json:"cells"`  // encoded by this run
+}
+
+// CorpusProgress answers the query "progress" of imports and indexes.
+type CorpusProgress struct {
+	Phase string        `json:"phase"`
+	Done  int           `json:"done"`  // files or parts
+	Total int           `json:"total"` // 0 = not known yet
+	Rows  int           `json:"rows"`
+	State rebased.State `json:"state"`
+}
