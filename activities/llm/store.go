@@ -1,0 +1,355 @@
+package llm
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rebased/rebased"
+)
+
+// Store keeps answers in the bucket, for good, under their keys.
+//
+// Answers of one scope stand in a log of numbered segments, responses/<scope>/0000000001.jsonl and so on, each written with put-if-absent:
+// who loses the race for a number reads what won, learns of the answers in it and takes the next number. So all workers see one order, the
+// first answer stored under a key is the one that counts, and answers that finish while a segment is being written share the next one.
+type Store struct {
+	objects rebased.Objects
+	sleep   func(context.Context, time.Duration) error
+
+	mu   sync.Mutex
+	logs map[string]*Log
+}
+
+// NewStore keeps answers in objects.
+func NewStore(objects rebased.Objects) *Store {
+	return &Store{objects: objects, sleep: sleepFor, logs: map[string]*Log{}}
+}
+
+// Open gives the log of a scope with everything that is stored in it by now.
+func (s *Store) Open(ctx context.Context, scope string) (*Log, error) {
+	s.mu.Lock()
+	l := s.logs[scope]
+	if l == nil {
+		s.forgetIdle()
+		l = newLog(s, scope)
+		s.logs[scope] = l
+	}
+	s.mu.Unlock()
+	if err := l.refresh(ctx); err != nil {
+		return nil, fmt.Errorf("read stored answers: %w", err)
+	}
+	return l, nil
+}
+
+// forgetIdle keeps the index of the scopes used by a process for years from growing: what is forgotten is read again when it is opened. The
+// caller holds mu.
+func (s *Store) forgetIdle() {
+	for scope, l := range s.logs {
+		if len(s.logs) < maxLogs {
+			return
+		}
+		if l.idle() {
+			delete(s.logs, scope)
+		}
+	}
+}
+
+// Drain waits until every answer that was paid for is durable, or ctx ends.
+func (s *Store) Drain(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		busy := false
+		for _, l := range s.logs {
+			busy = busy || !l.idle()
+		}
+		s.mu.Unlock()
+		if !busy {
+			return nil
+		}
+		if err := s.sleep(ctx, drainPoll); err != nil {
+			return fmt.Errorf("answers are still being stored: %w", err)
+		}
+	}
+}
+
+const (
+	maxLogs       = 64
+	drainPoll     = 20 * time.Millisecond
+	loadParallel  = 8        // segments read at once
+	cacheBytes    = 32 << 20 // text of answers kept in memory a log, beyond the index
+	flushRetry    = 200 * time.Millisecond
+	flushRetryMax = 10 * time.Second
+)
+
+// Log holds the answers of one scope.
+type Log struct {
+	store  *Store
+	prefix string
+
+	mu       sync.Mutex
+	places   map[Key]int   // key -> number of its segment
+	cache    *segmentCache // answers of segments read or written of late
+	next     int           // number of the first segment that is not known
+	pending  []*write      // answers that wait for the next segment
+	flushing bool
+	calls    map[Key]chan struct{} // calls under way; closed when they end
+}
+
+type write struct {
+	key    Key
+	answer Answer // after done: the answer that counts
+	done   chan struct{}
+}
+
+func newLog(s *Store, scope string) *Log {
+	return &Log{
+		store: s, prefix: rebased.ResponsesPrefix + scope + "/", places: map[Key]int{}, cache: newSegmentCache(cacheBytes), next: 1,
+		calls: map[Key]chan struct{}{},
+	}
+}
+
+func (l *Log) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.flushing && len(l.pending) == 0 && len(l.calls) == 0
+}
+
+func (l *Log) segmentKey(n int) string { return fmt.Sprintf("%s%010d.jsonl", l.prefix, n) }
+
+// refresh reads the segments that others wrote since the last look.
+func (l *Log) refresh(ctx context.Context) error {
+	l.mu.Lock()
+	first := l.next
+	l.mu.Unlock()
+	last := first - 1
+	for object, err := range l.store.objects.List(ctx, l.prefix) {
+		if err != nil {
+			return err
+		}
+		var n int
+		if _, err := fmt.Sscanf(object.Key[len(l.prefix):], "%d.jsonl", &n); err == nil && n > last {
+			last = n
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(loadParallel)
+	segments := make([]segment, max(0, last-first+1))
+	for i := range segments {
+		group.Go(func() (err error) {
+			segments[i], err = l.read(ctx, first+i)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, s := range segments {
+		l.learn(first+i, s)
+	}
+	return nil
+}
+
+func (l *Log) read(ctx context.Context, n int) (segment, error) {
+	body, _, err := l.store.objects.Get(ctx, l.segmentKey(n))
+	if err != nil {
+		return nil, err
+	}
+	s, err := decodeSegment(body)
+	if err != nil {
+		return nil, rebased.E(rebased.Invalid, "%s: %w", l.segmentKey(n), err)
+	}
+	return s, nil
+}
+
+// learn takes a segment into the index; the first answer under a key stays. The caller holds mu.
+func (l *Log) learn(n int, s segment) {
+	for key := range s {
+		if old, known := l.places[key]; !known || n < old {
+			l.places[key] = n
+		}
+	}
+	l.cache.add(n, s)
+	l.next = max(l.next, n+1)
+}
+
+// Get finds a stored answer.
+func (l *Log) Get(ctx context.Context, key Key) (Answer, bool, error) {
+	l.mu.Lock()
+	n, known := l.places[key]
+	s, cached := l.cache.get(n)
+	l.mu.Unlock()
+	if !known {
+		return Answer{}, false, nil
+	}
+	if !cached {
+		var err error
+		if s, err = l.read(ctx, n); err != nil {
+			return Answer{}, false, fmt.Errorf("read a stored answer: %w", err)
+		}
+		l.mu.Lock()
+		l.cache.add(n, s)
+		l.mu.Unlock()
+	}
+	return s[key], true, nil
+}
+
+// Do gives the stored answer to a key, or makes the call and stores its answer before it returns. Of several that ask for one key at a time,
+// one calls and the others wait for it. stored tells that no call was made here.
+func (l *Log) Do(ctx context.Context, key Key, call func() (Answer, error)) (answer Answer, stored bool, err error) {
+	for {
+		if answer, stored, err = l.Get(ctx, key); err != nil || stored {
+			return answer, stored, err
+		}
+		l.mu.Lock()
+		if _, known := l.places[key]; known {
+			l.mu.Unlock()
+			continue
+		}
+		under, busy := l.calls[key]
+		if !busy {
+			under = make(chan struct{})
+			l.calls[key] = under
+		}
+		l.mu.Unlock()
+		if !busy {
+			answer, err = l.callAndStore(ctx, key, call)
+			l.mu.Lock()
+			delete(l.calls, key)
+			l.mu.Unlock()
+			close(under)
+			return answer, false, err
+		}
+		select {
+		case <-under:
+		case <-ctx.Done():
+			return Answer{}, false, ctx.Err()
+		}
+	}
+}
+
+func (l *Log) callAndStore(ctx context.Context, key Key, call func() (Answer, error)) (Answer, error) {
+	answer, err := call()
+	if err != nil {
+		return Answer{}, err
+	}
+	return l.Put(ctx, key, answer)
+}
+
+// Put stores an answer and returns, once it is durable, the answer that counts: the first one stored under the key. An answer is paid for, so
+// it goes on being stored when ctx ends; only the wait for it ends.
+func (l *Log) Put(ctx context.Context, key Key, answer Answer) (Answer, error) {
+	w := &write{key: key, answer: answer, done: make(chan struct{})}
+	l.mu.Lock()
+	l.pending = append(l.pending, w)
+	if !l.flushing {
+		l.flushing = true
+		go l.flush(context.WithoutCancel(ctx))
+	}
+	l.mu.Unlock()
+	select {
+	case <-w.done:
+		return w.answer, nil
+	case <-ctx.Done():
+		return Answer{}, ctx.Err()
+	}
+}
+
+// flush writes segments until nothing is pending. A bucket that does not answer is tried again without end: the answers are paid.
+func (l *Log) flush(ctx context.Context) {
+	wait := flushRetry
+	for {
+		l.mu.Lock()
+		batch := l.unknown(ctx)
+		if len(batch) == 0 {
+			l.flushing = false
+			l.mu.Unlock()
+			return
+		}
+		n := l.next
+		l.mu.Unlock()
+		if err := l.writeSegment(ctx, n, batch); err != nil {
+			_ = l.store.sleep(ctx, wait)
+			wait = min(2*wait, flushRetryMax)
+			continue
+		}
+		wait = flushRetry
+	}
+}
+
+// unknown gives the pending writes whose key has no stored answer and settles the others. The caller holds mu.
+func (l *Log) unknown(ctx context.Context) []*write {
+	var open []*write
+	first := map[Key]bool{}
+	var later []*write
+	for _, w := range l.pending {
+		n, known := l.places[w.key]
+		if !known {
+			if first[w.key] {
+				later = append(later, w)
+				continue
+			}
+			first[w.key] = true
+			open = append(open, w)
+			continue
+		}
+		if s, cached := l.cache.get(n); cached {
+			w.answer = s[w.key]
+			close(w.done)
+			continue
+		}
+		go l.settle(ctx, w)
+	}
+	l.pending = append(append([]*write{}, open...), later...)
+	return open
+}
+
+// settle reads the answer that won and hands it to one writer.
+func (l *Log) settle(ctx context.Context, w *write) {
+	for wait := flushRetry; ; wait = min(2*wait, flushRetryMax) {
+		answer, found, err := l.Get(ctx, w.key)
+		if err == nil && found {
+			w.answer = answer
+			close(w.done)
+			return
+		}
+		_ = l.store.sleep(ctx, wait)
+	}
+}
+
+// writeSegment tries to write the n-th segment. When somebody else has it, it is read instead and the writes stay pending.
+func (l *Log) writeSegment(ctx context.Context, n int, batch []*write) error {
+	mine := make(segment, len(batch))
+	for _, w := range batch {
+		mine[w.key] = w.answer
+	}
+	_, err := l.store.objects.PutIfAbsent(ctx, l.segmentKey(n), encodeSegment(batch))
+	if rebased.KindOf(err) == rebased.Conflict {
+		if mine, err = l.read(ctx, n); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.learn(n, mine)
+	l.mu.Unlock()
+	return nil
+}
+
+func sleepFor(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,67 @@
+package transform
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/llm"
+)
+
+// example is what a teacher is asked for.
+type example struct{ input, output string }
+
+// parse reads a teacher's answer: the first JSON object in it that has an input and an output, whatever stands around it (fences, a
+// preamble, trailing text). Numbers and booleans are taken as they are written.
+func parse(answer llm.Answer) (example, *llm.Problem) {
+	fields, found := firstObject(answer.Text)
+	if !found {
+		return example{}, &llm.Problem{Reason: rebased.ReasonUnusable, Detail: "it holds no JSON object with input and output"}
+	}
+	var out example
+	for name, to := range map[string]*string{"input": &out.input, "output": &out.output} {
+		text, ok := scalar(fields[name])
+		if !ok {
+			return example{}, &llm.Problem{Reason: rebased.ReasonUnusable, Detail: "its " + name + " is missing or no text"}
+		}
+		if *to = strings.TrimSpace(text); *to == "" {
+			return example{}, &llm.Problem{Reason: rebased.ReasonEmpty, Detail: "its " + name + " is empty"}
+		}
+	}
+	return out, nil
+}
+
+// maxStarts bounds how many opening braces of an answer are tried.
+const maxStarts = 64
+
+func firstObject(text string) (map[string]json.RawMessage, bool) {
+	for range maxStarts {
+		at := strings.IndexByte(text, '{')
+		if at < 0 {
+			return nil, false
+		}
+		text = text[at:]
+		var fields map[string]json.RawMessage
+		if err := json.NewDecoder(strings.NewReader(text)).Decode(&fields); err == nil {
+			_, hasInput := fields["input"]
+			_, hasOutput := fields["output"]
+			if hasInput || hasOutput {
+				return fields, true
+			}
+		}
+		text = text[1:]
+	}
+	return nil, false
+}
+
+func scalar(raw json.RawMessage) (string, bool) {
+	if len(raw) == 0 || raw[0] == '{' || raw[0] == '[' || string(raw) == "null" {
+		return "", false
+	}
+	if raw[0] != '"' {
+		return string(raw), true
+	}
+	var s string
+	err := json.Unmarshal(raw, &s)
+	return s, err == nil
+}

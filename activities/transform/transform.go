@@ -1,0 +1,49 @@
+// Package transform has a teacher rewrite retrieved rows into examples of the task. It stands between retrieve and reason: a shard of
+// candidates goes in; examples and typed rejects come out, in the order of the candidates.
+package transform
+
+import (
+	"context"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/llm"
+)
+
+// Step is the name of this step in rejects.
+const Step = "transform"
+
+// Result is what came of one shard: len(Examples) + len(Rejects) is the number of candidates.
+type Result struct {
+	Examples []rebased.Example
+	Rejects  []rebased.Reject
+	Calls    rebased.Calls
+}
+
+// Shard transforms candidates with at most inFlight calls under way. done is told how many rows are done, from several goroutines. Errors are
+// those of llm.Run; the answers that were paid by then are stored.
+func Shard(
+	ctx context.Context, runner *llm.Runner, task rebased.Task, candidates []rebased.Candidate, inFlight int, done func(int),
+) (Result, error) {
+	question := func(i int) llm.Question[example] {
+		return llm.Question[example]{Prompt: Prompt(task, candidates[i]), Parse: parse}
+	}
+	outcomes, calls, err := llm.Run(ctx, runner, llm.ParamsOf(task.Transform.Teacher, system, inFlight), len(candidates), question, done)
+	if err != nil {
+		return Result{Calls: calls}, err
+	}
+	result := Result{Calls: calls}
+	for i, o := range outcomes {
+		lineage := rebased.LineageOf(candidates[i])
+		lineage.Responses, lineage.Teacher = o.Responses, o.Model
+		if o.Problem != nil {
+			result.Rejects = append(result.Rejects, rebased.Reject{
+				Lineage: lineage, Step: Step, Reason: o.Problem.Reason, Detail: o.Problem.Detail, Attempts: o.Attempts, Usage: o.Usage,
+			})
+			continue
+		}
+		result.Examples = append(result.Examples, rebased.Example{
+			Input: o.Value.input, Output: o.Value.output, Answer: rebased.ShortAnswer(o.Value.output), Lineage: lineage, Usage: o.Usage,
+		})
+	}
+	return result, nil
+}

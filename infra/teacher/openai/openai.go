@@ -1,0 +1,115 @@
+// Package openai is the teacher adapter for every server that speaks OpenAI's chat completions protocol (OpenAI, vLLM, TGI, Ollama,
+// OpenRouter and others), over the official SDK. It sends a request once; retries are the runner's, in activities/llm.
+package openai
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	sdk "github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/llm"
+)
+
+// DefaultBaseURL is used where no other is set.
+const DefaultBaseURL = "https://api.openai.com/v1"
+
+// Config says which server is asked. The key is held in memory alone: it never stands in an error, a log or a stored answer.
+type Config struct {
+	BaseURL string // "" = DefaultBaseURL
+	APIKey  string // "" = no Authorization header
+	HTTP    *http.Client
+	Now     func() time.Time // nil = time.Now
+}
+
+// Teacher implements llm.Teacher.
+type Teacher struct {
+	endpoint string
+	chat     sdk.ChatCompletionService
+	models   sdk.ModelService
+	openAI   bool // OpenAI itself wants max_completion_tokens, other servers know max_tokens
+	keyless  bool
+	now      func() time.Time
+}
+
+var _ llm.Teacher = (*Teacher)(nil)
+
+// New checks the address; it makes no connection.
+func New(c Config) (*Teacher, error) {
+	if c.BaseURL == "" {
+		c.BaseURL = DefaultBaseURL
+	}
+	address, err := url.Parse(c.BaseURL)
+	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") || address.User != nil {
+		return nil, rebased.E(rebased.Invalid, "the teacher's base URL must be http:// or https:// and a host, without credentials")
+	}
+	if c.HTTP == nil {
+		c.HTTP = NewHTTPClient()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	endpoint := strings.TrimSuffix(c.BaseURL, "/")
+	options := []option.RequestOption{option.WithBaseURL(endpoint + "/"), option.WithHTTPClient(c.HTTP), option.WithMaxRetries(0)}
+	if c.APIKey != "" {
+		options = append(options, option.WithAPIKey(c.APIKey))
+	}
+	return &Teacher{
+		endpoint: endpoint, chat: sdk.NewChatCompletionService(options...), models: sdk.NewModelService(options...),
+		openAI: address.Hostname() == "api.openai.com", keyless: c.APIKey == "", now: c.Now,
+	}, nil
+}
+
+// Endpoint implements llm.Teacher.
+func (t *Teacher) Endpoint() string { return t.endpoint }
+
+// Ask implements llm.Teacher.
+func (t *Teacher) Ask(ctx context.Context, r llm.Request) (llm.Answer, error) {
+	params := sdk.ChatCompletionNewParams{
+		Model:       r.Model,
+		Temperature: sdk.Float(r.Temperature),
+		Messages:    []sdk.ChatCompletionMessageParamUnion{sdk.SystemMessage(r.System), sdk.UserMessage(r.Prompt)},
+	}
+	if t.openAI {
+		params.MaxCompletionTokens = sdk.Int(int64(r.MaxTokens))
+	} else {
+		params.MaxTokens = sdk.Int(int64(r.MaxTokens))
+	}
+	reply, err := t.chat.New(ctx, params)
+	if err != nil {
+		return llm.Answer{}, t.kindOf(ctx, err)
+	}
+	if len(reply.Choices) == 0 {
+		return llm.Answer{}, rebased.E(rebased.Unavailable, "the teacher's reply holds no choice")
+	}
+	choice := reply.Choices[0]
+	answer := llm.Answer{
+		Text: choice.Message.Content, Model: reply.Model, Finish: llm.FinishStop, At: t.now().UnixMilli(),
+		Usage: rebased.Usage{InputTokens: reply.Usage.PromptTokens, OutputTokens: reply.Usage.CompletionTokens},
+	}
+	switch {
+	case choice.FinishReason == "length":
+		answer.Finish = llm.FinishLength
+	case choice.FinishReason == "content_filter" || choice.Message.Refusal != "":
+		answer.Finish = llm.FinishRefused
+	}
+	return answer, nil
+}
+
+// Models lists the models that the server offers.
+func (t *Teacher) Models(ctx context.Context) ([]string, error) {
+	page, err := t.models.List(ctx)
+	if err != nil {
+		return nil, t.kindOf(ctx, err)
+	}
+	names := make([]string, 0, len(page.Data))
+	for _, m := range page.Data {
+		names = append(names, m.ID)
+	}
+	return names, nil
+}
