@@ -43,8 +43,11 @@ func CorpusPartPrefix(corpus string, d DatasetID) string {
 
 // CorpusIndexKey is the record of a corpus's index for one collection.
 func CorpusIndexKey(corpus, collection string) string {
-	return path.Join("corpora", corpus, "index-"+KeySegment(collection)+".json")
+	return CorpusIndexPrefix(corpus) + KeySegment(collection) + ".json"
 }
+
+// CorpusIndexPrefix is the prefix of the records of all indexes of a corpus.
+func CorpusIndexPrefix(corpus string) string { return path.Join("corpora", corpus, "index-") }
 
 // UploadKey is where the starter puts the bytes of a local file for workers to read.
 func UploadKey(sha256 string) string { return path.Join("uploads", sha256) }
@@ -75,3 +78,8 @@ func LatestKey(task string) string { return path.Join("datasets", task, "latest.
 
 // ResponsesPrefix is where the response store keeps its own layout.
 const ResponsesPrefix = "responses/"
+
+// ImportKey is a key inside one import run's folder.
+func ImportKey(corpus, run string, elem ...string) string {
+	return path.Join(append([]string{"imports", corpus, KeySegment(run)}, elem...)...)
+}

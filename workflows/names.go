@@ -45,6 +45,10 @@ func ImportID(corpus string) string { return "import/" + corpus }
 type BuildInput struct {
 	Task    string `json:"task"`     // name
 	TaskKey string `json:"task_key"` // the task file in the bucket, rebased.TaskKey
+	// Unattended builds, those of a schedule, wait for what is down instead of being refused at once.
+	Unattended bool `json:"unattended,omitempty"`
+
+	Continued *buildState `json:"continued,omitempty"` // set by the run before, when its history grew long
 }
 
 // Decision is a person's word on a waiting build.
@@ -76,6 +80,8 @@ type ImportResult struct {
 type IndexInput struct {
 	Corpus  string `json:"corpus"`
 	Encoder string `json:"encoder"` // as in the task file: static, openai:<model>
+
+	Continued *indexState `json:"continued,omitempty"` // set by the run before, when its history grew long
 }
 
 // IndexResult is what an index run did.
@@ -97,3 +103,16 @@ type CorpusProgress struct {
 	Rows  int           `json:"rows"`
 	State rebased.State `json:"state"`
 }
+
+// HandoffInput starts the training pipeline's workflow: where the released version is.
+type HandoffInput struct {
+	Task           string `json:"task"`
+	Version        string `json:"version"`
+	Build          string `json:"build"`
+	URI            string `json:"uri"`      // of the version's folder, s3://…
+	Manifest       string `json:"manifest"` // key of its manifest in the bucket
+	IdempotencyKey string `json:"idempotency_key"`
+}
+
+// HandoffID is the workflow id of the training pipeline's workflow for a version: it starts once.
+func HandoffID(task, version string) string { return "handoff/" + task + "/" + version }

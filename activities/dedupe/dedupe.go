@@ -40,38 +40,49 @@ func Rows(ctx context.Context, settings rebased.Dedupe, examples []rebased.Examp
 	if err != nil {
 		return Result{}, err
 	}
-	slices.SortStableFunc(rows, bestFirst)
+	slices.SortFunc(rows, bestFirst)
 	pass := newPass(settings, rows)
-	result := Result{Kept: make([]rebased.Example, 0, len(examples))}
-	for row, r := range rows {
+	verdicts := make([]verdict, len(rows))
+	for row := range rows {
 		if row%1024 == 0 && ctx.Err() != nil {
 			return Result{}, ctx.Err()
 		}
-		if v := pass.judge(row); v.reason != "" {
-			result.Rejects = append(result.Rejects, reject(r.example, v, rows[v.of].example.Row))
-			continue
+		verdicts[row] = pass.judge(row)
+		if verdicts[row].reason == "" {
+			pass.keep(row)
 		}
-		pass.keep(row)
-		result.Kept = append(result.Kept, *r.example)
 	}
-	slices.SortStableFunc(result.Kept, func(a, b rebased.Example) int { return byRank(a.Lineage, b.Lineage) })
-	slices.SortStableFunc(result.Rejects, func(a, b rebased.Reject) int { return byRank(a.Lineage, b.Lineage) })
+	result := Result{Kept: make([]rebased.Example, 0, len(rows))}
+	for _, row := range byRank(rows) {
+		if v := verdicts[row]; v.reason != "" {
+			result.Rejects = append(result.Rejects, reject(rows[row].example, v, rows[v.of].example.Row))
+		} else {
+			result.Kept = append(result.Kept, *rows[row].example)
+		}
+	}
 	return result, nil
 }
 
 // bestFirst orders rows from the best to the worst. The texts come last, so that the order is total even where ids repeat.
-func bestFirst(a, b fingerprint) int {
-	return cmp.Or(
-		cmp.Compare(b.example.Score, a.example.Score),
-		cmp.Compare(b.length, a.length),
-		cmp.Compare(a.example.Row, b.example.Row),
-		cmp.Compare(a.example.Input, b.example.Input),
-		cmp.Compare(a.example.Output, b.example.Output),
-	)
+func bestFirst(x, y *fingerprint) int {
+	a, b := x.example, y.example
+	if c := cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(y.length, x.length), cmp.Compare(a.Row, b.Row)); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Input, b.Input), cmp.Compare(a.Output, b.Output))
 }
 
-func byRank(a, b rebased.Lineage) int {
-	return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Row, b.Row))
+// byRank gives the places of rows in the order of their ranks.
+func byRank(rows []*fingerprint) []int {
+	places := make([]int, len(rows))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortFunc(places, func(i, j int) int {
+		a, b := rows[i].example, rows[j].example
+		return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Row, b.Row), cmp.Compare(i, j))
+	})
+	return places
 }
 
 // verdict says why a row goes and for which kept row; without a reason the row stays.
@@ -84,12 +95,12 @@ type verdict struct {
 // pass goes once over the rows, best first, and knows those kept so far. Rows are numbered by their place.
 type pass struct {
 	settings rebased.Dedupe
-	rows     []fingerprint
+	rows     []*fingerprint
 	byInput  map[digest]int // the kept row of an input
 	near     *nearIndex     // nil when near-duplicates stay
 }
 
-func newPass(settings rebased.Dedupe, rows []fingerprint) *pass {
+func newPass(settings rebased.Dedupe, rows []*fingerprint) *pass {
 	p := &pass{settings: settings, rows: rows, byInput: map[digest]int{}}
 	if settings.MinHash > 0 {
 		p.near = newNearIndex(settings.MinHash, rows)

@@ -91,7 +91,7 @@ func TestTheBetterRowHasTheHigherScoreThenTheLongerTextThenTheLowerID(t *testing
 		e.Row, e.Score = rebased.RowID(id), score
 		return e
 	}
-	const text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen"
+	const text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen a b c d e f g h i j k l m"
 	for _, c := range []struct {
 		name          string
 		better, worse rebased.Example

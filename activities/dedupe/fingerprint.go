@@ -27,8 +27,8 @@ type fingerprint struct {
 }
 
 // fingerprints computes one for each example, on every processor.
-func fingerprints(ctx context.Context, settings rebased.Dedupe, examples []rebased.Example) ([]fingerprint, error) {
-	prints := make([]fingerprint, len(examples))
+func fingerprints(ctx context.Context, settings rebased.Dedupe, examples []rebased.Example) ([]*fingerprint, error) {
+	prints := make([]*fingerprint, len(examples))
 	workers := runtime.GOMAXPROCS(0)
 	maker := printMaker{near: settings.MinHash > 0, hasher: newHasher(), banding: newBanding(settings.MinHash)}
 	var group sync.WaitGroup
@@ -58,9 +58,9 @@ type printMaker struct {
 	scratch    []uint64
 }
 
-func (m *printMaker) print(e *rebased.Example) fingerprint {
+func (m *printMaker) print(e *rebased.Example) *fingerprint {
 	input, output := m.normaliser.text(e.Input), m.normaliser.text(e.Output)
-	f := fingerprint{example: e, input: digestOf(input), output: digestOf(output), length: len(input) + len(output)}
+	f := &fingerprint{example: e, input: digestOf(input), output: digestOf(output), length: len(input) + len(output)}
 	if m.near {
 		f.shingles, m.scratch = shingles(compared(input, output), m.scratch)
 		f.bands = m.banding.keys(m.hasher.sign(f.shingles))

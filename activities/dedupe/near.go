@@ -6,7 +6,7 @@ import "math/bits"
 // Rows are numbered by their place, the best row first. Each band is a hash table of chains, sized for all rows once.
 type nearIndex struct {
 	threshold float64
-	rows      []fingerprint
+	rows      []*fingerprint
 	bands     []bandTable
 	mask      uint32
 	looked    []int32 // by kept row: 1 + the last row that was compared with it, so that a pair is verified once
@@ -18,7 +18,7 @@ type bandTable struct {
 	next []int32 // by row
 }
 
-func newNearIndex(threshold float64, rows []fingerprint) *nearIndex {
+func newNearIndex(threshold float64, rows []*fingerprint) *nearIndex {
 	slots := 1 << bits.Len(uint(len(rows)))
 	x := &nearIndex{
 		threshold: threshold, rows: rows, bands: make([]bandTable, newBanding(threshold).bands),
@@ -46,7 +46,7 @@ func (x *nearIndex) add(row int) {
 // closest gives the added row of the highest Jaccard at or above the threshold, the better row among equals; -1 when there is none.
 func (x *nearIndex) closest(row int) (kept int, similarity float64) {
 	kept = -1
-	own, mark := &x.rows[row], int32(row+1) //nolint:gosec // rows fit in 31 bits
+	own, mark := x.rows[row], int32(row+1) //nolint:gosec // rows fit in 31 bits
 	for band, key := range own.bands {
 		table := &x.bands[band]
 		for link := table.head[key&x.mask]; link != 0; link = table.next[link-1] {

@@ -27,7 +27,7 @@ func (n *normaliser) text(s string) string {
 		if unicode.In(r, unicode.Cf, unicode.Variation_Selector) {
 			return -1
 		}
-		return r
+		return unicode.ToLower(r) // cases.Fold alone swaps the two cases of Cherokee
 	}, s)
 	// Compatibility forms come before folding, since they bring capitals (㎒ is MHz), and again after it, since folding can leave marks out of order.
 	s = norm.NFKC.String(n.fold.String(norm.NFKC.String(s)))

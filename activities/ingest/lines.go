@@ -13,7 +13,7 @@ const readBuffer = 64 << 10
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // errLongLine says that a line was skipped; reading goes on behind it.
-var errLongLine = errors.New("line too long")
+var errLongLine = errors.New("the line is too long")
 
 // lineReader reads lines of bounded length.
 type lineReader struct {
@@ -28,16 +28,14 @@ func newLineReader(r io.Reader, maxBytes int) *lineReader {
 }
 
 // next gives the next line without its end; it is good until the next call. The last line needs no end, io.EOF comes after it. A line that breaks
-// off because the reader fails is not given.
+// off because the reader fails is not given; one that is too long is skipped and answered with errLongLine.
 func (l *lineReader) next() ([]byte, error) {
 	l.line++
 	line, err := l.r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
 		line, err = l.nextLong(line)
 	}
-	switch {
-	case errors.Is(err, io.EOF) && len(line) > 0:
-	case err != nil:
+	if err != nil && (!errors.Is(err, io.EOF) || len(line) == 0) {
 		return nil, err
 	}
 	line = bytes.TrimSuffix(line, []byte("\n"))
@@ -45,24 +43,28 @@ func (l *lineReader) next() ([]byte, error) {
 	if l.line == 1 {
 		line = bytes.TrimPrefix(line, byteOrderMark)
 	}
+	if len(line) > l.max {
+		return nil, l.tooLong()
+	}
 	return line, nil
 }
 
-// nextLong puts a long line together from the reader's buffers; over the limit it drops what it has and goes on to the end of the line.
-func (l *lineReader) nextLong(piece []byte) (line []byte, err error) {
-	l.long = l.long[:0]
-	tooLong := false
-	for {
-		if tooLong = tooLong || len(l.long)+len(piece) > l.max+len("\r\n"); !tooLong {
+// nextLong goes on with a line that fills the reader's buffer, and holds no more of it than the limit.
+func (l *lineReader) nextLong(piece []byte) ([]byte, error) {
+	l.long = append(l.long[:0], piece...)
+	for dropped := false; ; {
+		piece, err := l.r.ReadSlice('\n')
+		if dropped = dropped || len(l.long)+len(piece) > l.max+len("\r\n"); !dropped {
 			l.long = append(l.long, piece...)
 		}
-		if !errors.Is(err, bufio.ErrBufferFull) && err != nil || bytes.HasSuffix(piece, []byte("\n")) {
-			break
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+		case dropped && (err == nil || errors.Is(err, io.EOF)):
+			return nil, l.tooLong()
+		default:
+			return l.long, err
 		}
-		piece, err = l.r.ReadSlice('\n')
 	}
-	if tooLong && (err == nil || errors.Is(err, io.EOF)) {
-		return nil, fmt.Errorf("%w: over %d bytes", errLongLine, l.max)
-	}
-	return l.long, err
 }
+
+func (l *lineReader) tooLong() error { return fmt.Errorf("%w: over %d bytes", errLongLine, l.max) }

@@ -40,6 +40,7 @@ type Result struct {
 	Examples []rebased.Example
 	Rejects  []rebased.Reject
 	Calls    rebased.Calls
+	Tokens   rebased.Usage // of this step's answers
 }
 
 // Shard writes a rationale for each example (mode rationale) with at most inFlight calls under way. A row whose rationale ends in another
@@ -59,6 +60,7 @@ func Shard(
 		e := examples[i]
 		e.Responses = append(append([]string{}, e.Responses...), o.Responses...)
 		e.Usage = e.Usage.Add(o.Usage)
+		result.Tokens = result.Tokens.Add(o.Usage)
 		if o.Problem == nil && !rebased.SameAnswer(e.Answer, o.Value.answer) {
 			o.Problem = &llm.Problem{
 				Reason: rebased.ReasonDisagreed, Detail: fmt.Sprintf("the reasoning ends in %.80q, the transformed answer is %.80q", o.Value.answer, e.Answer),

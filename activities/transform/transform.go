@@ -17,6 +17,7 @@ type Result struct {
 	Examples []rebased.Example
 	Rejects  []rebased.Reject
 	Calls    rebased.Calls
+	Tokens   rebased.Usage
 }
 
 // Shard transforms candidates with at most inFlight calls under way. done is told how many rows are done, from several goroutines. Errors are
@@ -33,6 +34,7 @@ func Shard(
 	}
 	result := Result{Calls: calls}
 	for i, o := range outcomes {
+		result.Tokens = result.Tokens.Add(o.Usage)
 		lineage := rebased.LineageOf(candidates[i])
 		lineage.Responses, lineage.Teacher = o.Responses, o.Model
 		if o.Problem != nil {

@@ -1,0 +1,36 @@
+package activities
+
+import (
+	"context"
+	"errors"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/rebased/rebased"
+)
+
+// Refused is the type of the application error that ends a workflow before anything was spent.
+const Refused = "refused"
+
+// maxUnknown is how often an activity is tried whose error has no kind: a fault of ours, which no outage explains.
+const maxUnknown = 5
+
+// translate is the one place where an error kind becomes Temporal's. What the same call would meet again is not retried; Throttled and
+// Unavailable are, after the time that the other side asked for, else by the retry policy, for as long as it takes. The type of the
+// application error is the kind.
+func translate(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	kind := rebased.KindOf(err)
+	options := temporal.ApplicationErrorOptions{NextRetryDelay: rebased.RetryAfterOf(err)}
+	switch kind {
+	case rebased.Throttled, rebased.Unavailable:
+	case "":
+		options.NonRetryable = activity.GetInfo(ctx).Attempt >= maxUnknown
+	default:
+		options.NonRetryable = true
+	}
+	return temporal.NewApplicationErrorWithOptions(err.Error(), string(kind), options)
+}

@@ -1,0 +1,93 @@
+// Package index puts the rows of a corpus into the vector index: one point a row that holds a vector for each of its cells, and one vector
+// for the description of each dataset.
+//
+// It stands between ingest, which writes the parts of a corpus into the bucket, and retrieve, which asks the index. A run is Begin, Part for
+// every part of the revision (in any order, in parallel, again after a failure), Finish. What it does is idempotent: a part that is wholly
+// indexed is recognised by its count and not encoded again.
+package index
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+
+	"github.com/rebased/rebased"
+)
+
+// Point is one row in the index.
+type Point struct {
+	ID      rebased.RowID
+	Dataset rebased.DatasetID
+	Part    string      // SHA-256 of the part that holds the row
+	Row     int         // place of the row in the part, from 0
+	Cells   []int       // for each vector the place of its cell in the row, ascending
+	Vectors [][]float32 // of unit length; none for a row without a token: it is stored and counted, and no query finds it
+}
+
+// Description is the vector of what one dataset split says of itself.
+type Description struct {
+	Dataset rebased.DatasetID
+	Vector  []float32 // of unit length, or zero
+}
+
+// Writer is what indexing needs of a vector index. Every call that returns nil is durable and seen by the next call. Errors carry a
+// rebased.Kind; a collection that is not there is NotFound.
+type Writer interface {
+	// Ensure makes the collection of rows, and the one of descriptions that goes with it, unless they are there.
+	Ensure(ctx context.Context, collection string, dimensions int) error
+	// Upsert writes points, each over the point of the same id.
+	Upsert(ctx context.Context, collection string, points []Point) error
+	// Count says how many points belong to a part; an empty part counts them all.
+	Count(ctx context.Context, collection, part string) (int, error)
+	// DeleteExcept removes the points of all other parts than these.
+	DeleteExcept(ctx context.Context, collection string, parts []string) error
+	// ReplaceDescriptions makes these the only descriptions.
+	ReplaceDescriptions(ctx context.Context, collection string, descriptions []Description) error
+}
+
+// Config is what an Indexer works with. Every field is required.
+type Config struct {
+	Writer   Writer
+	Encoder  rebased.Encoder
+	Rows     rebased.Table[rebased.Row]
+	Datasets rebased.Table[rebased.Dataset]
+	Objects  rebased.Objects // holds the record of the index
+}
+
+// Indexer indexes corpora with one encoder.
+type Indexer struct {
+	writer   Writer
+	encoder  rebased.Encoder
+	rows     rebased.Table[rebased.Row]
+	datasets rebased.Table[rebased.Dataset]
+	objects  rebased.Objects
+}
+
+// New makes an Indexer.
+func New(c Config) (*Indexer, error) {
+	switch {
+	case c.Writer == nil:
+		return nil, errors.New("index: Config.Writer is required")
+	case c.Encoder == nil:
+		return nil, errors.New("index: Config.Encoder is required")
+	case c.Rows == nil:
+		return nil, errors.New("index: Config.Rows is required")
+	case c.Datasets == nil:
+		return nil, errors.New("index: Config.Datasets is required")
+	case c.Objects == nil:
+		return nil, errors.New("index: Config.Objects is required")
+	case c.Encoder.Dimensions() < 1:
+		return nil, errors.New("index: Config.Encoder has no dimensions")
+	}
+	return &Indexer{writer: c.Writer, encoder: c.Encoder, rows: c.Rows, datasets: c.Datasets, objects: c.Objects}, nil
+}
+
+// layout changes whenever the same row would be given other vectors than before, so that an index made in another way is never mixed with.
+const layout = "cells/1"
+
+// Collection names the collection of a corpus's rows under an encoder: vectors of two encoders, or of two layouts, never meet in one.
+func Collection(corpus, encoder string) string {
+	sum := sha256.Sum256([]byte(layout + "\n" + encoder))
+	return "rebased-" + corpus + "-" + hex.EncodeToString(sum[:4])
+}

@@ -1,0 +1,185 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/ingest"
+)
+
+// Ingest turns uploaded files into a revision of a corpus.
+type Ingest struct {
+	Objects  rebased.Objects
+	Bucket   Connection
+	Importer *ingest.Importer
+}
+
+// ImportRef names one run of an import.
+type ImportRef struct {
+	Corpus           string `json:"corpus"`
+	SourcesKey       string `json:"sources_key"`
+	MaxRowsPerConfig int    `json:"max_rows_per_config"`
+	Run              string `json:"run"`
+	Base             string `json:"base"` // the revision before; "" = none
+}
+
+func (r ImportRef) spec() ingest.Import {
+	return ingest.Import{Corpus: r.Corpus, Base: r.Base, Options: ingest.Options{MaxRowsPerConfig: r.MaxRowsPerConfig}}
+}
+
+func (r ImportRef) batchKey(n int) string {
+	return rebased.ImportKey(r.Corpus, r.Run, fmt.Sprintf("batch-%05d.json", n))
+}
+
+// ImportBeginResult says how the work is cut.
+type ImportBeginResult struct {
+	Base    string         `json:"base"`
+	Batches []ingest.Batch `json:"batches"`
+	Files   int            `json:"files"`
+}
+
+// ImportBegin checks the bucket, pins the revision that the import starts from and cuts the sources into batches.
+func (a *Ingest) ImportBegin(ctx context.Context, in ImportRef) (ImportBeginResult, error) {
+	out, err := a.begin(ctx, in)
+	return out, translate(ctx, err)
+}
+
+func (a *Ingest) begin(ctx context.Context, in ImportRef) (ImportBeginResult, error) {
+	if !rebased.ValidCorpusName(in.Corpus) {
+		return ImportBeginResult{}, rebased.E(rebased.Invalid, "corpus name %q: must be 1 to 63 of a-z, 0-9, '.', '_' and -", in.Corpus)
+	}
+	if err := a.Bucket.Ping(ctx); err != nil {
+		return ImportBeginResult{}, fmt.Errorf("the bucket cannot be used: %w", err)
+	}
+	sources, err := ingest.ReadSources(ctx, a.Objects, in.SourcesKey)
+	if err != nil {
+		return ImportBeginResult{}, err
+	}
+	base, err := a.Importer.Base(ctx, in.Corpus)
+	return ImportBeginResult{Base: base, Batches: ingest.Batches(ingest.Splits(sources)), Files: len(sources)}, err
+}
+
+// ImportBatchInput names one batch.
+type ImportBatchInput struct {
+	ImportRef
+	N     int          `json:"n"`
+	Batch ingest.Batch `json:"batch"`
+}
+
+// ImportBatchResult counts what was read.
+type ImportBatchResult struct {
+	Files int `json:"files"`
+	Rows  int `json:"rows"`
+}
+
+// ImportBatch converts one batch of dataset splits.
+func (a *Ingest) ImportBatch(ctx context.Context, in ImportBatchInput) (ImportBatchResult, error) {
+	progress, stop := heartbeat(ctx)
+	defer stop()
+	out, err := a.batch(ctx, in, progress)
+	return out, translate(ctx, err)
+}
+
+func (a *Ingest) batch(ctx context.Context, in ImportBatchInput, progress func(int)) (ImportBatchResult, error) {
+	sources, err := ingest.ReadSources(ctx, a.Objects, in.SourcesKey)
+	if err != nil {
+		return ImportBatchResult{}, err
+	}
+	run, err := a.Importer.Start(ctx, in.spec())
+	if err != nil {
+		return ImportBatchResult{}, err
+	}
+	splits := ingest.Splits(sources)
+	if in.Batch.To > len(splits) {
+		return ImportBatchResult{}, rebased.E(rebased.Invalid, "batch %d ends at split %d of %d: start the import again", in.N, in.Batch.To, len(splits))
+	}
+	var out ImportBatchResult
+	var converted []ingest.Converted
+	for _, split := range splits[in.Batch.From:in.Batch.To] {
+		done, err := run.Convert(ctx, split, progress)
+		if err != nil {
+			return out, err
+		}
+		converted = append(converted, done)
+		out.Files += done.Files
+		out.Rows += done.Dataset.Rows
+	}
+	body, err := json.Marshal(converted)
+	if err != nil {
+		return out, fmt.Errorf("encode batch %d: %w", in.N, err)
+	}
+	_, err = a.Objects.Put(ctx, in.batchKey(in.N), body)
+	return out, err
+}
+
+// ImportCommitInput ends the run.
+type ImportCommitInput struct {
+	ImportRef
+	Batches int `json:"batches"`
+}
+
+// ImportCommitResult says what the corpus now holds.
+type ImportCommitResult struct {
+	Revision string `json:"revision"`
+	Changed  bool   `json:"changed"`
+	Datasets int    `json:"datasets"`
+	Rows     int    `json:"rows"`
+	Files    int    `json:"files"`
+	Reused   int    `json:"reused"`
+	Bad      int    `json:"bad"`
+	BadKey   string `json:"bad_key"`
+}
+
+// ImportCommit switches the corpus to what the batches made.
+func (a *Ingest) ImportCommit(ctx context.Context, in ImportCommitInput) (ImportCommitResult, error) {
+	_, stop := heartbeat(ctx)
+	defer stop()
+	out, err := a.commit(ctx, in)
+	return out, translate(ctx, err)
+}
+
+func (a *Ingest) commit(ctx context.Context, in ImportCommitInput) (ImportCommitResult, error) {
+	var converted []ingest.Converted
+	for n := range in.Batches {
+		body, _, err := a.Objects.Get(ctx, in.batchKey(n))
+		if err != nil {
+			return ImportCommitResult{}, fmt.Errorf("read batch %d: %w", n, err)
+		}
+		var batch []ingest.Converted
+		if err := json.Unmarshal(body, &batch); err != nil {
+			return ImportCommitResult{}, rebased.E(rebased.Invalid, "read batch %d: %w", n, err)
+		}
+		converted = append(converted, batch...)
+	}
+	var out ImportCommitResult
+	var bad bytes.Buffer
+	for _, c := range converted {
+		out.Files, out.Reused, out.Bad = out.Files+c.Files, out.Reused+c.Reused, out.Bad+c.Bad
+		for _, m := range append(c.Malformed, c.Notes...) {
+			if err := json.NewEncoder(&bad).Encode(m); err != nil {
+				return out, fmt.Errorf("encode what could not be read: %w", err)
+			}
+		}
+	}
+	if bad.Len() > 0 {
+		out.BadKey = rebased.ImportKey(in.Corpus, in.Run, "malformed.jsonl")
+		if _, err := a.Objects.Put(ctx, out.BadKey, bad.Bytes()); err != nil {
+			return out, err
+		}
+	}
+	corpus, changed, err := a.Importer.Commit(ctx, in.spec(), converted)
+	if err != nil {
+		return out, err
+	}
+	out.Revision, out.Changed = corpus.Revision, changed
+	for _, c := range converted {
+		if c.Dataset.Rows > 0 {
+			out.Datasets++
+			out.Rows += c.Dataset.Rows
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,199 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/rebased/rebased"
+)
+
+// Converted is one dataset split in the bucket.
+type Converted struct {
+	Dataset rebased.Dataset `json:"dataset"` // Rows = 0 when nothing could be read: then it is not part of the corpus
+	Parts   []rebased.Part  `json:"parts"`
+	Files   int             `json:"files"`
+	Reused  int             `json:"reused"` // files that had not changed and were not read
+	Bad     int             `json:"bad"`    // lines and files that were left out
+	// Malformed says which, up to Limits.Malformed.
+	Malformed []rebased.Malformed `json:"malformed"`
+	// Notes tell what was left out of rows that went in, for instance columns of images.
+	Notes []rebased.Malformed `json:"notes"`
+}
+
+// Run converts the splits of one import.
+type Run struct {
+	importer *Importer
+	imp      Import
+	before   previous
+}
+
+// Convert reads the files of one split (an element of Splits) and writes its rows as parts. What cannot be read is told in the result; an error
+// means that bucket or context failed. progress, which may be nil, is called every now and then with the number of records read so far, over
+// both passes: the first finds what can be read, the second takes the rows at the stride.
+func (r *Run) Convert(ctx context.Context, split []rebased.Source, progress func(read int)) (Converted, error) {
+	if out, ok := r.before.reuse(split); ok {
+		return out, nil
+	}
+	c := conversion{
+		Importer: r.importer, split: split, progress: progress,
+		out: Converted{Dataset: describe(split), Files: len(split)},
+	}
+	good, err := c.survey(ctx)
+	if err != nil {
+		return Converted{}, err
+	}
+	parts := newPartWriter(r.importer, r.imp.Corpus, c.out.Dataset.DatasetID)
+	if err := c.take(ctx, good, newStride(sum(good), r.imp.Options.MaxRowsPerConfig), parts); err != nil {
+		return Converted{}, err
+	}
+	c.out.Parts, c.out.Dataset.Rows = parts.parts, parts.rows
+	if c.out.Bad > 0 {
+		c.out.Dataset.ETag = "" // read again next time, so that the next import tells of them too
+	}
+	return c.out, nil
+}
+
+// conversion is the reading of one split.
+type conversion struct {
+	*Importer
+	split    []rebased.Source
+	progress func(int)
+	read     int // records
+	out      Converted
+
+	opened string // key of the file in body: the second pass over a split of one file need not fetch it again
+	body   []byte
+}
+
+// survey reads everything once and gives the number of good rows at the start of each file.
+func (c *conversion) survey(ctx context.Context) (good []int, err error) {
+	total := 0
+	for _, source := range c.split {
+		n, before := 0, c.out.Bad
+		records, err := c.records(ctx, source)
+		if err != nil {
+			return nil, err
+		}
+		for record, err := range records {
+			switch {
+			case ctx.Err() != nil:
+				return nil, ctx.Err()
+			case err != nil:
+				c.bad(source, 0, breaksOff(err, n))
+			case record.Note != "":
+				c.out.Notes = append(c.out.Notes, rebased.Malformed{Path: source.Path, Error: record.Note})
+			case record.why() != "":
+				c.bad(source, record.Line, record.why())
+			default:
+				n++
+			}
+			c.tick()
+			if total+n > c.Limits.Rows {
+				n--
+				c.bad(source, 0, fmt.Sprintf("goes on after %d rows, the most that one split may have", c.Limits.Rows))
+				break
+			}
+		}
+		if n == 0 && c.out.Bad == before {
+			c.bad(source, 0, "holds no rows")
+		}
+		good, total = append(good, n), total+n
+	}
+	return good, nil
+}
+
+// take reads again, as far as the good rows go, and writes the rows that the stride takes.
+func (c *conversion) take(ctx context.Context, good []int, stride *stride, parts *partWriter) error {
+	for i, source := range c.split {
+		if good[i] == 0 {
+			continue
+		}
+		records, err := c.records(ctx, source)
+		if err != nil {
+			return err
+		}
+		left := good[i]
+		for record, err := range records {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if c.tick(); err != nil || record.Note != "" || record.why() != "" {
+				continue
+			}
+			if stride.next() {
+				if err := parts.add(ctx, record.Cells.Cells()); err != nil {
+					return err
+				}
+			}
+			if left--; left == 0 {
+				break
+			}
+		}
+		if left > 0 {
+			return rebased.E(rebased.Unavailable, "read %s: its second reading ended early", source.Path)
+		}
+	}
+	return parts.flush(ctx)
+}
+
+// records opens a file. One that cannot be opened for what it is gives a sequence of one error.
+func (c *conversion) records(ctx context.Context, source rebased.Source) (iter.Seq2[Record, error], error) {
+	_, ext, ok := cutExtension(source.Path)
+	if !ok || source.Size > c.Limits.SourceBytes {
+		return func(yield func(Record, error) bool) {
+			yield(Record{}, fmt.Errorf("has %d bytes in a file that ends in %q: too large, or no format of ours", source.Size, ext))
+		}, nil
+	}
+	if c.opened != source.Key || c.body == nil {
+		body, _, err := c.Objects.Get(ctx, source.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", source.Path, err)
+		}
+		if sha256Hex(body) != source.SHA256 {
+			return nil, rebased.E(rebased.Invalid, "read %s: the bytes at %s are not those that were uploaded: import again", source.Path, source.Key)
+		}
+		c.opened, c.body = source.Key, body
+	}
+	file := io.NewSectionReader(bytes.NewReader(c.body), 0, int64(len(c.body)))
+	return c.formats[ext].Records(ctx, file, c.Limits), nil
+}
+
+func (c *conversion) bad(source rebased.Source, line int, why string) {
+	c.out.Bad++
+	if len(c.out.Malformed) < c.Limits.Malformed {
+		c.out.Malformed = append(c.out.Malformed, rebased.Malformed{Path: source.Path, Line: line, Error: why})
+	}
+}
+
+const ticks = 1000 // records between two words of progress
+
+func (c *conversion) tick() {
+	if c.read++; c.progress != nil && c.read%ticks == 0 {
+		c.progress(c.read)
+	}
+}
+
+// why says what keeps a record out; "" for a good row.
+func (r Record) why() string {
+	if r.Bad == "" && r.Cells.Len() == 0 {
+		return "holds no value"
+	}
+	return r.Bad
+}
+
+func breaksOff(err error, rows int) string {
+	if rows == 0 {
+		return err.Error()
+	}
+	return fmt.Sprintf("breaks off: %v; the %d rows before are kept", err, rows)
+}
+
+func sum(counts []int) (total int) {
+	for _, n := range counts {
+		total += n
+	}
+	return total
+}

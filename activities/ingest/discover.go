@@ -1,0 +1,172 @@
+package ingest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/rebased/rebased"
+)
+
+// Folder is what Discover found under one path of the user's machine.
+type Folder struct {
+	Root      string              // the folder that the paths of Sources are relative to
+	Sources   []rebased.Source    // by path; Key and SHA256 are empty until Upload has read the file
+	Skipped   []Skipped           // by path
+	Malformed []rebased.Malformed // lines of the listing
+
+	file string // where the one file is that the user named; "" for a folder
+}
+
+// Skipped is a file that is not imported.
+type Skipped struct {
+	Path string
+	Why  string
+}
+
+// Discover finds what can be imported at a path: a single file, or a folder whose paths say what each file is (<dataset>/<config>.ext and the
+// other shapes that place lists), with an optional listing, datasets.jsonl. Hidden files are ignored, symbolic links are followed to files inside the folder only. No
+// file but the listing is read. A path that is not there or holds nothing to import is Invalid.
+func Discover(root string) (Folder, error) {
+	resolved, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return Folder{}, rebased.E(rebased.Invalid, "import %s: %w", root, cause(err))
+	}
+	info, err := os.Stat(resolved)
+	if err != nil {
+		return Folder{}, rebased.E(rebased.Invalid, "import %s: %w", root, cause(err))
+	}
+	var found Folder
+	if info.IsDir() {
+		found, err = discoverFolder(resolved)
+	} else {
+		found = discoverFile(root, resolved, info)
+	}
+	if err != nil {
+		return Folder{}, rebased.E(rebased.Invalid, "import %s: %w", root, cause(err))
+	}
+	if len(found.Sources) == 0 {
+		return Folder{}, rebased.E(rebased.Invalid, "import %s: nothing to import: wants files that end in %s", root, strings.Join(Extensions(), ", "))
+	}
+	return found, nil
+}
+
+// cause drops the operation and path that package os puts in front: the caller names the path itself.
+func cause(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}
+
+// discoverFile looks at a file that the user named. It is placed by the name that was given, wherever a link leads.
+func discoverFile(given, resolved string, info fs.FileInfo) Folder {
+	found := Folder{Root: filepath.Dir(given), file: resolved}
+	found.add(filepath.Base(given), info)
+	return found
+}
+
+func discoverFolder(dir string) (Folder, error) {
+	found := Folder{Root: dir}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return Folder{}, err
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			found.skip(path, cause(err).Error())
+		case path != "." && strings.HasPrefix(entry.Name(), "."):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+		case !entry.IsDir() && path != ListingName:
+			found.visit(root, path)
+		}
+		return nil
+	})
+	if err != nil {
+		return Folder{}, err
+	}
+	if err := found.readListing(root); err != nil {
+		return Folder{}, err
+	}
+	slices.SortFunc(found.Sources, func(a, b rebased.Source) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(found.Skipped, func(a, b Skipped) int { return cmp.Compare(a.Path, b.Path) })
+	return found, nil
+}
+
+// visit takes a file of the folder in. What a symbolic link leads to is opened through the folder, which refuses to leave it.
+func (f *Folder) visit(root *os.Root, path string) {
+	info, err := root.Stat(path)
+	switch {
+	case err != nil:
+		f.skip(path, "cannot be opened inside the folder: "+cause(err).Error())
+	case info.IsDir():
+		f.skip(path, "is a symbolic link to a folder")
+	default:
+		f.add(path, info)
+	}
+}
+
+// add makes a source of a file, placed by its path.
+func (f *Folder) add(path string, info fs.FileInfo) {
+	id, ok := place(path)
+	_, _, known := cutExtension(path)
+	switch {
+	case !info.Mode().IsRegular():
+		f.skip(path, "is not a regular file")
+	case !known:
+		f.skip(path, "its name does not end in a format that can be read")
+	case !ok:
+		f.skip(path, "is nested deeper than owner/name/config/split")
+	case checkID(id) != "":
+		f.skip(path, checkID(id))
+	default:
+		f.Sources = append(f.Sources, rebased.Source{Path: path, Size: info.Size(), DatasetID: id})
+	}
+}
+
+// openFunc opens a file of a folder by its path.
+type openFunc func(path string) (*os.File, error)
+
+// opener opens the folder's files, and nothing outside the folder but the file that the user named.
+func (f *Folder) opener() (openFunc, func() error, error) {
+	if f.file != "" {
+		return func(string) (*os.File, error) { return os.Open(f.file) }, func() error { return nil }, nil
+	}
+	root, err := os.OpenRoot(f.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	return root.Open, root.Close, nil
+}
+
+func (f *Folder) skip(path, why string) { f.Skipped = append(f.Skipped, Skipped{Path: path, Why: why}) }
+
+func (f *Folder) readListing(root *os.Root) error {
+	listing, err := root.Open(ListingName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", ListingName, cause(err))
+	}
+	defer listing.Close()
+	f.Malformed = applyListing(filepath.Base(f.Root), f.Sources, listing)
+	f.Sources = slices.DeleteFunc(f.Sources, func(s rebased.Source) bool {
+		why := checkID(s.DatasetID)
+		if why != "" {
+			f.skip(s.Path, why)
+		}
+		return why != ""
+	})
+	return nil
+}

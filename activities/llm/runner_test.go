@@ -1,0 +1,299 @@
+package llm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/mem"
+)
+
+// scripted answers each request by a function and keeps what it was asked.
+type scripted struct {
+	mu    sync.Mutex
+	asked []Request
+	reply func(n int, r Request) (Answer, error) // n counts the requests from 1
+}
+
+func (s *scripted) Endpoint() string { return "http://teacher/v1" }
+
+func (s *scripted) Ask(_ context.Context, r Request) (Answer, error) {
+	s.mu.Lock()
+	s.asked = append(s.asked, r)
+	n := len(s.asked)
+	s.mu.Unlock()
+	return s.reply(n, r)
+}
+
+// bench is a runner over a scripted teacher whose waits are noted, not waited.
+type bench struct {
+	*Runner
+	teacher *scripted
+	mu      sync.Mutex
+	waits   []time.Duration
+}
+
+func newBench(objects rebased.Objects, reply func(n int, r Request) (Answer, error)) *bench {
+	b := &bench{teacher: &scripted{reply: reply}}
+	b.Runner = &Runner{
+		Teacher: b.teacher, Store: NewStore(objects), Jitter: func() float64 { return 0.5 },
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			b.mu.Lock()
+			b.waits = append(b.waits, d)
+			b.mu.Unlock()
+			return ctx.Err()
+		},
+	}
+	return b
+}
+
+func (b *bench) ask(t *testing.T, prompts ...string) ([]Outcome[string], rebased.Calls, error) {
+	t.Helper()
+	question := func(i int) Question[string] {
+		return Question[string]{Prompt: prompts[i], Parse: func(a Answer) (string, *Problem) {
+			if strings.HasPrefix(a.Text, "bad") {
+				return "", &Problem{rebased.ReasonUnusable, "it is bad"}
+			}
+			return a.Text, nil
+		}}
+	}
+	return Run(t.Context(), b.Runner, Params{Model: "m", MaxTokens: 10, InFlight: 4}, len(prompts), question, func(int) {})
+}
+
+func echo(_ int, r Request) (Answer, error) { return Answer{Text: "to " + r.Prompt, Model: "m-1"}, nil }
+
+func TestOutcomesStandInTheOrderOfTheRows(t *testing.T) {
+	b := newBench(mem.NewObjects(), echo)
+	var prompts []string
+	for i := range 100 {
+		prompts = append(prompts, fmt.Sprint(i))
+	}
+	outcomes, calls, err := b.ask(t, prompts...)
+	if err != nil || calls.Made != 100 {
+		t.Fatalf("%+v, %v", calls, err)
+	}
+	for i, o := range outcomes {
+		if o.Value != "to "+prompts[i] || o.Model != "m-1" || len(o.Responses) != 1 {
+			t.Fatalf("row %d: %+v", i, o)
+		}
+	}
+}
+
+func TestASecondRunPaysNothing(t *testing.T) {
+	objects := mem.NewObjects()
+	if _, _, err := newBench(objects, echo).ask(t, "a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	again := newBench(objects, echo)
+	outcomes, calls, err := again.ask(t, "b", "a", "c")
+	if err != nil || calls != (rebased.Calls{Made: 1, Reused: 2}) || len(again.teacher.asked) != 1 {
+		t.Fatalf("%+v, %d asked, %v", calls, len(again.teacher.asked), err)
+	}
+	if outcomes[1].Value != "to a" {
+		t.Errorf("got %q", outcomes[1].Value)
+	}
+}
+
+func TestAnUnusableAnswerIsAskedAgainTwiceEachUnderItsOwnKeyAndKept(t *testing.T) {
+	objects := mem.NewObjects()
+	b := newBench(objects, func(n int, _ Request) (Answer, error) { return Answer{Text: fmt.Sprint("bad ", n)}, nil })
+	outcomes, calls, err := b.ask(t, "a")
+	if err != nil || calls.Made != 3 {
+		t.Fatalf("%+v, %v", calls, err)
+	}
+	o := outcomes[0]
+	if o.Problem == nil || o.Problem.Reason != rebased.ReasonUnusable || o.Attempts != 3 || len(o.Responses) != 3 || o.Responses[0] == o.Responses[1] {
+		t.Fatalf("got %+v", o)
+	}
+	if !strings.Contains(b.teacher.asked[1].Prompt, "it is bad") {
+		t.Errorf("the re-ask does not say what was wrong: %q", b.teacher.asked[1].Prompt)
+	}
+	_, calls, err = newBench(objects, echo).ask(t, "a")
+	if err != nil || calls != (rebased.Calls{Reused: 3}) {
+		t.Errorf("the next run pays for bad answers again: %+v, %v", calls, err)
+	}
+}
+
+func TestErrorsOfOneRowBecomeTypedRejectsAndTheOthersGoOn(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want rebased.Reason
+	}{
+		{rebased.E(rebased.Invalid, "no such parameter"), rebased.ReasonBadRequest},
+		{&rebased.Error{Kind: rebased.Rejected, Err: ErrTooLong}, rebased.ReasonTooLong},
+		{&rebased.Error{Kind: rebased.Rejected, Err: ErrRefused}, rebased.ReasonRefused},
+	} {
+		b := newBench(mem.NewObjects(), func(n int, r Request) (Answer, error) {
+			if r.Prompt == "wrong" {
+				return Answer{}, c.err
+			}
+			return echo(n, r)
+		})
+		outcomes, calls, err := b.ask(t, "a", "wrong", "b")
+		if err != nil || calls.Made != 2 || calls.Failed != 1 {
+			t.Fatalf("%s: %+v, %v", c.want, calls, err)
+		}
+		if p := outcomes[1].Problem; p == nil || p.Reason != c.want {
+			t.Errorf("want %s, got %+v", c.want, p)
+		}
+		if outcomes[0].Problem != nil || outcomes[2].Value != "to b" {
+			t.Errorf("%s: other rows suffered", c.want)
+		}
+	}
+}
+
+func TestCutAndRefusedAnswersAreTypedRejectsWithoutAReAsk(t *testing.T) {
+	for finish, want := range map[Finish]rebased.Reason{FinishLength: rebased.ReasonTooLong, FinishRefused: rebased.ReasonRefused} {
+		b := newBench(mem.NewObjects(), func(int, Request) (Answer, error) { return Answer{Text: "x", Finish: finish}, nil })
+		outcomes, calls, err := b.ask(t, "a")
+		if err != nil || calls.Made != 1 || outcomes[0].Problem == nil || outcomes[0].Problem.Reason != want {
+			t.Errorf("%s: %+v, %+v, %v", finish, outcomes, calls, err)
+		}
+	}
+}
+
+func TestBeingThrottledCostsTimeAndNoAttempts(t *testing.T) {
+	b := newBench(mem.NewObjects(), func(n int, r Request) (Answer, error) {
+		if n <= 20 {
+			return Answer{}, &rebased.Error{Kind: rebased.Throttled, RetryAfter: 3 * time.Second}
+		}
+		return echo(n, r)
+	})
+	outcomes, calls, err := b.ask(t, "a")
+	if err != nil || outcomes[0].Value != "to a" || calls.Failed != 20 {
+		t.Fatalf("%+v, %+v, %v", outcomes, calls, err)
+	}
+	for _, w := range b.waits {
+		if w < 3*time.Second {
+			t.Errorf("waited %s, the server asked for 3s", w)
+		}
+	}
+}
+
+func TestALongRetryAfterLeavesTheActivity(t *testing.T) {
+	b := newBench(mem.NewObjects(), func(int, Request) (Answer, error) {
+		return Answer{}, &rebased.Error{Kind: rebased.Throttled, RetryAfter: 10 * time.Minute}
+	})
+	_, _, err := b.ask(t, "a")
+	if rebased.KindOf(err) != rebased.Throttled || rebased.RetryAfterOf(err) != 10*time.Minute || len(b.waits) != 0 {
+		t.Fatalf("%v after %v", err, b.waits)
+	}
+}
+
+func TestFailuresAreRetriedWithGrowingPauses(t *testing.T) {
+	b := newBench(mem.NewObjects(), func(n int, r Request) (Answer, error) {
+		if n <= 3 {
+			return Answer{}, rebased.E(rebased.Unavailable, "HTTP 500")
+		}
+		return echo(n, r)
+	})
+	outcomes, calls, err := b.ask(t, "a")
+	if err != nil || outcomes[0].Problem != nil || calls != (rebased.Calls{Made: 1, Failed: 3}) {
+		t.Fatalf("%+v, %+v, %v", outcomes, calls, err)
+	}
+	want := []time.Duration{backoffFirst / 2, backoffFirst, 2 * backoffFirst}
+	if fmt.Sprint(b.waits) != fmt.Sprint(want) {
+		t.Errorf("waited %v, want %v", b.waits, want)
+	}
+}
+
+func TestAProviderThatIsDownEndsTheRunNotTheRow(t *testing.T) {
+	b := newBench(mem.NewObjects(), func(int, Request) (Answer, error) { return Answer{}, rebased.E(rebased.Unavailable, "refused") })
+	_, _, err := b.ask(t, "a", "b")
+	if rebased.KindOf(err) != rebased.Unavailable {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestARowThatAlwaysFailsWhileOthersAreAnsweredIsRejected(t *testing.T) {
+	b := newBench(mem.NewObjects(), nil)
+	started := make(chan struct{})
+	var once sync.Once
+	b.teacher.reply = func(n int, r Request) (Answer, error) {
+		if r.Prompt == "poison" {
+			once.Do(func() { close(started) })
+			return Answer{}, rebased.E(rebased.Unavailable, "HTTP 500")
+		}
+		<-started
+		return echo(n, r)
+	}
+	b.Sleep = func(ctx context.Context, _ time.Duration) error { // the poisoned row fails again once the other is answered
+		for !stored(b.Store) {
+		}
+		return ctx.Err()
+	}
+	outcomes, _, err := b.ask(t, "poison", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := outcomes[0].Problem; p == nil || p.Reason != rebased.ReasonUnavailable {
+		t.Errorf("got %+v", p)
+	}
+}
+
+// stored reports whether a store holds an answer.
+func stored(s *Store) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.logs {
+		l.mu.Lock()
+		n := len(l.places)
+		l.mu.Unlock()
+		if n > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func TestARefusedKeyEndsTheRunAtOnce(t *testing.T) {
+	b := newBench(mem.NewObjects(), func(int, Request) (Answer, error) { return Answer{}, rebased.E(rebased.Unauthorized, "wrong key") })
+	_, calls, err := b.ask(t, "a")
+	if rebased.KindOf(err) != rebased.Unauthorized || calls.Failed != 1 {
+		t.Fatalf("%+v, %v", calls, err)
+	}
+}
+
+func TestCancelEndsTheRunAndKeepsWhatWasAnswered(t *testing.T) {
+	objects := mem.NewObjects()
+	b := newBench(objects, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	b.teacher.reply = func(n int, r Request) (Answer, error) {
+		if n == 5 {
+			cancel()
+			return Answer{}, ctx.Err()
+		}
+		return echo(n, r)
+	}
+	question := func(i int) Question[string] {
+		return Question[string]{Prompt: fmt.Sprint(i), Parse: func(a Answer) (string, *Problem) { return a.Text, nil }}
+	}
+	_, calls, err := Run(ctx, b.Runner, Params{Model: "m", MaxTokens: 10, InFlight: 1}, 100, question, func(int) {})
+	if !errors.Is(err, context.Canceled) || calls.Made != 4 {
+		t.Fatalf("%+v, %v", calls, err)
+	}
+}
+
+func TestTheKeyCoversWhatChangesTheAnswer(t *testing.T) {
+	base := Request{Endpoint: "e", Model: "m", Temperature: 0.7, MaxTokens: 10, System: "s", Prompt: "p"}
+	seen := map[Key]string{base.Key(): "base"}
+	for name, change := range map[string]func(*Request){
+		"endpoint": func(r *Request) { r.Endpoint = "f" }, "model": func(r *Request) { r.Model = "n" },
+		"temperature": func(r *Request) { r.Temperature = 0.8 }, "max_tokens": func(r *Request) { r.MaxTokens = 11 },
+		"system": func(r *Request) { r.System = "t" }, "prompt": func(r *Request) { r.Prompt = "q" },
+		"sample": func(r *Request) { r.Sample = 1 }, "ask": func(r *Request) { r.Ask = 1 },
+		"border of fields": func(r *Request) { r.System, r.Prompt = "sp", "" },
+	} {
+		r := base
+		change(&r)
+		if other, known := seen[r.Key()]; known {
+			t.Errorf("%s has the key of %s", name, other)
+		}
+		seen[r.Key()] = name
+	}
+}

@@ -1,0 +1,212 @@
+package llm
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/mem"
+)
+
+func opened(t *testing.T, objects rebased.Objects) *Log {
+	t.Helper()
+	store := NewStore(objects)
+	store.sleep = func(context.Context, time.Duration) error { return nil }
+	l, err := store.Open(t.Context(), "scope")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestAStoredAnswerIsFoundByAnotherProcess(t *testing.T) {
+	objects := mem.NewObjects()
+	if _, err := opened(t, objects).Put(t.Context(), "k", Answer{Text: "one"}); err != nil {
+		t.Fatal(err)
+	}
+	got, found, err := opened(t, objects).Get(t.Context(), "k")
+	if err != nil || !found || got.Text != "one" {
+		t.Fatalf("got %+v, %v, %v", got, found, err)
+	}
+}
+
+func TestTheFirstAnswerStoredCountsForEveryWorker(t *testing.T) {
+	objects := mem.NewObjects()
+	first, second := opened(t, objects), opened(t, objects) // both before anything is stored
+	if _, err := first.Put(t.Context(), "k", Answer{Text: "first"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := second.Put(t.Context(), "k", Answer{Text: "second"})
+	if err != nil || got.Text != "first" {
+		t.Fatalf("the second writer goes on with %q, %v", got.Text, err)
+	}
+	got, _, err = opened(t, objects).Get(t.Context(), "k")
+	if err != nil || got.Text != "first" {
+		t.Fatalf("a third reads %q, %v", got.Text, err)
+	}
+}
+
+func TestWorkersThatRaceAgreeOnEveryAnswer(t *testing.T) {
+	objects := mem.NewObjects()
+	logs := []*Log{opened(t, objects), opened(t, objects), opened(t, objects)}
+	const keys = 200
+	used := make([][]string, len(logs))
+	var group sync.WaitGroup
+	for w, l := range logs {
+		used[w] = make([]string, keys)
+		for k := range keys {
+			group.Go(func() {
+				answer, err := l.Put(t.Context(), Key(fmt.Sprint(k)), Answer{Text: fmt.Sprintf("%d by %d", k, w)})
+				if err != nil {
+					t.Error(err)
+				}
+				used[w][k] = answer.Text
+			})
+		}
+	}
+	group.Wait()
+	stored := opened(t, objects)
+	for k := range keys {
+		want, found, err := stored.Get(t.Context(), Key(fmt.Sprint(k)))
+		if err != nil || !found {
+			t.Fatalf("answer %d is lost: %v", k, err)
+		}
+		for w := range logs {
+			if used[w][k] != want.Text {
+				t.Errorf("worker %d used %q, stored is %q", w, used[w][k], want.Text)
+			}
+		}
+	}
+}
+
+func TestOneOfManyThatAskForAKeyCalls(t *testing.T) {
+	l := opened(t, mem.NewObjects())
+	var calls atomic.Int32
+	release := make(chan struct{})
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() {
+			answer, _, err := l.Do(t.Context(), "k", func() (Answer, error) {
+				calls.Add(1)
+				<-release
+				return Answer{Text: "paid"}, nil
+			})
+			if err != nil || answer.Text != "paid" {
+				t.Errorf("got %q, %v", answer.Text, err)
+			}
+		})
+	}
+	close(release)
+	group.Wait()
+	if calls.Load() != 1 {
+		t.Errorf("%d calls for one key", calls.Load())
+	}
+}
+
+// slow holds every put until it is told to go on, and can fail.
+type slow struct {
+	rebased.Objects
+	entered chan struct{}
+	proceed chan error
+}
+
+func (s *slow) PutIfAbsent(ctx context.Context, key string, body []byte) (string, error) {
+	s.entered <- struct{}{}
+	if err := <-s.proceed; err != nil {
+		return "", err
+	}
+	return s.Objects.PutIfAbsent(ctx, key, body)
+}
+
+func TestAPaidAnswerIsStoredThoughTheOneWhoWaitsIsCanceledAndTheBucketFails(t *testing.T) {
+	objects := mem.NewObjects()
+	bucket := &slow{Objects: objects, entered: make(chan struct{}), proceed: make(chan error)}
+	l := opened(t, bucket)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := l.Put(ctx, "k", Answer{Text: "paid"})
+		ended <- err
+	}()
+	<-bucket.entered
+	cancel()
+	if err := <-ended; err == nil {
+		t.Fatal("the wait goes on after its context has ended")
+	}
+	bucket.proceed <- rebased.E(rebased.Unavailable, "down")
+	<-bucket.entered
+	bucket.proceed <- nil
+	if err := l.store.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := opened(t, objects).Get(t.Context(), "k"); err != nil || !found {
+		t.Fatalf("the answer is lost: %v", err)
+	}
+}
+
+func TestAnswersThatFinishDuringAPutShareTheNextSegment(t *testing.T) {
+	objects := mem.NewObjects()
+	bucket := &slow{Objects: objects, entered: make(chan struct{}), proceed: make(chan error)}
+	l := opened(t, bucket)
+	var group sync.WaitGroup
+	put := func(key Key) {
+		group.Go(func() {
+			if _, err := l.Put(t.Context(), key, Answer{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	put("first")
+	<-bucket.entered
+	for i := range 50 {
+		put(Key(fmt.Sprint(i)))
+	}
+	for pending := 0; pending < 51; { // the first is pending until its put ends
+		l.mu.Lock()
+		pending = len(l.pending)
+		l.mu.Unlock()
+	}
+	bucket.proceed <- nil
+	<-bucket.entered
+	bucket.proceed <- nil
+	group.Wait()
+	segments := 0
+	for range objects.List(t.Context(), rebased.ResponsesPrefix) {
+		segments++
+	}
+	if segments != 2 {
+		t.Errorf("51 answers stand in %d segments, want 2", segments)
+	}
+}
+
+func TestADamagedSegmentIsAnErrorThatNamesIt(t *testing.T) {
+	objects := mem.NewObjects()
+	if _, err := objects.Put(t.Context(), rebased.ResponsesPrefix+"scope/0000000001.jsonl", []byte(`{"key":"k","ans`)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := NewStore(objects).Open(t.Context(), "scope")
+	if err == nil || !strings.Contains(err.Error(), "0000000001.jsonl") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestTheCacheForgetsWhatWasUsedLongest(t *testing.T) {
+	c := newSegmentCache(1000)
+	for n := range 10 {
+		c.add(n, segment{Key(fmt.Sprint(n)): {Text: strings.Repeat("x", 300)}})
+	}
+	if _, found := c.get(0); found {
+		t.Error("the oldest is kept")
+	}
+	if _, found := c.get(9); !found {
+		t.Error("the newest is gone")
+	}
+	if c.size > 1000 {
+		t.Errorf("holds %d bytes, the limit is 1000", c.size)
+	}
+}

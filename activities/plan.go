@@ -1,0 +1,146 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/llm"
+)
+
+// Tasks reads and writes task files.
+type Tasks interface {
+	Decode(name string, data []byte) (rebased.Task, error)
+	Encode(task rebased.Task) ([]byte, error)
+}
+
+// Teachers opens the teacher that a task names.
+type Teachers interface {
+	Open(t rebased.Teacher) (llm.Teacher, error)
+	// Models lists what the teacher's server offers.
+	Models(ctx context.Context, t rebased.Teacher) ([]string, error)
+}
+
+// Encoders opens an encoder by the name that task files use: static or openai:<model>.
+type Encoders interface {
+	Open(ctx context.Context, name string) (rebased.Encoder, error)
+}
+
+// Connection is something that must answer before anything is spent.
+type Connection interface {
+	Ping(ctx context.Context) error
+}
+
+// Plan checks everything that a build needs and freezes what it depends on.
+type Plan struct {
+	Objects  rebased.Objects
+	Bucket   Connection // proves that the bucket can be written
+	Index    Connection
+	Tasks    Tasks
+	Teachers Teachers
+	Encoders Encoders
+}
+
+// PlanInput names the task file that the starter put into the bucket.
+type PlanInput struct {
+	Task    string `json:"task"`
+	Build   string `json:"build"`
+	TaskKey string `json:"task_key"`
+}
+
+// PlanResult is what the build depends on, by reference.
+type PlanResult struct {
+	TaskKey  string                `json:"task_key"` // the frozen task, in the build's folder
+	Corpus   string                `json:"corpus"`
+	Revision string                `json:"revision"` // pinned: the revision that is indexed
+	Encoder  string                `json:"encoder"`  // identity
+	Endpoint string                `json:"endpoint"` // of the teacher
+	InFlight int                   `json:"in_flight"`
+	Reason   string                `json:"reason"` // mode of the reason step
+	Rows     int                   `json:"rows"`   // to retrieve
+	Approval bool                  `json:"approval"`
+	Trigger  *rebased.WorkflowSpec `json:"trigger,omitempty"`
+}
+
+// Check checks bucket, index, encoder, corpus and teacher, then writes the frozen task. Every error is one line for the user.
+func (a *Plan) Check(ctx context.Context, in PlanInput) (PlanResult, error) {
+	out, err := a.check(ctx, in)
+	return out, translate(ctx, err)
+}
+
+func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
+	if err := a.Bucket.Ping(ctx); err != nil {
+		return PlanResult{}, fmt.Errorf("the bucket cannot be used: %w", err)
+	}
+	task, err := a.read(ctx, in)
+	if err != nil {
+		return PlanResult{}, err
+	}
+	if err := a.Index.Ping(ctx); err != nil {
+		return PlanResult{}, fmt.Errorf("the vector index cannot be used (QDRANT_URL, QDRANT_API_KEY of the worker): %w", err)
+	}
+	encoder, err := a.Encoders.Open(ctx, task.Retrieve.Encoder)
+	if err != nil {
+		return PlanResult{}, fmt.Errorf("encoder %s: %w", task.Retrieve.Encoder, err)
+	}
+	found, err := findIndex(ctx, a.Objects, task.Corpus, encoder.Identity())
+	if err != nil {
+		return PlanResult{}, err
+	}
+	teacher, err := a.teacher(ctx, &task)
+	if err != nil {
+		return PlanResult{}, err
+	}
+	frozen := rebased.BuildKey(task.Name, in.Build, "task.yaml")
+	data, err := a.Tasks.Encode(task)
+	if err != nil {
+		return PlanResult{}, err
+	}
+	if _, err := a.Objects.Put(ctx, frozen, data); err != nil {
+		return PlanResult{}, fmt.Errorf("write the frozen task: %w", err)
+	}
+	activity.GetLogger(ctx).Info("planned", "task", task.Name, "corpus", task.Corpus, "revision", found.Revision, "model", task.Transform.Teacher.Model)
+	return PlanResult{
+		TaskKey: frozen, Corpus: task.Corpus, Revision: found.Revision, Encoder: found.Encoder, Endpoint: teacher.Endpoint(),
+		InFlight: task.Transform.Teacher.Limits.InFlight, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows,
+		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow,
+	}, nil
+}
+
+func (a *Plan) read(ctx context.Context, in PlanInput) (rebased.Task, error) {
+	data, _, err := a.Objects.Get(ctx, in.TaskKey)
+	if err != nil {
+		return rebased.Task{}, fmt.Errorf("read the task file: %w", err)
+	}
+	task, err := a.Tasks.Decode(in.TaskKey, data)
+	if err != nil {
+		return rebased.Task{}, err
+	}
+	if task.Name != in.Task {
+		return rebased.Task{}, rebased.E(rebased.Invalid, "%s: name is %q, the build was started for %q", in.TaskKey, task.Name, in.Task)
+	}
+	return task, nil
+}
+
+// teacher asks the teacher's server what it offers, which proves address and key, and settles the model.
+func (a *Plan) teacher(ctx context.Context, task *rebased.Task) (llm.Teacher, error) {
+	t := &task.Transform.Teacher
+	teacher, err := a.Teachers.Open(*t)
+	if err != nil {
+		return nil, err
+	}
+	models, err := a.Teachers.Models(ctx, *t)
+	switch kind := rebased.KindOf(err); {
+	case kind == rebased.NotFound && t.Model != "": // a server without a list of models
+	case err != nil:
+		return nil, err
+	case t.Model == "" && len(models) == 1:
+		t.Model = models[0]
+	case t.Model == "":
+		return nil, rebased.E(rebased.Invalid, "transform.teacher.model: is required: the server at %s offers %d models", teacher.Endpoint(), len(models))
+	}
+	t.BaseURL = teacher.Endpoint()
+	return teacher, nil
+}

@@ -1,0 +1,170 @@
+package retrieve_test
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/index/indextest"
+	"github.com/rebased/rebased/activities/retrieve"
+)
+
+// tolerance is how far scores computed in two ways may be apart.
+const tolerance = 1e-5
+
+// loopRow is a row as the plain loop scores it.
+type loopRow struct {
+	row                 rebased.Row
+	total, in, out, dat float64
+	cells               []float64 // per cell, mean cosine with the inputs; NaN without a vector
+	outs                []float64
+}
+
+// loop is the method's score written down as it is defined: every example with every cell of every row.
+type loop struct {
+	t       testing.TB
+	encoder rebased.Encoder
+	cache   map[string][]float32
+}
+
+func (l *loop) encode(text string) []float32 {
+	if v, ok := l.cache[text]; ok {
+		return v
+	}
+	v, err := l.encoder.Encode(context.Background(), []string{text})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.cache[text] = v[0]
+	return v[0]
+}
+
+func cosine(a, b []float32) float64 {
+	product, na, nb := 0.0, 0.0, 0.0
+	for i := len(a) - 1; i >= 0; i-- {
+		product += float64(a[i]) * float64(b[i])
+		na += float64(a[i]) * float64(a[i])
+		nb += float64(b[i]) * float64(b[i])
+	}
+	if na == 0 || nb == 0 {
+		return 0
+	}
+	return product / math.Sqrt(na*nb)
+}
+
+// rank scores every row of the splits and orders them; rows of datasets that keep refuses are left out.
+func (l *loop) rank(task rebased.Task, splits []indextest.Split, keep func(name string) bool) []loopRow {
+	var all []loopRow
+	for _, s := range splits {
+		if !keep(s.Name) {
+			continue
+		}
+		data := cosine(l.encode(task.Instruction), l.encode(s.Name+"\n"+s.Config+"\n"+s.Description))
+		for _, part := range s.Parts {
+			for _, row := range part {
+				if scored, ok := l.score(task, row, data); ok {
+					all = append(all, scored)
+				}
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b loopRow) int {
+		return cmp.Or(cmp.Compare(b.total, a.total), cmp.Compare(a.row.ID, b.row.ID))
+	})
+	return all
+}
+
+func (l *loop) score(task rebased.Task, row rebased.Row, data float64) (loopRow, bool) {
+	s := loopRow{row: row, in: math.Inf(-1), out: math.Inf(-1), dat: data}
+	for _, cell := range row.Cells {
+		v := l.encode(cell.Text[:min(len(cell.Text), 4000)])
+		in, out := math.NaN(), math.NaN()
+		if cosine(v, v) > 0 {
+			in, out = 0, 0
+			for _, e := range task.Examples {
+				target := e.Output
+				if e.Answer != "" {
+					target = e.Answer
+				}
+				in += cosine(l.encode(e.Input), v) / float64(len(task.Examples))
+				out += cosine(l.encode(target), v) / float64(len(task.Examples))
+			}
+			s.in, s.out = max(s.in, in), max(s.out, out)
+		}
+		s.cells, s.outs = append(s.cells, in), append(s.outs, out)
+	}
+	s.total = (s.in + s.out + s.dat) / 3
+	return s, !math.IsInf(s.in, -1)
+}
+
+// quota keeps the first rows of each dataset name.
+func quota(all []loopRow, most int) []loopRow {
+	taken := make(map[string]int)
+	return slices.DeleteFunc(slices.Clone(all), func(r loopRow) bool {
+		taken[r.row.Dataset.Name]++
+		return taken[r.row.Dataset.Name] > most
+	})
+}
+
+// check compares a ranking with the plain loop's: all rows that may be taken, and of each dataset name at most so many. Of rows that score
+// the same to the last digit but one, either may be taken.
+func check(t testing.TB, got retrieve.Ranking, all []loopRow, most, rows int) {
+	t.Helper()
+	want := quota(all, most)
+	taken := make(map[string]int)
+	if n := min(rows, len(want)); len(got.Candidates) != n {
+		t.Fatalf("got %d candidates, want %d", len(got.Candidates), n)
+	}
+	byID := make(map[rebased.RowID]loopRow, len(all))
+	for _, r := range all {
+		byID[r.row.ID] = r
+	}
+	for i, c := range got.Candidates {
+		w, ok := byID[c.ID]
+		delete(byID, c.ID)
+		if taken[c.Dataset.Name]++; !ok || taken[c.Dataset.Name] > most {
+			t.Fatalf("rank %d: row %s of %s does not belong there, or comes twice", i, c.ID, c.Dataset)
+		}
+		if off(c.Total, w.total) || off(c.In, w.in) || off(c.Out, w.out) || off(c.Data, w.dat) {
+			t.Fatalf("rank %d: row %s scores %+v, want %v %v %v %v", i, c.ID, c.Scores, w.total, w.in, w.out, w.dat)
+		}
+		if off(c.Total, want[i].total) {
+			t.Fatalf("rank %d: score %v, the loop has %v there", i, c.Total, want[i].total)
+		}
+		if i > 0 {
+			if p := got.Candidates[i-1]; c.Total > p.Total || c.Total == p.Total && c.ID <= p.ID {
+				t.Fatalf("rank %d: %v %s stands after %v %s", i, c.Total, c.ID, p.Total, p.ID)
+			}
+		}
+		checkContents(t, i, c, w)
+	}
+}
+
+func checkContents(t testing.TB, i int, c rebased.Candidate, w loopRow) {
+	t.Helper()
+	if c.Rank != i || c.Dataset != w.row.Dataset || !slices.Equal(c.Cells, w.row.Cells) {
+		t.Fatalf("rank %d: row %s came with rank %d and other contents than it has", i, c.ID, c.Rank)
+	}
+	if !decided(c.InColumn, w.row, w.cells, w.in) || !decided(c.OutColumn, w.row, w.outs, w.out) {
+		t.Fatalf("rank %d: row %s: %s and %s did not decide", i, c.ID, c.InColumn, c.OutColumn)
+	}
+	if !strings.HasPrefix(c.License, "license of "+c.Dataset.Name) || !strings.HasPrefix(c.Revision, "revision of "+c.Dataset.Name) {
+		t.Fatalf("rank %d: row %s of %s has license %q and revision %q", i, c.ID, c.Dataset, c.License, c.Revision)
+	}
+}
+
+// decided reports whether a cell of that column has the best score of the row.
+func decided(column string, row rebased.Row, scores []float64, best float64) bool {
+	for i, cell := range row.Cells {
+		if cell.Column == column && math.Abs(scores[i]-best) <= tolerance {
+			return true
+		}
+	}
+	return false
+}
+
+func off(got float32, want float64) bool { return math.Abs(float64(got)-want) > tolerance }

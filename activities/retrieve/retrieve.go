@@ -1,0 +1,195 @@
+// Package retrieve finds the rows of a corpus that fit a task best, in the exact order of the method's score (arXiv 2407.05463):
+//
+//	S_in   = max over the cells of the row of the mean over the examples of cos(input, cell)
+//	S_out  = max over the cells of the row of the mean over the examples of cos(target, cell)
+//	S_data = cos(instruction, description of the row's dataset)
+//	score  = (S_in + S_out + S_data) / 3
+//
+// Vectors have unit length, so the mean moves inside and one query of two vectors, [mean input, mean target], gives S_in + S_out as the
+// MaxSim of a row's cells. Cells and texts without a token have no direction; they take no part, or count as 0 in a mean.
+//
+// It stands between index, which wrote the vectors, and transform, which is given the rows.
+package retrieve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rebased/rebased"
+)
+
+// Query asks for the rows of some datasets by MaxSim: the sum over the query's vectors of the largest dot product with a vector of the row.
+type Query struct {
+	Collection string
+	Datasets   []rebased.DatasetID // rows of others are left out; none = no row
+	Vectors    [][]float32
+	Limit      int
+}
+
+// Hit is one row that a query found.
+type Hit struct {
+	ID      rebased.RowID
+	Dataset rebased.DatasetID
+	Score   float32 // MaxSim, as the server rounds it
+}
+
+// Stored is what the index holds of a row.
+type Stored struct {
+	Part    string      // SHA-256 of the part that holds the row
+	Row     int         // place of the row in the part, from 0
+	Cells   []int       // for each vector the place of its cell in the row, ascending
+	Vectors [][]float32 // bit for bit as they were written
+}
+
+// Index is what retrieval needs of a vector index. Errors carry a rebased.Kind; a collection that is not there is NotFound.
+type Index interface {
+	// Query gives at most Limit rows that have vectors, by score, descending; equal scores by id, ascending. No row left out scores higher
+	// than the last one given; which of the rows that equal it are left out is not said.
+	Query(ctx context.Context, q Query) ([]Hit, error)
+	// Rows gives what is held of rows; an id that is not there is absent from the answer.
+	Rows(ctx context.Context, collection string, ids []rebased.RowID) (map[rebased.RowID]Stored, error)
+	// Descriptions gives the vectors of datasets' descriptions; a dataset that is not there is absent from the answer.
+	Descriptions(ctx context.Context, collection string, datasets []rebased.DatasetID) (map[rebased.DatasetID][]float32, error)
+}
+
+// Reasons for which rows are kept out, keys of Ranking.Skipped.
+const (
+	SkippedQuota    = "quota"    // of better rows than the last one taken, those whose dataset had its share; see Rank
+	SkippedExcluded = "excluded" // all rows of excluded datasets
+)
+
+// Ranking is what Rank found.
+type Ranking struct {
+	Candidates []rebased.Candidate // best first
+	Skipped    map[string]int
+}
+
+// Config is what a Ranker works with. Every field is required.
+type Config struct {
+	Index    Index
+	Encoder  rebased.Encoder
+	Rows     rebased.Table[rebased.Row]
+	Datasets rebased.Table[rebased.Dataset]
+	Objects  rebased.Objects // holds the record of the index
+}
+
+// Ranker ranks the rows of corpora for tasks.
+type Ranker struct {
+	index    Index
+	encoder  rebased.Encoder
+	rows     rebased.Table[rebased.Row]
+	datasets rebased.Table[rebased.Dataset]
+	objects  rebased.Objects
+}
+
+// New makes a Ranker.
+func New(c Config) (*Ranker, error) {
+	switch {
+	case c.Index == nil:
+		return nil, errors.New("retrieve: Config.Index is required")
+	case c.Encoder == nil:
+		return nil, errors.New("retrieve: Config.Encoder is required")
+	case c.Rows == nil:
+		return nil, errors.New("retrieve: Config.Rows is required")
+	case c.Datasets == nil:
+		return nil, errors.New("retrieve: Config.Datasets is required")
+	case c.Objects == nil:
+		return nil, errors.New("retrieve: Config.Objects is required")
+	}
+	return &Ranker{index: c.Index, encoder: c.Encoder, rows: c.Rows, datasets: c.Datasets, objects: c.Objects}, nil
+}
+
+// Rank gives the best task.Retrieve.Rows rows of a corpus revision by score, descending, equal scores by row id; fewer only where the corpus
+// has no more that are allowed. Rows of excluded datasets never appear. In mode diverse at most MaxPerDataset rows of the same dataset name
+// are taken, all its configurations and splits together; a dataset that has its share is not asked for further, so SkippedQuota counts the
+// rows of it that were met until then.
+//
+// Scores are computed from the stored vectors in one fixed order of summation: the same index gives the same ranking, whatever server holds
+// it. progress is called with the number of rows found so far. Unavailable: the index is being updated, or was while Rank ran; Invalid: it
+// holds another revision or encoder, or the task leaves no dataset.
+func (r *Ranker) Rank(ctx context.Context, task rebased.Task, corpus rebased.Corpus, idx rebased.Index, progress func(rows int)) (Ranking, error) {
+	etag, err := r.pin(ctx, corpus, idx)
+	if err != nil {
+		return Ranking{}, err
+	}
+	ranking, err := r.rank(ctx, task, corpus, idx, progress)
+	// An update in the meantime explains every answer and every error, so it is the first thing to look for.
+	if unchanged := r.unchanged(ctx, corpus, idx, etag); unchanged != nil {
+		return Ranking{}, unchanged
+	}
+	return ranking, err
+}
+
+// rank ranks on an index that stands still.
+func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Corpus, idx rebased.Index, progress func(rows int)) (Ranking, error) {
+	allowed, excluded, err := r.allowed(ctx, task, corpus)
+	if err != nil {
+		return Ranking{}, err
+	}
+	aim, err := r.encodeTask(ctx, task)
+	if err != nil {
+		return Ranking{}, err
+	}
+	sources, err := r.sources(ctx, idx.Collection, aim, allowed)
+	if err != nil {
+		return Ranking{}, err
+	}
+	quota := newQuota(task.Retrieve)
+	w := newWalk(r.index, idx.Collection, aim, sources, task.Retrieve.Rows, quota.full)
+	taken, skipped, err := take(ctx, w, task.Retrieve.Rows, quota, progress)
+	if err != nil {
+		return Ranking{}, fmt.Errorf("rank the rows of %s: %w", corpus.Name, err)
+	}
+	candidates, err := r.read(ctx, corpus, taken, func() { progress(len(taken)) })
+	if err != nil {
+		return Ranking{}, err
+	}
+	return Ranking{Candidates: candidates, Skipped: map[string]int{SkippedQuota: skipped, SkippedExcluded: excluded}}, nil
+}
+
+// take walks down the ranking until enough rows are accepted.
+func take(ctx context.Context, w *walk, rows int, q *quota, progress func(rows int)) (taken []scored, skipped int, err error) {
+	for len(taken) < rows {
+		row, ok, err := w.next(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		if !ok {
+			break
+		}
+		if !q.accept(row.source.Name) {
+			skipped++
+			continue
+		}
+		taken = append(taken, row)
+		if len(taken)%fetchStep == 0 {
+			progress(len(taken))
+		}
+	}
+	return taken, skipped, nil
+}
+
+// quota counts the rows taken of each dataset name.
+type quota struct {
+	most  int // 0 = no quota
+	taken map[string]int
+}
+
+func newQuota(r rebased.Retrieve) *quota {
+	q := &quota{taken: make(map[string]int)}
+	if r.Mode == rebased.ModeDiverse {
+		q.most = r.MaxPerDataset
+	}
+	return q
+}
+
+func (q *quota) full(name string) bool { return q.most > 0 && q.taken[name] >= q.most }
+
+func (q *quota) accept(name string) bool {
+	if q.full(name) {
+		return false
+	}
+	q.taken[name]++
+	return true
+}

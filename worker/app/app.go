@@ -1,0 +1,159 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
+	"github.com/rebased/rebased/activities/ingest"
+	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/parquet"
+	"github.com/rebased/rebased/infra/qdrant"
+	"github.com/rebased/rebased/infra/s3"
+	"github.com/rebased/rebased/infra/source"
+	"github.com/rebased/rebased/infra/taskfile"
+	"github.com/rebased/rebased/workflows"
+)
+
+// Times of the worker's life.
+const (
+	// heartbeatThrottle bounds how long a cancellation waits for the next heartbeat.
+	heartbeatThrottle = 2 * time.Second
+	// graceful is how long activities may go on after a stop; what they were paid for is stored by then, the rest another worker takes up.
+	graceful = 5 * time.Second
+)
+
+// run polls until ctx ends.
+func run(ctx context.Context, s settings, log *slog.Logger) error {
+	ports, err := open(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer ports.index.Close()
+	temporal, err := dial(ctx, s, log)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	failed := make(chan error, 2)
+	if s.healthAddress != "" {
+		h, err := newHealth(s.healthAddress, prometheus.NewRegistry())
+		if err != nil {
+			return err
+		}
+		defer h.close(context.WithoutCancel(ctx))
+		go func() { failed <- h.serve() }()
+	}
+	w := worker.New(temporal, workflows.TaskQueue, worker.Options{
+		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
+		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
+		WorkerStopTimeout:                graceful,
+		OnFatalError:                     func(err error) { failed <- fmt.Errorf("poll the task queue: %w", err) },
+	})
+	ports.register(w)
+	if err := w.Start(); err != nil {
+		return fmt.Errorf("start polling task queue %s: %w", workflows.TaskQueue, err)
+	}
+	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "store", s.store)
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	log.Info("worker is stopping")
+	w.Stop()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceful)
+	defer cancel()
+	return errors.Join(err, ports.answers.Drain(drain))
+}
+
+// dial connects to Temporal by the SDK's own settings.
+func dial(ctx context.Context, s settings, log *slog.Logger) (client.Client, error) {
+	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: s.environ})
+	if err != nil {
+		return nil, fmt.Errorf("read the TEMPORAL_* settings: %w", err)
+	}
+	options.Logger = sdklog.NewStructuredLogger(log)
+	temporal, err := client.DialContext(ctx, options)
+	if err != nil {
+		return nil, fmt.Errorf("reach Temporal at %s: %w: check TEMPORAL_ADDRESS", s.environ.get("TEMPORAL_ADDRESS", client.DefaultHostPort), err)
+	}
+	return temporal, nil
+}
+
+// ports are the adapters behind the activities.
+type ports struct {
+	objects  *s3.Store
+	uri      string
+	index    *qdrant.Index
+	importer *ingest.Importer
+	teachers *teachers
+	encoders *encoders
+	answers  *llm.Store
+}
+
+func open(ctx context.Context, s settings) (*ports, error) {
+	objects, err := s3.Open(ctx, s.store)
+	if err != nil {
+		return nil, err
+	}
+	index, err := qdrant.Open(qdrant.Config{URL: s.qdrantURL, APIKey: s.qdrantAPIKey})
+	if err != nil {
+		return nil, err
+	}
+	importer, err := ingest.New(ingest.Config{
+		Objects: objects, Rows: parquet.Rows(objects), Datasets: parquet.Datasets(objects), Parquet: source.Parquet{}, Limits: ingest.DefaultLimits(),
+	})
+	if err != nil {
+		return nil, errors.Join(err, index.Close())
+	}
+	return &ports{
+		objects: objects, uri: s.store, index: index, importer: importer,
+		teachers: newTeachers(s), encoders: newEncoders(s), answers: llm.NewStore(objects),
+	}, nil
+}
+
+// register wires the adapters into the activities: the one list of what this program is made of.
+func (p *ports) register(w worker.Registry) {
+	w.RegisterWorkflowWithOptions(workflows.BuildDataset, workflow.RegisterOptions{Name: workflows.BuildDatasetName})
+	w.RegisterWorkflowWithOptions(workflows.IndexCorpus, workflow.RegisterOptions{Name: workflows.IndexCorpusName})
+	w.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
+
+	rows, datasets := parquet.Rows(p.objects), parquet.Datasets(p.objects)
+	build := &activities.Build{
+		Objects: p.objects, Tasks: tasks{},
+		Candidates: parquet.Candidates(p.objects), Examples: parquet.Examples(p.objects), Rejects: parquet.Rejects(p.objects),
+	}
+	for _, steps := range []any{
+		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
+		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
+		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Encoders: p.encoders},
+		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Encoders: p.encoders},
+		&activities.Transform{Build: build, Teachers: p.teachers, Store: p.answers},
+		&activities.Reason{Build: build, Teachers: p.teachers, Store: p.answers},
+		&activities.Dedupe{Build: build},
+		&activities.Handoff{Build: build, URI: p.uri},
+	} {
+		w.RegisterActivityWithOptions(steps, activity.RegisterOptions{})
+	}
+}
+
+// tasks is the task file format behind activities.Tasks.
+type tasks struct{}
+
+func (tasks) Decode(name string, data []byte) (rebased.Task, error) {
+	return taskfile.Decode(name, data)
+}
+func (tasks) Encode(task rebased.Task) ([]byte, error) { return taskfile.Encode(task) }

@@ -1,0 +1,63 @@
+// Package app is the worker as a value: it reads the settings, wires adapters into activities and workflows, and polls the task queue until it
+// is told to stop.
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/signal"
+	"syscall"
+)
+
+// Exit statuses.
+const (
+	exitDone    = 0
+	exitFailed  = 1
+	exitRefused = 2
+)
+
+const usage = `rebased-worker runs the steps of imports, index runs and builds.
+
+It takes no arguments; settings come from the environment:
+  TEMPORAL_*              Temporal (address, namespace, TLS, API key)
+  REBASED_STORE           s3://bucket[/prefix]
+  AWS_*                   credentials, region, AWS_ENDPOINT_URL_S3
+  QDRANT_URL              http(s)://host[:port]; QDRANT_API_KEY
+  OPENAI_BASE_URL         the teacher's server; OPENAI_API_KEY
+  REBASED_TEACHER_ORIGINS other origins that may be sent the key, separated by commas
+  REBASED_HEALTH_ADDR     health and metrics, default 127.0.0.1:7239; "off" for none
+`
+
+// Main runs the worker until SIGTERM or Ctrl-C and gives its exit status: 0 stopped, 1 failed, 2 refused for its settings.
+func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("rebased-worker", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() { fmt.Fprint(stderr, usage) }
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		return exitDone
+	case err != nil:
+		return exitRefused
+	case flags.NArg() > 0:
+		fmt.Fprintf(stderr, "rebased-worker: takes no argument, got %q: see --help\n", flags.Arg(0))
+		return exitRefused
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	settings, err := settingsFrom(environ)
+	if err != nil {
+		fmt.Fprintf(stderr, "rebased-worker: %v\n", err)
+		return exitRefused
+	}
+	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	if err := run(ctx, settings, log); err != nil {
+		fmt.Fprintf(stderr, "rebased-worker: %v\n", err)
+		return exitFailed
+	}
+	return exitDone
+}

@@ -1,0 +1,69 @@
+package app
+
+import (
+	"strings"
+
+	"github.com/rebased/rebased"
+)
+
+// DefaultHealthAddress is where health and metrics are served when nothing else is set: loopback only.
+const DefaultHealthAddress = "127.0.0.1:7239"
+
+// settings are what the environment says.
+type settings struct {
+	environ environment
+
+	store         string
+	qdrantURL     string
+	qdrantAPIKey  string
+	openAIBaseURL string
+	openAIAPIKey  string
+	origins       []string // that may be sent the key, beside that of openAIBaseURL
+	healthAddress string   // "" = none
+}
+
+// environment implements envconfig.EnvLookup over a list of NAME=value.
+type environment []string
+
+func (e environment) Environ() []string { return e }
+
+func (e environment) LookupEnv(name string) (string, bool) {
+	for i := len(e) - 1; i >= 0; i-- {
+		if key, value, ok := strings.Cut(e[i], "="); ok && key == name {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+func (e environment) get(name, otherwise string) string {
+	if value, ok := e.LookupEnv(name); ok && value != "" {
+		return value
+	}
+	return otherwise
+}
+
+func settingsFrom(environ []string) (settings, error) {
+	e := environment(environ)
+	s := settings{
+		environ: e, store: e.get("REBASED_STORE", ""),
+		qdrantURL: e.get("QDRANT_URL", ""), qdrantAPIKey: e.get("QDRANT_API_KEY", ""),
+		openAIBaseURL: e.get("OPENAI_BASE_URL", ""), openAIAPIKey: e.get("OPENAI_API_KEY", ""),
+		healthAddress: e.get("REBASED_HEALTH_ADDR", DefaultHealthAddress),
+	}
+	if s.healthAddress == "off" {
+		s.healthAddress = ""
+	}
+	for _, origin := range strings.Split(e.get("REBASED_TEACHER_ORIGINS", ""), ",") {
+		if origin = strings.TrimSuffix(strings.TrimSpace(origin), "/"); origin != "" {
+			s.origins = append(s.origins, origin)
+		}
+	}
+	switch {
+	case s.store == "":
+		return s, rebased.E(rebased.Invalid, "REBASED_STORE is not set: set it to s3://bucket[/prefix]")
+	case s.qdrantURL == "":
+		return s, rebased.E(rebased.Invalid, "QDRANT_URL is not set: set it to the address of Qdrant, for instance http://127.0.0.1:6334")
+	}
+	return s, nil
+}

@@ -1,0 +1,221 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
+)
+
+// buildState is what one run of a build hands to the next: counts and references.
+type buildState struct {
+	Started   time.Time             `json:"started"`
+	Plan      activities.PlanResult `json:"plan"`
+	Ranked    activities.RankResult `json:"ranked"`
+	NextShard int                   `json:"next_shard"`
+	Progress  rebased.Progress      `json:"progress"`
+}
+
+// BuildDataset makes one version of a task's dataset: plan, retrieve, shards of transform and reason in a sliding window, dedupe, hand-off.
+// The result of a build that was refused, failed or was canceled is an error; all other ends are states of the result.
+func BuildDataset(ctx workflow.Context, in BuildInput) (rebased.BuildResult, error) {
+	b, err := newBuild(ctx, in)
+	if err != nil {
+		return rebased.BuildResult{}, err
+	}
+	result, err := b.run(ctx)
+	switch {
+	case workflow.IsContinueAsNewError(err):
+		return rebased.BuildResult{}, err
+	case err != nil:
+		return rebased.BuildResult{}, b.ended(ctx, err)
+	}
+	b.record(ctx, result)
+	return result, nil
+}
+
+// build is one run of BuildDataset.
+type build struct {
+	in       BuildInput
+	ref      activities.BuildRef
+	state    buildState
+	decision *decided
+	resumes  int // how many resume updates came
+	paused   int // steps that wait for one
+}
+
+func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {
+	task, id, ok := ParseBuildID(workflow.GetInfo(ctx).WorkflowExecution.ID)
+	if !ok || task != in.Task {
+		return nil, refused(rebased.E(rebased.Invalid, "workflow id must be %s, is %s", BuildID(in.Task, "BUILD"), workflow.GetInfo(ctx).WorkflowExecution.ID))
+	}
+	b := &build{in: in, ref: activities.BuildRef{Task: task, Build: id}}
+	b.state = buildState{Started: workflow.Now(ctx), Progress: rebased.Progress{State: rebased.StateRunning, Phase: "plan"}}
+	if in.Continued != nil {
+		b.state = *in.Continued
+		b.ref.TaskKey = b.state.Plan.TaskKey
+	}
+	if b.state.Progress.Rejected == nil {
+		b.state.Progress.Rejected = map[rebased.Reason]int{}
+	}
+	if err := b.listen(ctx); err != nil {
+		return nil, err
+	}
+	return b, workflow.UpsertTypedSearchAttributes(ctx, attributeTask.ValueSet(task), attributeState.ValueSet(string(b.state.Progress.State)))
+}
+
+func (b *build) run(ctx workflow.Context) (rebased.BuildResult, error) {
+	if b.in.Continued == nil {
+		if err := b.plan(ctx); err != nil {
+			return rebased.BuildResult{}, err
+		}
+		if err := b.retrieve(ctx); err != nil {
+			return rebased.BuildResult{}, err
+		}
+	}
+	if err := b.shards(ctx); err != nil {
+		return rebased.BuildResult{}, err
+	}
+	if err := b.dedupe(ctx); err != nil {
+		return rebased.BuildResult{}, err
+	}
+	return b.handoff(ctx)
+}
+
+// plan checks everything before a row is retrieved; whatever fails here was refused.
+func (b *build) plan(ctx workflow.Context) error {
+	var a *activities.Plan
+	options := planOptions
+	if b.in.Unattended {
+		options = unattendedPlanOptions
+	}
+	in := activities.PlanInput{Task: b.ref.Task, Build: b.ref.Build, TaskKey: b.in.TaskKey}
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), a.Check, in).Get(ctx, &b.state.Plan)
+	b.ref.TaskKey = b.state.Plan.TaskKey
+	return refused(err)
+}
+
+func (b *build) retrieve(ctx workflow.Context) error {
+	var a *activities.Retrieve
+	b.state.Progress.Phase = "retrieve"
+	in := activities.RankInput{BuildRef: b.ref, Corpus: b.state.Plan.Corpus, Revision: b.state.Plan.Revision, ShardRows: shardRows}
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.Rank, in).Get(ctx, &b.state.Ranked)
+	if err != nil {
+		return plain(err)
+	}
+	p := &b.state.Progress
+	p.Retrieved, p.Skipped, p.Shards = b.state.Ranked.Rows, b.state.Ranked.Skipped, b.state.Ranked.Shards
+	return nil
+}
+
+// shards runs transform and reason for every shard, each with its share of the calls under way.
+func (b *build) shards(ctx workflow.Context) error {
+	b.state.Progress.Phase = "transform"
+	width := min(shardsAtOnce, max(1, b.state.Ranked.Shards), max(1, b.state.Plan.InFlight))
+	next, err := inWindow(ctx, b.state.NextShard, b.state.Ranked.Shards, width, func(ctx workflow.Context, n int) error {
+		share := b.state.Plan.InFlight / width
+		if n%width < b.state.Plan.InFlight%width {
+			share++
+		}
+		return b.shard(ctx, n, share)
+	})
+	if err != nil {
+		return plain(err)
+	}
+	if b.state.NextShard = next; next < b.state.Ranked.Shards {
+		b.in.Continued = &b.state
+		return workflow.NewContinueAsNewError(ctx, BuildDatasetName, b.in)
+	}
+	return nil
+}
+
+func (b *build) shard(ctx workflow.Context, n, share int) error {
+	var transform *activities.Transform
+	var reason *activities.Reason
+	in := activities.ShardInput{BuildRef: b.ref, Shard: n, InFlight: share}
+	rows, err := b.step(ctx, transform.TransformShard, in)
+	if err != nil {
+		return err
+	}
+	if b.state.Plan.Reason != rebased.ReasonNone {
+		if rows, err = b.step(ctx, reason.ReasonShard, in); err != nil {
+			return err
+		}
+	}
+	b.state.Progress.Rows += rows
+	b.state.Progress.ShardsDone++
+	return nil
+}
+
+// step runs one activity on one shard, as often as a person resumes the build, and counts what came of it.
+func (b *build) step(ctx workflow.Context, activity any, in activities.ShardInput) (rows int, err error) {
+	var out activities.ShardResult
+	err = b.untilResumed(ctx, func() error {
+		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), activity, in).Get(ctx, &out)
+	})
+	if err != nil {
+		return 0, err
+	}
+	p := &b.state.Progress
+	p.Calls, p.Tokens = p.Calls.Add(out.Calls), p.Tokens.Add(out.Tokens)
+	for reason, n := range out.Rejected { //workflowcheck:ignore a sum does not depend on the order
+		p.Rejected[reason] += n
+	}
+	return out.Rows, nil
+}
+
+func (b *build) dedupe(ctx workflow.Context) error {
+	var a *activities.Dedupe
+	b.state.Progress.Phase = "dedupe"
+	in := activities.DedupeInput{BuildRef: b.ref, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Shards: b.state.Ranked.Shards}
+	var out activities.DedupeResult
+	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.DedupeRows, in).Get(ctx, &out); err != nil {
+		return plain(err)
+	}
+	p := &b.state.Progress
+	p.Rows = out.Rows
+	for reason, n := range out.Rejected { //workflowcheck:ignore a sum does not depend on the order
+		p.Rejected[reason] += n
+	}
+	if out.Rows == 0 {
+		return plain(rebased.E(rebased.Invalid, "none of the %d retrieved rows could be used: builds/%s/%s/rejects/ says why", p.Retrieved, b.ref.Task, b.ref.Build))
+	}
+	return nil
+}
+
+// result is the build's result at this moment.
+func (b *build) result(ctx workflow.Context, state rebased.State) rebased.BuildResult {
+	return rebased.BuildResult{
+		Build: b.ref.Build, Task: b.ref.Task, Version: b.state.Progress.Version, State: state,
+		Seconds: workflow.Now(ctx).Sub(b.state.Started).Seconds(), Counts: b.state.Progress.Counts,
+	}
+}
+
+// ended records how a build failed or was canceled and gives the error that ends the workflow.
+func (b *build) ended(ctx workflow.Context, err error) error {
+	state, detail := rebased.StateFailed, messageOf(err)
+	if temporal.IsCanceledError(err) {
+		state, detail = rebased.StateCanceled, "canceled"
+	}
+	result := b.result(ctx, state)
+	result.Detail = detail
+	b.setState(ctx, state, detail)
+	if b.ref.TaskKey != "" { // before that nothing was done
+		disconnected, cancel := workflow.NewDisconnectedContext(ctx)
+		defer cancel()
+		b.record(disconnected, result)
+	}
+	return err
+}
+
+// record writes result.json. The result stands in the workflow's history too, so that a bucket that is down does not fail a finished build.
+func (b *build) record(ctx workflow.Context, result rebased.BuildResult) {
+	var a *activities.Handoff
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, recordOptions), a.Record, result).Get(ctx, nil)
+	if err != nil {
+		workflow.GetLogger(ctx).Error("result.json was not written", "error", err)
+	}
+}

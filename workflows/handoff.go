@@ -1,0 +1,109 @@
+package workflows
+
+import (
+	"errors"
+
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
+)
+
+// handoff stages the version, waits for approval where the task asks for it, releases it and starts the training pipeline.
+func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
+	staged, err := b.stage(ctx)
+	if err != nil {
+		return rebased.BuildResult{}, err
+	}
+	end := func(state rebased.State, detail string) rebased.BuildResult {
+		b.setState(ctx, state, detail)
+		result := b.result(ctx, state)
+		result.URI, result.Detail = staged.URI, detail
+		return result
+	}
+	if staged.Unchanged {
+		return end(rebased.StateUnchanged, ""), nil
+	}
+	release := activities.ReleaseInput{Task: b.ref.Task, Version: staged.Version, Build: b.ref.Build}
+	if b.state.Plan.Approval {
+		word, err := b.awaitApproval(ctx)
+		if err != nil {
+			return rebased.BuildResult{}, err
+		}
+		if !word.approved {
+			return end(rebased.StateRejected, word.Reason), nil
+		}
+		release.By, release.Reason = word.By, word.Reason
+	}
+	if err := b.release(ctx, release, staged.URI); err != nil {
+		return rebased.BuildResult{}, err
+	}
+	return end(rebased.StateReleased, ""), nil
+}
+
+func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {
+	var a *activities.Handoff
+	b.state.Progress.Phase = "handoff"
+	in := activities.StageInput{
+		BuildRef: b.ref, Corpus: b.state.Plan.Corpus, Revision: b.state.Plan.Revision, Encoder: b.state.Plan.Encoder,
+		Endpoint: b.state.Plan.Endpoint, Counts: b.state.Progress.Counts,
+	}
+	var out activities.StageResult
+	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.Stage, in).Get(ctx, &out); err != nil {
+		return out, plain(err)
+	}
+	b.state.Progress.Version = out.Version
+	return out, nil
+}
+
+// release makes the version the latest and starts the training pipeline. Once it has begun it is not canceled half-way.
+func (b *build) release(ctx workflow.Context, in activities.ReleaseInput, uri string) error {
+	var a *activities.Handoff
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	whole, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	b.state.Progress.Phase = "release"
+	in.At = workflow.Now(ctx).UTC()
+	options := workflow.WithActivityOptions(whole, recordOptions)
+	if err := workflow.ExecuteActivity(options, a.Release, in).Get(whole, nil); err != nil {
+		return plain(err)
+	}
+	if b.state.Plan.Trigger == nil {
+		return nil
+	}
+	b.state.Progress.Phase = "trigger"
+	run, err := b.trigger(whole, in, uri)
+	if err != nil {
+		return err
+	}
+	in.Handoff = run
+	return plain(workflow.ExecuteActivity(options, a.Release, in).Get(whole, nil))
+}
+
+// trigger starts the pipeline's workflow once for this version and does not wait for its end. It gives the workflow's id and run.
+func (b *build) trigger(ctx workflow.Context, in activities.ReleaseInput, uri string) (string, error) {
+	id := HandoffID(in.Task, in.Version)
+	child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: id, TaskQueue: b.state.Plan.Trigger.TaskQueue,
+		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+	})
+	start := HandoffInput{
+		Task: in.Task, Version: in.Version, Build: in.Build, URI: uri,
+		Manifest: rebased.VersionKey(in.Task, in.Version, "manifest.json"), IdempotencyKey: id,
+	}
+	var execution workflow.Execution
+	err := workflow.ExecuteChildWorkflow(child, b.state.Plan.Trigger.Type, start).GetChildWorkflowExecution().Get(ctx, &execution)
+	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
+	switch {
+	case errors.As(err, &started):
+		return id, nil
+	case err != nil:
+		return "", plain(err)
+	}
+	return execution.ID + " run " + execution.RunID, nil
+}

@@ -1,0 +1,72 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
+)
+
+// indexState is what one run of an index workflow hands to the next.
+type indexState struct {
+	Begun    activities.IndexBeginResult `json:"begun"`
+	Next     int                         `json:"next"`
+	Progress CorpusProgress              `json:"progress"`
+	Result   IndexResult                 `json:"result"`
+}
+
+// IndexCorpus brings the vector index of a corpus up to its current revision: begin, every part in a sliding window, finish.
+func IndexCorpus(ctx workflow.Context, in IndexInput) (IndexResult, error) {
+	var a *activities.Index
+	state := indexState{Progress: CorpusProgress{Phase: "begin", State: rebased.StateRunning}}
+	if in.Continued != nil {
+		state = *in.Continued
+	}
+	if err := workflow.SetQueryHandler(ctx, QueryProgress, func() (CorpusProgress, error) { return state.Progress, nil }); err != nil {
+		return IndexResult{}, err
+	}
+	if in.Continued == nil {
+		begin := workflow.WithActivityOptions(ctx, planOptions)
+		err := workflow.ExecuteActivity(begin, a.IndexBegin, activities.IndexBeginInput{Corpus: in.Corpus, Encoder: in.Encoder}).Get(ctx, &state.Begun)
+		if err != nil {
+			return IndexResult{}, refused(err)
+		}
+		b := state.Begun
+		state.Result = IndexResult{Corpus: in.Corpus, Revision: b.Revision, Encoder: b.Index.Encoder, Parts: b.Parts, Rows: b.Rows}
+		if b.Current {
+			state.Result.Reused = b.Parts
+			return state.Result, nil
+		}
+		state.Progress.Phase, state.Progress.Total = "encode", b.Parts
+	}
+	ctx = workflow.WithActivityOptions(ctx, stepOptions)
+	next, err := inWindow(ctx, state.Next, state.Begun.Parts, partsAtOnce, func(ctx workflow.Context, n int) error {
+		return indexPart(ctx, in, &state, n)
+	})
+	if err != nil {
+		return IndexResult{}, plain(err)
+	}
+	if state.Next = next; next < state.Begun.Parts {
+		in.Continued = &state
+		return IndexResult{}, workflow.NewContinueAsNewError(ctx, IndexCorpusName, in)
+	}
+	state.Progress.Phase = "finish"
+	finish := activities.IndexFinishInput{Corpus: in.Corpus, Revision: state.Begun.Revision, Encoder: in.Encoder}
+	return state.Result, plain(workflow.ExecuteActivity(ctx, a.IndexFinish, finish).Get(ctx, nil))
+}
+
+func indexPart(ctx workflow.Context, in IndexInput, state *indexState, n int) error {
+	var a *activities.Index
+	var done activities.IndexPartResult
+	part := activities.IndexPartInput{Corpus: in.Corpus, Revision: state.Begun.Revision, Encoder: in.Encoder, Index: state.Begun.Index, Part: n}
+	if err := workflow.ExecuteActivity(ctx, a.IndexPart, part).Get(ctx, &done); err != nil {
+		return err
+	}
+	state.Progress.Done++
+	state.Progress.Rows += done.Rows
+	state.Result.Cells += done.Cells
+	if done.Reused {
+		state.Result.Reused++
+	}
+	return nil
+}

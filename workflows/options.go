@@ -1,0 +1,41 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Sizes of a build's fan-out.
+const (
+	shardRows    = 500 // rows of one shard: some ten round trips of its share of the calls, so that its ends do not show
+	shardsAtOnce = 8   // the sliding window
+	partsAtOnce  = 8   // files or corpus parts under way in an import or index run
+)
+
+// Options of the activities, a table: how long, how often heard of, how often tried.
+//
+// Heartbeats carry cancellation, so every step that takes more than seconds has them; the timeout is far above the interval so that a busy
+// machine is not taken for a dead one. A step is tried until its provider, bucket or index is back: outages end, and paid answers are kept.
+var (
+	planOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: time.Minute,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3},
+	}
+	// A build that no person watches waits for what is down in the night.
+	unattendedPlanOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: time.Minute,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 5 * time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute, MaximumAttempts: 15},
+	}
+	stepOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: 24 * time.Hour,
+		HeartbeatTimeout:    time.Minute,
+		WaitForCancellation: true,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+	}
+	recordOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: time.Minute,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+	}
+)
