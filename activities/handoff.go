@@ -4,9 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/dedupe"
+	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/reason"
+	"github.com/rebased/rebased/activities/transform"
 )
 
 // Handoff makes and releases versions.
@@ -18,20 +23,62 @@ type Handoff struct {
 // StageInput is what a version is made of, and the counts that its manifest tells.
 type StageInput struct {
 	BuildRef
-	Corpus   string         `json:"corpus"`
-	Revision string         `json:"revision"`
-	Encoder  string         `json:"encoder"`
-	Endpoint string         `json:"endpoint"`
-	Counts   rebased.Counts `json:"counts"`
+	Revision  string                            `json:"revision"` // of the corpus
+	Encoder   string                            `json:"encoder"`
+	Endpoint  string                            `json:"endpoint"`
+	Retrieved int                               `json:"retrieved"`
+	Skipped   map[string]int                    `json:"skipped"`
+	Rejected  map[string]map[rebased.Reason]int `json:"rejected"` // by step
+	Reasoned  bool                              `json:"reasoned"` // whether the reason step ran
+	Tokens    rebased.Usage                     `json:"tokens"`
 }
 
 // StageResult names the version.
 type StageResult struct {
-	Version    string `json:"version"`
-	URI        string `json:"uri"`
-	Train      int    `json:"train"`
-	Validation int    `json:"validation"`
-	Unchanged  bool   `json:"unchanged"` // it is the released one already
+	Version  string `json:"version"`
+	URI      string `json:"uri"`
+	Released bool   `json:"released"` // it is the latest of the task already
+}
+
+// Stage writes the version that the deduplicated rows make.
+func (a *Handoff) Stage(ctx context.Context, in StageInput) (StageResult, error) {
+	_, stop := heartbeat(ctx)
+	defer stop()
+	out, err := a.stage(ctx, in)
+	return out, translate(ctx, err)
+}
+
+func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error) {
+	task, file, err := a.task(ctx, in.BuildRef)
+	if err != nil {
+		return StageResult{}, err
+	}
+	examples, err := a.Examples.Read(ctx, in.key(folderDeduped, 0))
+	if err != nil {
+		return StageResult{}, fmt.Errorf("read the deduplicated rows: %w", err)
+	}
+	steps := []string{transform.Step, reason.Step, dedupe.Step}
+	if !in.Reasoned {
+		steps = []string{transform.Step, dedupe.Step}
+	}
+	spec := handoff.Input{
+		Task: task, TaskFile: file, Revision: in.Revision, Encoder: in.Encoder, Endpoint: in.Endpoint, Retrieved: in.Retrieved,
+		Skipped: in.Skipped, Tokens: in.Tokens, Examples: examples, Staging: rebased.BuildKey(in.Task, in.Build, "staged"),
+	}
+	for _, step := range steps {
+		spec.Steps = append(spec.Steps, handoff.StepCount{Step: step, Rejected: in.Rejected[step]})
+	}
+	staged, err := a.versions().Stage(ctx, spec)
+	if err != nil {
+		return StageResult{}, err
+	}
+	return StageResult{
+		Version: staged.Version, URI: strings.TrimSuffix(a.URI, "/") + "/" + rebased.VersionKey(in.Task, staged.Version) + "/", Released: staged.Released,
+	}, nil
+}
+
+func (a *Handoff) versions() handoff.Versions {
+	return handoff.Versions{Objects: a.Objects, Examples: a.Examples}
 }
 
 // ReleaseInput says which version becomes the latest, and on whose word.
@@ -43,6 +90,19 @@ type ReleaseInput struct {
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
 	Handoff string    `json:"handoff"` // what became of the hand-off; "" = not yet
+}
+
+// ReleaseResult is released, or unchanged when another build released the version meanwhile.
+type ReleaseResult struct {
+	State rebased.State `json:"state"`
+}
+
+// Release makes a staged version the latest; called again with a hand-off, it adds that to the release record.
+func (a *Handoff) Release(ctx context.Context, in ReleaseInput) (ReleaseResult, error) {
+	state, err := a.versions().Release(ctx, handoff.ReleaseInput{
+		Task: in.Task, Version: in.Version, Build: in.Build, ApprovedBy: in.By, Reason: in.Reason, At: in.At, Handoff: in.Handoff,
+	})
+	return ReleaseResult{State: state}, translate(ctx, err)
 }
 
 // Record writes result.json into the build's folder.

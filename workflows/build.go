@@ -16,7 +16,9 @@ type buildState struct {
 	Plan      activities.PlanResult `json:"plan"`
 	Ranked    activities.RankResult `json:"ranked"`
 	NextShard int                   `json:"next_shard"`
-	Progress  rebased.Progress      `json:"progress"`
+
+	Rejected map[string]map[rebased.Reason]int `json:"rejected"` // by step
+	Progress rebased.Progress                  `json:"progress"`
 }
 
 // BuildDataset makes one version of a task's dataset: plan, retrieve, shards of transform and reason in a sliding window, dedupe, hand-off.
@@ -53,13 +55,12 @@ func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {
 		return nil, refused(rebased.E(rebased.Invalid, "workflow id must be %s, is %s", BuildID(in.Task, "BUILD"), workflow.GetInfo(ctx).WorkflowExecution.ID))
 	}
 	b := &build{in: in, ref: activities.BuildRef{Task: task, Build: id}}
-	b.state = buildState{Started: workflow.Now(ctx), Progress: rebased.Progress{State: rebased.StateRunning, Phase: "plan"}}
+	b.state = buildState{Started: workflow.Now(ctx), Rejected: map[string]map[rebased.Reason]int{}}
+	b.state.Progress = rebased.Progress{State: rebased.StateRunning, Phase: "plan"}
+	b.state.Progress.Rejected = map[rebased.Reason]int{}
 	if in.Continued != nil {
 		b.state = *in.Continued
 		b.ref.TaskKey = b.state.Plan.TaskKey
-	}
-	if b.state.Progress.Rejected == nil {
-		b.state.Progress.Rejected = map[rebased.Reason]int{}
 	}
 	if err := b.listen(ctx); err != nil {
 		return nil, err
@@ -136,12 +137,12 @@ func (b *build) shard(ctx workflow.Context, n, share int) error {
 	var transform *activities.Transform
 	var reason *activities.Reason
 	in := activities.ShardInput{BuildRef: b.ref, Shard: n, InFlight: share}
-	rows, err := b.step(ctx, transform.TransformShard, in)
+	rows, err := b.step(ctx, "transform", transform.TransformShard, in)
 	if err != nil {
 		return err
 	}
 	if b.state.Plan.Reason != rebased.ReasonNone {
-		if rows, err = b.step(ctx, reason.ReasonShard, in); err != nil {
+		if rows, err = b.step(ctx, "reason", reason.ReasonShard, in); err != nil {
 			return err
 		}
 	}
@@ -151,7 +152,7 @@ func (b *build) shard(ctx workflow.Context, n, share int) error {
 }
 
 // step runs one activity on one shard, as often as a person resumes the build, and counts what came of it.
-func (b *build) step(ctx workflow.Context, activity any, in activities.ShardInput) (rows int, err error) {
+func (b *build) step(ctx workflow.Context, name string, activity any, in activities.ShardInput) (rows int, err error) {
 	var out activities.ShardResult
 	err = b.untilResumed(ctx, func() error {
 		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), activity, in).Get(ctx, &out)
@@ -161,10 +162,20 @@ func (b *build) step(ctx workflow.Context, activity any, in activities.ShardInpu
 	}
 	p := &b.state.Progress
 	p.Calls, p.Tokens = p.Calls.Add(out.Calls), p.Tokens.Add(out.Tokens)
-	for reason, n := range out.Rejected { //workflowcheck:ignore a sum does not depend on the order
-		p.Rejected[reason] += n
-	}
+	b.reject(name, out.Rejected)
 	return out.Rows, nil
+}
+
+// reject counts rejects of a step.
+func (b *build) reject(step string, reasons map[rebased.Reason]int) {
+	if b.state.Rejected[step] == nil {
+		b.state.Rejected[step] = map[rebased.Reason]int{}
+	}
+	for reason, n := range reasons { //workflowcheck:ignore
+		// A sum does not depend on the order.
+		b.state.Rejected[step][reason] += n
+		b.state.Progress.Rejected[reason] += n
+	}
 }
 
 func (b *build) dedupe(ctx workflow.Context) error {
@@ -177,9 +188,7 @@ func (b *build) dedupe(ctx workflow.Context) error {
 	}
 	p := &b.state.Progress
 	p.Rows = out.Rows
-	for reason, n := range out.Rejected { //workflowcheck:ignore a sum does not depend on the order
-		p.Rejected[reason] += n
-	}
+	b.reject("dedupe", out.Rejected)
 	if out.Rows == 0 {
 		return plain(rebased.E(rebased.Invalid, "none of the %d retrieved rows could be used: builds/%s/%s/rejects/ says why", p.Retrieved, b.ref.Task, b.ref.Build))
 	}

@@ -23,7 +23,7 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 		result.URI, result.Detail = staged.URI, detail
 		return result
 	}
-	if staged.Unchanged {
+	if staged.Released {
 		return end(rebased.StateUnchanged, ""), nil
 	}
 	release := activities.ReleaseInput{Task: b.ref.Task, Version: staged.Version, Build: b.ref.Build}
@@ -37,18 +37,20 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 		}
 		release.By, release.Reason = word.By, word.Reason
 	}
-	if err := b.release(ctx, release, staged.URI); err != nil {
+	state, err := b.release(ctx, release, staged.URI)
+	if err != nil {
 		return rebased.BuildResult{}, err
 	}
-	return end(rebased.StateReleased, ""), nil
+	return end(state, ""), nil
 }
 
 func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {
 	var a *activities.Handoff
 	b.state.Progress.Phase = "handoff"
+	p := b.state.Progress
 	in := activities.StageInput{
-		BuildRef: b.ref, Corpus: b.state.Plan.Corpus, Revision: b.state.Plan.Revision, Encoder: b.state.Plan.Encoder,
-		Endpoint: b.state.Plan.Endpoint, Counts: b.state.Progress.Counts,
+		BuildRef: b.ref, Revision: b.state.Plan.Revision, Encoder: b.state.Plan.Encoder, Endpoint: b.state.Plan.Endpoint,
+		Retrieved: p.Retrieved, Skipped: p.Skipped, Rejected: b.state.Rejected, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Tokens: p.Tokens,
 	}
 	var out activities.StageResult
 	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.Stage, in).Get(ctx, &out); err != nil {
@@ -59,29 +61,30 @@ func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {
 }
 
 // release makes the version the latest and starts the training pipeline. Once it has begun it is not canceled half-way.
-func (b *build) release(ctx workflow.Context, in activities.ReleaseInput, uri string) error {
+func (b *build) release(ctx workflow.Context, in activities.ReleaseInput, uri string) (rebased.State, error) {
 	var a *activities.Handoff
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return "", ctx.Err()
 	}
 	whole, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	b.state.Progress.Phase = "release"
 	in.At = workflow.Now(ctx).UTC()
 	options := workflow.WithActivityOptions(whole, recordOptions)
-	if err := workflow.ExecuteActivity(options, a.Release, in).Get(whole, nil); err != nil {
-		return plain(err)
+	var released activities.ReleaseResult
+	if err := workflow.ExecuteActivity(options, a.Release, in).Get(whole, &released); err != nil {
+		return "", plain(err)
 	}
-	if b.state.Plan.Trigger == nil {
-		return nil
+	if b.state.Plan.Trigger == nil || released.State != rebased.StateReleased {
+		return released.State, nil
 	}
 	b.state.Progress.Phase = "trigger"
 	run, err := b.trigger(whole, in, uri)
 	if err != nil {
-		return err
+		return "", err
 	}
 	in.Handoff = run
-	return plain(workflow.ExecuteActivity(options, a.Release, in).Get(whole, nil))
+	return released.State, plain(workflow.ExecuteActivity(options, a.Release, in).Get(whole, &released))
 }
 
 // trigger starts the pipeline's workflow once for this version and does not wait for its end. It gives the workflow's id and run.

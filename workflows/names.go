@@ -60,8 +60,10 @@ type Decision struct {
 // ImportInput starts ImportCorpus, which ends in an ImportResult.
 type ImportInput struct {
 	Corpus           string `json:"corpus"`
-	SourcesKey       string `json:"sources_key"` // a JSON list of rebased.Source in the bucket
-	MaxRowsPerConfig int    `json:"max_rows_per_config"`
+	SourcesKey       string `json:"sources_key"`         // a JSON list of rebased.Source in the bucket
+	MaxRowsPerConfig int    `json:"max_rows_per_config"` // 0 = all
+
+	Continued *importState `json:"continued,omitempty"` // set by the run before, when its history grew long
 }
 
 // ImportResult is what an import did.

@@ -1,0 +1,50 @@
+# Everyday commands. `make` alone prints them.
+SHELL := /bin/bash
+GO ?= go
+LDFLAGS := -s -w
+BIN := bin
+TOOLS := $(BIN)/tools
+LOCAL := infra/local
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test interop lint bench fmt clean tools
+
+help: ## Print the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+build: ## Build rebased, rebased-worker and rebased-local into bin/
+	@mkdir -p $(BIN)
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/rebased ./starter
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/rebased-worker ./worker
+	@echo "building rebased-local: the embedded servers take some minutes the first time"
+	cd $(LOCAL) && $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o ../../$(BIN)/rebased-local .
+
+demo: build ## Build a demo dataset from end to end on the embedded stack
+	$(BIN)/rebased-local demo
+
+test: ## Run the tests: unit, workflow, conformance and end to end on the real servers
+	$(GO) test ./...
+	cd $(LOCAL) && REBASED_BIN= $(GO) test -timeout 20m ./...
+
+interop: build ## Check against other people's software (Python in a virtual environment of its own)
+	infra/interop/run
+
+lint: tools ## Run the static checks
+	$(TOOLS)/golangci-lint run ./...
+	cd $(LOCAL) && ../../$(TOOLS)/golangci-lint run ./...
+	$(TOOLS)/workflowcheck ./workflows/...
+
+bench: build ## Print the benchmark tables
+	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench
+
+tools: $(TOOLS)/.stamp
+$(TOOLS)/.stamp: .ci/tools/go.mod
+	@mkdir -p $(TOOLS)
+	cd .ci/tools && $(GO) build -o ../../$(TOOLS)/ tool
+	@touch $@
+
+fmt: tools ## Format the code
+	$(TOOLS)/golangci-lint fmt ./...
+
+clean: ## Remove what was built and the local stack's data
+	rm -rf $(BIN) .rebased

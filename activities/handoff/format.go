@@ -1,0 +1,71 @@
+package handoff
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+
+	"github.com/rebased/rebased"
+)
+
+// FormatParquet is the format of exports that keeps every column; the others are rebased.Formats().
+const FormatParquet = "parquet"
+
+// The lines of the JSONL formats. Every value is a string, so that loaders infer the same types from any part of a file.
+type (
+	messagesLine struct {
+		Messages []message `json:"messages"`
+	}
+	message struct {
+		Role    string `json:"role"`
+		Content string `json:"content"`
+	}
+	promptLine struct {
+		Prompt     string `json:"prompt"`
+		Completion string `json:"completion"`
+	}
+	alpacaLine struct {
+		Instruction string `json:"instruction"`
+		Input       string `json:"input"`
+		Output      string `json:"output"`
+	}
+	shareGPTLine struct {
+		Conversations []turn `json:"conversations"`
+	}
+	turn struct {
+		From  string `json:"from"`
+		Value string `json:"value"`
+	}
+)
+
+// writeLines writes one line a row, in the order of the rows.
+func writeLines(w io.Writer, format, instruction string, rows []rebased.Example) error {
+	buffered := bufio.NewWriter(w)
+	lines := json.NewEncoder(buffered)
+	lines.SetEscapeHTML(false)
+	for _, e := range rows {
+		line, err := lineOf(format, instruction, e)
+		if err != nil {
+			return err
+		}
+		if err := lines.Encode(line); err != nil {
+			return err
+		}
+	}
+	return buffered.Flush()
+}
+
+func lineOf(format, instruction string, e rebased.Example) (any, error) {
+	switch format {
+	case rebased.FormatMessages:
+		return messagesLine{[]message{{"system", instruction}, {"user", e.Input}, {"assistant", e.Output}}}, nil
+	case rebased.FormatPromptCompletion:
+		// Trainers join the two as they are: the blank line keeps them apart, and tokenizers do not merge it with what follows.
+		return promptLine{instruction + "\n\n" + e.Input + "\n\n", e.Output}, nil
+	case rebased.FormatAlpaca:
+		return alpacaLine{instruction, e.Input, e.Output}, nil
+	case rebased.FormatShareGPT:
+		return shareGPTLine{[]turn{{"system", instruction}, {"human", e.Input}, {"gpt", e.Output}}}, nil
+	}
+	return nil, rebased.E(rebased.Invalid, "format %q is not known: use %s, or one of %v", format, FormatParquet, rebased.Formats())
+}

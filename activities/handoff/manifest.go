@@ -1,0 +1,180 @@
+package handoff
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/rebased/rebased"
+)
+
+// Format names the layout of a version; it is in every manifest.
+const Format = "rebased.dataset/v1"
+
+// Names of the files that every version has.
+const (
+	manifestName = "manifest.json"
+	taskName     = "task.yaml"
+	cardName     = "README.md"
+)
+
+// Manifest says what a version holds and what it was made from: the content of manifest.json. It tells nothing about the build that made it.
+type Manifest struct {
+	Format      string        `json:"format"`
+	Task        string        `json:"task"`
+	Instruction string        `json:"instruction"`
+	License     string        `json:"license"` // as the task file states it; "" = not stated
+	Corpus      Corpus        `json:"corpus"`
+	Encoder     string        `json:"encoder"` // identity
+	Teacher     Teacher       `json:"teacher"`
+	Counts      Counts        `json:"counts"`
+	Tokens      rebased.Usage `json:"tokens"`  // of the answers used, whoever paid
+	Sources     []Source      `json:"sources"` // most rows first
+	Files       []File        `json:"files"`   // by name; all but the manifest
+}
+
+// Corpus names one revision of a corpus.
+type Corpus struct {
+	Name     string `json:"name"`
+	Revision string `json:"revision"`
+}
+
+// Teacher is who was asked and who answered.
+type Teacher struct {
+	Endpoint string     `json:"endpoint"`
+	Model    string     `json:"model"`    // asked for
+	Answered []Answered `json:"answered"` // as the provider reported it, most rows first
+}
+
+// Answered counts the rows of one model.
+type Answered struct {
+	Model string `json:"model"`
+	Rows  int    `json:"rows"`
+}
+
+// Counts follow the rows through the steps: Retrieved = Train + Validation + all that were rejected.
+type Counts struct {
+	Retrieved  int                    `json:"retrieved"`
+	Skipped    map[string]int         `json:"skipped"` // kept out before they were retrieved
+	Steps      []StepCount            `json:"steps"`
+	Rejected   map[rebased.Reason]int `json:"rejected"` // of all steps
+	Train      int                    `json:"train"`
+	Validation int                    `json:"validation"`
+}
+
+// StepCount is what one step took in and gave out. Of an Input, only Step and Rejected are read.
+type StepCount struct {
+	Step     string                 `json:"step"`
+	In       int                    `json:"in"`
+	Rejected map[rebased.Reason]int `json:"rejected"`
+	Out      int                    `json:"out"`
+}
+
+// Source counts the rows of one dataset under one licence.
+type Source struct {
+	Dataset string `json:"dataset"`
+	License string `json:"license"` // "" = unknown
+	Rows    int    `json:"rows"`
+}
+
+// File is one file of the version, by its name in the folder.
+type File struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"` // bytes
+	Rows   int    `json:"rows"` // 0 for files that hold no rows
+}
+
+// newManifest fills in all but the files and the sizes of the splits.
+func newManifest(in Input) (Manifest, error) {
+	if len(in.Examples) == 0 {
+		return Manifest{}, rebased.E(rebased.Invalid, "no row is left to make a version of task %s from: the rejects of the build say why", in.Task.Name)
+	}
+	counts, err := newCounts(in)
+	if err != nil {
+		return Manifest{}, err
+	}
+	teachers, sources := map[string]int{}, map[Source]int{}
+	for _, e := range in.Examples {
+		teachers[e.Teacher]++
+		sources[Source{Dataset: e.Name, License: e.License}]++
+	}
+	m := Manifest{
+		Format: Format, Task: in.Task.Name, Instruction: in.Task.Instruction, License: in.Task.Output.License,
+		Corpus: Corpus{Name: in.Task.Corpus, Revision: in.Revision}, Encoder: in.Encoder,
+		Teacher: Teacher{Endpoint: in.Endpoint, Model: in.Task.Transform.Teacher.Model}, Counts: counts, Tokens: in.Tokens,
+	}
+	for model, rows := range teachers {
+		m.Teacher.Answered = append(m.Teacher.Answered, Answered{Model: model, Rows: rows})
+	}
+	slices.SortFunc(m.Teacher.Answered, func(a, b Answered) int {
+		return cmp.Or(cmp.Compare(b.Rows, a.Rows), strings.Compare(a.Model, b.Model))
+	})
+	for s, rows := range sources {
+		m.Sources = append(m.Sources, Source{Dataset: s.Dataset, License: s.License, Rows: rows})
+	}
+	slices.SortFunc(m.Sources, func(a, b Source) int {
+		return cmp.Or(cmp.Compare(b.Rows, a.Rows), strings.Compare(a.Dataset, b.Dataset), strings.Compare(a.License, b.License))
+	})
+	return m, nil
+}
+
+// newCounts follows the rows through the steps and checks that none is lost.
+func newCounts(in Input) (Counts, error) {
+	counts := Counts{Retrieved: in.Retrieved, Skipped: map[string]int{}, Steps: []StepCount{}, Rejected: map[rebased.Reason]int{}}
+	maps.Copy(counts.Skipped, in.Skipped)
+	rows := in.Retrieved
+	for _, given := range in.Steps {
+		step := StepCount{Step: given.Step, In: rows, Rejected: map[rebased.Reason]int{}}
+		for reason, n := range given.Rejected {
+			if n == 0 {
+				continue
+			}
+			step.Rejected[reason] = n
+			counts.Rejected[reason] += n
+			rows -= n
+		}
+		step.Out = rows
+		counts.Steps = append(counts.Steps, step)
+	}
+	if rows != len(in.Examples) {
+		return Counts{}, rebased.E(rebased.Invalid, "the counts do not add up: %d rows retrieved less those rejected are %d, but %d are there", in.Retrieved, rows, len(in.Examples))
+	}
+	return counts, nil
+}
+
+func (m *Manifest) add(name string, body []byte, rows int) {
+	sum := sha256.Sum256(body)
+	m.Files = append(m.Files, File{Name: name, SHA256: hex.EncodeToString(sum[:]), Size: int64(len(body)), Rows: rows})
+	slices.SortFunc(m.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// file finds a file by its name.
+func (m *Manifest) file(name string) (File, bool) {
+	i := slices.IndexFunc(m.Files, func(f File) bool { return f.Name == name })
+	if i < 0 {
+		return File{}, false
+	}
+	return m.Files[i], true
+}
+
+// encode gives the one form that a manifest is written in.
+func (m *Manifest) encode() []byte { return encodeJSON(m) }
+
+// encodeJSON writes structs in the order of their fields, maps by key, two spaces a level, no escapes for HTML, one line feed at the end.
+// It panics on what JSON cannot say, which the types of this package never hold.
+func encodeJSON(value any) []byte {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(value); err != nil {
+		panic("handoff: " + err.Error())
+	}
+	return out.Bytes()
+}

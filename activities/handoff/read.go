@@ -1,0 +1,116 @@
+package handoff
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/rebased/rebased"
+)
+
+// Manifest reads the manifest of a version and checks it against the version's name. Errors: NotFound when there is no such version, or it
+// is not complete; Invalid when its bytes are not those that the name was made from, or in a format of another time.
+func (v Versions) Manifest(ctx context.Context, task, version string) (Manifest, error) {
+	m, _, err := v.manifest(ctx, task, version)
+	return m, err
+}
+
+func (v Versions) manifest(ctx context.Context, task, version string) (m Manifest, sha string, err error) {
+	key := rebased.VersionKey(task, version, manifestName)
+	body, _, err := v.Objects.Get(ctx, key)
+	if rebased.KindOf(err) == rebased.NotFound {
+		return m, "", rebased.E(rebased.NotFound, "task %s has no version %s", task, version)
+	}
+	if err != nil {
+		return m, "", fmt.Errorf("read the manifest: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	if versionOf(sum) != version {
+		return m, "", rebased.E(rebased.Invalid, "%s was changed: its bytes give version %s", key, versionOf(sum))
+	}
+	if err := json.Unmarshal(body, &m); err != nil {
+		return m, "", rebased.E(rebased.Invalid, "%s: %w", key, err)
+	}
+	if m.Format != Format {
+		return m, "", rebased.E(rebased.Invalid, "%s: format is %q, this program reads %q", key, m.Format, Format)
+	}
+	return m, hex.EncodeToString(sum[:]), nil
+}
+
+// List gives the complete versions of a task, in no order that means something.
+func (v Versions) List(ctx context.Context, task string) ([]string, error) {
+	var versions []string
+	prefix := rebased.VersionKey(task, "") + "/"
+	for object, err := range v.Objects.List(ctx, prefix) {
+		if err != nil {
+			return nil, fmt.Errorf("list the versions of %s: %w", task, err)
+		}
+		if version, file, _ := strings.Cut(strings.TrimPrefix(object.Key, prefix), "/"); file == manifestName {
+			versions = append(versions, version)
+		}
+	}
+	return versions, nil
+}
+
+// ExportInput says what to export.
+type ExportInput struct {
+	Task    string
+	Version string // "" = the latest
+	Split   string // "" = train
+	Format  string // parquet, or one of rebased.Formats()
+}
+
+// Export writes one split of a version. The Parquet file that it reads is checked against the manifest before the first byte is written.
+func (v Versions) Export(ctx context.Context, in ExportInput, w io.Writer) error {
+	if in.Format != FormatParquet && !slices.Contains(rebased.Formats(), in.Format) {
+		_, err := lineOf(in.Format, "", rebased.Example{})
+		return err
+	}
+	if in.Version == "" {
+		latest, found, err := v.Latest(ctx, in.Task)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return rebased.E(rebased.NotFound, "task %s has no released version: build it, or name a version as %s@VERSION", in.Task, in.Task)
+		}
+		in.Version = latest.Version
+	}
+	manifest, err := v.Manifest(ctx, in.Task, in.Version)
+	if err != nil {
+		return err
+	}
+	if in.Split == "" {
+		in.Split = SplitTrain
+	}
+	listed, found := manifest.file(parquetName(in.Split))
+	if !found {
+		return rebased.E(rebased.NotFound, "version %s of task %s has no split %q", in.Version, in.Task, in.Split)
+	}
+	return v.export(ctx, in, manifest.Instruction, listed, w)
+}
+
+func (v Versions) export(ctx context.Context, in ExportInput, instruction string, listed File, w io.Writer) error {
+	key := rebased.VersionKey(in.Task, in.Version, listed.Name)
+	body, _, err := v.Objects.Get(ctx, key)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", listed.Name, err)
+	}
+	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != listed.SHA256 {
+		return rebased.E(rebased.Invalid, "%s was changed: its SHA-256 is not the one of the manifest", key)
+	}
+	if in.Format == FormatParquet {
+		_, err := w.Write(body)
+		return err
+	}
+	rows, err := v.Examples.Read(ctx, key)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", listed.Name, err)
+	}
+	return writeLines(w, in.Format, instruction, rows)
+}

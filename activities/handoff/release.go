@@ -1,0 +1,206 @@
+package handoff
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rebased/rebased"
+)
+
+// ReleaseInput is the decision to make a version the latest.
+type ReleaseInput struct {
+	Task       string
+	Version    string
+	Build      string
+	ApprovedBy string // "" = no approval was asked for
+	Reason     string
+	At         time.Time // when it was decided; the same in every attempt
+	Handoff    string    // what became of the hand-off to the training pipeline; "" = not yet
+}
+
+// Latest points at the released version of a task: the content of latest.json.
+type Latest struct {
+	Task           string    `json:"task"`
+	Version        string    `json:"version"`
+	Manifest       string    `json:"manifest"` // key in the bucket
+	ManifestSHA256 string    `json:"manifest_sha256"`
+	Build          string    `json:"build"`
+	ReleasedAt     time.Time `json:"released_at"`
+	Previous       string    `json:"previous"` // the version that it took the place of; "" = it is the first
+}
+
+// Record tells how a version was released: the content of releases/<version>.json.
+type Record struct {
+	Task           string    `json:"task"`
+	Version        string    `json:"version"`
+	Manifest       string    `json:"manifest"` // key in the bucket
+	ManifestSHA256 string    `json:"manifest_sha256"`
+	Releases       []Release `json:"releases"` // one a build that released this version, in the order of time
+}
+
+// Release is one decision of a Record.
+type Release struct {
+	Build      string    `json:"build"`
+	ApprovedBy string    `json:"approved_by"`
+	Reason     string    `json:"reason"`
+	ReleasedAt time.Time `json:"released_at"`
+	Handoff    string    `json:"handoff"`
+}
+
+// maxRounds bounds how often a release that loses against others reads again. Each round lost is another release won.
+const maxRounds = 16
+
+// Release makes a version the latest of its task and records the decision. It gives released, or unchanged when another build released the
+// same version before: then nothing is written. It is idempotent, and a second call with the hand-off's result adds that to the record.
+//
+// The record is written first and latest.json, by compare-and-swap, last: what is latest always has a complete version and a record, and a
+// release that is killed leaves the old version or the new one.
+//
+// Of two releases, the one decided later is the latest at the end, whichever comes through first: the loser of the swap reads what the winner
+// wrote, then takes its place if it was decided later, else leaves it. Both are recorded, and latest.json names what it replaced, as if they had
+// come one after the other. So a late retry of an old release does not bring its version back either.
+//
+// Errors: NotFound when there is no such version; Conflict when other releases won every round.
+func (v Versions) Release(ctx context.Context, in ReleaseInput) (rebased.State, error) {
+	if in.Build == "" || in.At.IsZero() {
+		return "", rebased.E(rebased.Invalid, "release of %s version %s: the build and the time of the decision are required", in.Task, in.Version)
+	}
+	_, sum, err := v.manifest(ctx, in.Task, in.Version)
+	if err != nil {
+		return "", err
+	}
+	next := Latest{
+		Task: in.Task, Version: in.Version, Manifest: rebased.VersionKey(in.Task, in.Version, manifestName), ManifestSHA256: sum,
+		Build: in.Build, ReleasedAt: in.At.UTC(),
+	}
+	now, found, err := v.Latest(ctx, in.Task)
+	if err != nil {
+		return "", err
+	}
+	if found && now.Version == in.Version && now.Build != in.Build {
+		return rebased.StateUnchanged, nil
+	}
+	if err := v.record(ctx, in, next); err != nil {
+		return "", err
+	}
+	return v.advance(ctx, next)
+}
+
+// advance switches latest.json unless it holds this release or a later one.
+func (v Versions) advance(ctx context.Context, next Latest) (rebased.State, error) {
+	state := rebased.StateReleased
+	err := v.swap(ctx, rebased.LatestKey(next.Task), func(there []byte) ([]byte, error) {
+		next.Previous = ""
+		if there == nil {
+			return encodeJSON(next), nil
+		}
+		now, err := decodeLatest(next.Task, there)
+		switch {
+		case err != nil:
+			return nil, err
+		case now.Version == next.Version:
+			if now.Build != next.Build {
+				state = rebased.StateUnchanged
+			}
+			return nil, nil
+		case cmp.Or(now.ReleasedAt.Compare(next.ReleasedAt), strings.Compare(now.Build, next.Build)) >= 0:
+			return nil, nil
+		}
+		next.Previous = now.Version
+		return encodeJSON(next), nil
+	})
+	return state, err
+}
+
+// record enters the release into the version's record, in place of what the same build wrote before.
+func (v Versions) record(ctx context.Context, in ReleaseInput, next Latest) error {
+	key := rebased.ReleaseKey(in.Task, in.Version)
+	own := Release{Build: in.Build, ApprovedBy: in.ApprovedBy, Reason: in.Reason, ReleasedAt: next.ReleasedAt, Handoff: in.Handoff}
+	return v.swap(ctx, key, func(there []byte) ([]byte, error) {
+		record := Record{Task: in.Task, Version: in.Version, Manifest: next.Manifest, ManifestSHA256: next.ManifestSHA256}
+		if there != nil {
+			if err := json.Unmarshal(there, &record); err != nil {
+				return nil, rebased.E(rebased.Invalid, "%s: %w", key, err)
+			}
+		}
+		i := slices.IndexFunc(record.Releases, func(r Release) bool { return r.Build == in.Build })
+		switch {
+		case i < 0:
+			record.Releases = append(record.Releases, own)
+		case own.Handoff == "": // a retry of the first call knows less
+			return nil, nil
+		default:
+			record.Releases[i] = own
+		}
+		slices.SortFunc(record.Releases, func(a, b Release) int {
+			return cmp.Or(a.ReleasedAt.Compare(b.ReleasedAt), strings.Compare(a.Build, b.Build))
+		})
+		return encodeJSON(record), nil
+	})
+}
+
+// swap replaces an object by compare-and-swap: change is shown what is there, nil when nothing is, and gives what shall be, nil to leave it.
+func (v Versions) swap(ctx context.Context, key string, change func(there []byte) ([]byte, error)) error {
+	for range maxRounds {
+		there, etag, err := v.Objects.Get(ctx, key)
+		absent := rebased.KindOf(err) == rebased.NotFound
+		if err != nil && !absent {
+			return fmt.Errorf("read %s: %w", key, err)
+		}
+		if absent {
+			there = nil
+		}
+		body, err := change(there)
+		if err != nil || body == nil {
+			return err
+		}
+		if absent {
+			_, err = v.Objects.PutIfAbsent(ctx, key, body)
+		} else {
+			_, err = v.Objects.PutIfMatch(ctx, key, etag, body)
+		}
+		if rebased.KindOf(err) != rebased.Conflict {
+			return err
+		}
+	}
+	return rebased.E(rebased.Conflict, "%s: others changed it %d times in a row while this was to be written", key, maxRounds)
+}
+
+// Latest reads which version of a task is released; found is false when none is.
+func (v Versions) Latest(ctx context.Context, task string) (latest Latest, found bool, err error) {
+	body, _, err := v.Objects.Get(ctx, rebased.LatestKey(task))
+	if rebased.KindOf(err) == rebased.NotFound {
+		return Latest{}, false, nil
+	}
+	if err != nil {
+		return Latest{}, false, fmt.Errorf("read the latest version of %s: %w", task, err)
+	}
+	latest, err = decodeLatest(task, body)
+	return latest, err == nil, err
+}
+
+func decodeLatest(task string, body []byte) (latest Latest, err error) {
+	if err := json.Unmarshal(body, &latest); err != nil {
+		return Latest{}, rebased.E(rebased.Invalid, "%s: %w", rebased.LatestKey(task), err)
+	}
+	return latest, nil
+}
+
+// Record reads how a version was released. Error: NotFound when it was not.
+func (v Versions) Record(ctx context.Context, task, version string) (Record, error) {
+	key := rebased.ReleaseKey(task, version)
+	body, _, err := v.Objects.Get(ctx, key)
+	if err != nil {
+		return Record{}, fmt.Errorf("read the release of %s version %s: %w", task, version, err)
+	}
+	var record Record
+	if err := json.Unmarshal(body, &record); err != nil {
+		return Record{}, rebased.E(rebased.Invalid, "%s: %w", key, err)
+	}
+	return record, nil
+}
