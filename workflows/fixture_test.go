@@ -1,0 +1,177 @@
+package workflows_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
+	"github.com/rebased/rebased/activities/index/indextest"
+	"github.com/rebased/rebased/activities/ingest"
+	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/mem"
+	"github.com/rebased/rebased/infra/source"
+	"github.com/rebased/rebased/infra/taskfile"
+	"github.com/rebased/rebased/workflows"
+)
+
+// world is everything that workflows reach, in memory. It outlives the workflow environments, as a bucket does.
+type world struct {
+	objects *mem.Objects
+	index   *mem.Index
+	teacher *mem.Teacher
+	answers *llm.Store
+	down    map[string]error // connections that fail: bucket, index
+}
+
+func newWorld() *world {
+	objects := mem.NewObjects()
+	return &world{objects: objects, index: &mem.Index{}, teacher: &mem.Teacher{}, answers: llm.NewStore(objects), down: map[string]error{}}
+}
+
+type connection struct {
+	name  string
+	world *world
+}
+
+func (c connection) Ping(context.Context) error { return c.world.down[c.name] }
+
+func (w *world) Open(context.Context, string) (rebased.Encoder, error) {
+	return indextest.Encoder{Size: 24}, nil
+}
+
+type teachers struct{ *world }
+
+func (t teachers) Open(rebased.Teacher) (llm.Teacher, error) { return t.teacher, nil }
+
+func (t teachers) Models(context.Context, rebased.Teacher) ([]string, error) {
+	if t.teacher.Fail != nil {
+		if err := t.teacher.Fail(llm.Request{}); err != nil {
+			return nil, err
+		}
+	}
+	return []string{mem.Model}, nil
+}
+
+type tasks struct{}
+
+func (tasks) Decode(name string, data []byte) (rebased.Task, error) {
+	return taskfile.Decode(name, data)
+}
+func (tasks) Encode(task rebased.Task) ([]byte, error) { return taskfile.Encode(task) }
+
+// environment is a Temporal test environment with the project's workflows and its real activities over the world.
+func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
+	t.Helper()
+	suite := testsuite.WorkflowTestSuite{}
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute)
+	env.RegisterWorkflowWithOptions(workflows.BuildDataset, workflow.RegisterOptions{Name: workflows.BuildDatasetName})
+	env.RegisterWorkflowWithOptions(workflows.IndexCorpus, workflow.RegisterOptions{Name: workflows.IndexCorpusName})
+	env.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
+	rows, datasets := mem.NewTable[rebased.Row](w.objects), mem.NewTable[rebased.Dataset](w.objects)
+	importer, err := ingest.New(ingest.Config{Objects: w.objects, Rows: rows, Datasets: datasets, Parquet: source.Parquet{}, Limits: ingest.DefaultLimits()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := &activities.Build{
+		Objects: w.objects, Tasks: tasks{}, Candidates: mem.NewTable[rebased.Candidate](w.objects),
+		Examples: mem.NewTable[rebased.Example](w.objects), Rejects: mem.NewTable[rebased.Reject](w.objects),
+	}
+	bucket, server := connection{"bucket", w}, connection{"index", w}
+	for _, steps := range []any{
+		&activities.Ingest{Objects: w.objects, Bucket: bucket, Importer: importer},
+		&activities.Index{Objects: w.objects, Rows: rows, Datasets: datasets, Writer: w.index, Server: server, Encoders: w},
+		&activities.Plan{Objects: w.objects, Bucket: bucket, Index: server, Tasks: tasks{}, Teachers: teachers{w}, Encoders: w},
+		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: w.index, Encoders: w},
+		&activities.Transform{Build: build, Teachers: teachers{w}, Store: w.answers},
+		&activities.Reason{Build: build, Teachers: teachers{w}, Store: w.answers},
+		&activities.Dedupe{Build: build},
+		&activities.Handoff{Build: build, URI: "s3://bucket"},
+	} {
+		env.RegisterActivity(steps)
+	}
+	return env
+}
+
+// run executes a workflow to its end and decodes its result.
+func run[T any](t *testing.T, env *testsuite.TestWorkflowEnvironment, id, name string, in any) (T, error) {
+	t.Helper()
+	var out T
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id})
+	env.ExecuteWorkflow(name, in)
+	if !env.IsWorkflowCompleted() {
+		t.Fatal("the workflow did not end")
+	}
+	if err := env.GetWorkflowError(); err != nil {
+		return out, err
+	}
+	return out, env.GetWorkflowResult(&out)
+}
+
+// importRows makes corpus "hub" of a dataset's rows through the import workflow, from uploaded JSONL.
+func (w *world) importRows(t *testing.T, rows int) workflows.ImportResult {
+	t.Helper()
+	var sources []rebased.Source
+	for d := range 3 {
+		var body []byte
+		for i := range rows / 3 {
+			body = fmt.Appendf(body, `{"question":"what is number %d of %d","answer":"it is %d"}`+"\n", i, d, i*i)
+		}
+		key := fmt.Sprintf("uploads/%d", d)
+		if _, err := w.objects.Put(t.Context(), key, body); err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, rebased.Source{
+			Path: fmt.Sprintf("set%d/default.jsonl", d), Key: key, SHA256: sha(body), Size: int64(len(body)),
+			DatasetID: rebased.DatasetID{Name: fmt.Sprintf("set%d", d), Config: "default", Split: "train"}, Description: "numbers and questions",
+		})
+	}
+	key, err := ingest.WriteSources(t.Context(), w.objects, sources)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := workflows.ImportInput{Corpus: "hub", SourcesKey: key, MaxRowsPerConfig: 1000}
+	out, err := run[workflows.ImportResult](t, w.environment(t), workflows.ImportID("hub"), workflows.ImportCorpusName, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// indexed makes corpus "hub" and its index.
+func (w *world) indexed(t *testing.T, rows int) {
+	t.Helper()
+	w.importRows(t, rows)
+	in := workflows.IndexInput{Corpus: "hub", Encoder: "static"}
+	if _, err := run[workflows.IndexResult](t, w.environment(t), workflows.IndexID("hub"), workflows.IndexCorpusName, in); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const taskYAML = `name: numbers
+corpus: hub
+instruction: Answer the question about a number.
+examples:
+  - {input: what is number 7 of 1, output: it is 49}
+retrieve: {rows: 60}
+`
+
+// build uploads a task file and gives what starts its build.
+func (w *world) build(t *testing.T, yaml string) workflows.BuildInput {
+	t.Helper()
+	key := rebased.TaskKey("numbers", sha([]byte(yaml)))
+	if _, err := w.objects.Put(t.Context(), key, []byte(yaml)); err != nil {
+		t.Fatal(err)
+	}
+	return workflows.BuildInput{Task: "numbers", TaskKey: key}
+}
