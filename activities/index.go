@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"sync"
 
 	"go.temporal.io/sdk/activity"
 
@@ -17,6 +18,23 @@ type Index struct {
 	Writer   index.Writer
 	Server   Connection
 	Encoders Encoders
+
+	mu     sync.Mutex
+	pinned rebased.Corpus // the revision read last: all parts of a run share it
+}
+
+// revision reads a corpus revision, which never changes, once for all its parts.
+func (a *Index) revision(ctx context.Context, corpus, revision string) (rebased.Corpus, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.pinned.Name == corpus && a.pinned.Revision == revision {
+		return a.pinned, nil
+	}
+	read, err := rebased.ReadCorpusRevision(ctx, a.Objects, corpus, revision)
+	if err == nil {
+		a.pinned = read
+	}
+	return read, err
 }
 
 // IndexBeginInput names a corpus and an encoder as in task files.
@@ -103,7 +121,7 @@ func (a *Index) IndexPart(ctx context.Context, in IndexPartInput) (IndexPartResu
 }
 
 func (a *Index) part(ctx context.Context, in IndexPartInput, from int, progress func(int)) (IndexPartResult, error) {
-	corpus, err := rebased.ReadCorpusRevision(ctx, a.Objects, in.Corpus, in.Revision)
+	corpus, err := a.revision(ctx, in.Corpus, in.Revision)
 	if err != nil {
 		return IndexPartResult{}, err
 	}
