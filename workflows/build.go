@@ -171,10 +171,9 @@ func (b *build) reject(step string, reasons map[rebased.Reason]int) {
 	if b.state.Rejected[step] == nil {
 		b.state.Rejected[step] = map[rebased.Reason]int{}
 	}
-	for reason, n := range reasons { //workflowcheck:ignore
-		// A sum does not depend on the order.
-		b.state.Rejected[step][reason] += n
-		b.state.Progress.Rejected[reason] += n
+	for _, reason := range workflow.DeterministicKeys(reasons) {
+		b.state.Rejected[step][reason] += reasons[reason]
+		b.state.Progress.Rejected[reason] += reasons[reason]
 	}
 }
 

@@ -34,6 +34,10 @@ func dedupe(t testing.TB, settings rebased.Dedupe, examples []rebased.Example) R
 	if len(result.Kept)+len(result.Rejects) != len(examples) {
 		t.Fatalf("%d kept and %d rejected of %d rows", len(result.Kept), len(result.Rejects), len(examples))
 	}
+	if !slices.IsSortedFunc(result.Kept, func(a, b rebased.Example) int { return a.Rank - b.Rank }) ||
+		!slices.IsSortedFunc(result.Rejects, func(a, b rebased.Reject) int { return a.Rank - b.Rank }) {
+		t.Fatal("the result is not in the order of ranks")
+	}
 	return result
 }
 

@@ -22,7 +22,7 @@ func TestNormalisingEveryCharacterTwiceChangesNothing(t *testing.T) {
 }
 
 func FuzzNormalise(f *testing.F) {
-	for _, s := range []string{"", " a  B ", "ᾼΣ ㎒ ﬁ", "e\u200b\u0301", "\xff\xfe", "İstanbul", "\u1e9e ß"} {
+	for _, s := range []string{"", " a  B ", "ᾼΣ ㎒ ﬁ", "e\u200b\u0301", "\xff\xfe", "İstanbul", "\u1e9e ß", "ǰ"} {
 		f.Add(s)
 	}
 	n := newNormaliser()

@@ -45,7 +45,7 @@ func card(task rebased.Task, m Manifest) []byte {
 }
 
 // demo reports whether a demo teacher had a part in the answers: its model names say so.
-func demo(t Teacher) bool {
+func demo(t TeacherRef) bool {
 	names := []string{t.Model}
 	for _, a := range t.Answered {
 		names = append(names, a.Model)

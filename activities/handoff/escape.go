@@ -11,7 +11,7 @@ import (
 var wwwDot = regexp.MustCompile(`(?i)\b(www)\.`)
 
 // escape makes a text mean itself in a paragraph or a table cell of Markdown, on one line: every character that Markdown or HTML could act
-// on becomes a character reference, which never acts.
+// on becomes a character reference, which never acts. (GitHub still links an address of e-mail, which does no harm.)
 func escape(s string) string {
 	var out strings.Builder
 	for _, r := range s {

@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestStageWritesTheGoldenVersion(t *testing.T) {
 	objects := mem.NewObjects()
-	staged := stage(t, versionsOn(objects), input())
+	staged := stage(t, Versions{Objects: objects, Examples: idTable{objects: objects}}, input())
 	if staged.Released {
 		t.Error("a version is released before it was")
 	}
@@ -191,9 +191,14 @@ func TestExportRefusesWhatItCannotVouchFor(t *testing.T) {
 		v := versionsOn(mem.NewObjects())
 		return v, stage(t, v, in).Version
 	}
-	overwrite := func(file string) func(Versions, string) error {
+	edit := func(file string) func(Versions, string) error {
 		return func(v Versions, version string) error {
-			_, err := v.Objects.Put(ctx, rebased.VersionKey("capitals", version, file), []byte("{}"))
+			key := rebased.VersionKey("capitals", version, file)
+			body, _, err := v.Objects.Get(ctx, key)
+			if err != nil {
+				return err
+			}
+			_, err = v.Objects.Put(ctx, key, append(body, ' '))
 			return err
 		}
 	}
@@ -208,8 +213,8 @@ func TestExportRefusesWhatItCannotVouchFor(t *testing.T) {
 		{"no such version", nothing, ExportInput{Version: "000000000000", Format: "alpaca"}, rebased.NotFound},
 		{"no such split", nothing, ExportInput{Version: "this", Split: SplitValidation, Format: "alpaca"}, rebased.NotFound},
 		{"unknown format", nothing, ExportInput{Version: "this", Format: "csv"}, rebased.Invalid},
-		{"rows changed", overwrite("train-00000.parquet"), ExportInput{Version: "this", Format: "alpaca"}, rebased.Invalid},
-		{"manifest changed", overwrite("manifest.json"), ExportInput{Version: "this", Format: "alpaca"}, rebased.Invalid},
+		{"rows changed", edit("train-00000.parquet"), ExportInput{Version: "this", Format: "alpaca"}, rebased.Invalid},
+		{"manifest changed", edit("manifest.json"), ExportInput{Version: "this", Format: "alpaca"}, rebased.Invalid},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v, version := setup(t)

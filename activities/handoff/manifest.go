@@ -29,23 +29,23 @@ type Manifest struct {
 	Task        string        `json:"task"`
 	Instruction string        `json:"instruction"`
 	License     string        `json:"license"` // as the task file states it; "" = not stated
-	Corpus      Corpus        `json:"corpus"`
+	Corpus      CorpusRef     `json:"corpus"`
 	Encoder     string        `json:"encoder"` // identity
-	Teacher     Teacher       `json:"teacher"`
-	Counts      Counts        `json:"counts"`
+	Teacher     TeacherRef    `json:"teacher"`
+	Counts      Funnel        `json:"counts"`
 	Tokens      rebased.Usage `json:"tokens"`  // of the answers used, whoever paid
-	Sources     []Source      `json:"sources"` // most rows first
-	Files       []File        `json:"files"`   // by name; all but the manifest
+	Sources     []Origin      `json:"sources"` // most rows first
+	Files       []Entry       `json:"files"`   // by name; all but the manifest
 }
 
-// Corpus names one revision of a corpus.
-type Corpus struct {
+// CorpusRef names one revision of a corpus.
+type CorpusRef struct {
 	Name     string `json:"name"`
 	Revision string `json:"revision"`
 }
 
-// Teacher is who was asked and who answered.
-type Teacher struct {
+// TeacherRef is who was asked and who answered.
+type TeacherRef struct {
 	Endpoint string     `json:"endpoint"`
 	Model    string     `json:"model"`    // asked for
 	Answered []Answered `json:"answered"` // as the provider reported it, most rows first
@@ -57,8 +57,8 @@ type Answered struct {
 	Rows  int    `json:"rows"`
 }
 
-// Counts follow the rows through the steps: Retrieved = Train + Validation + all that were rejected.
-type Counts struct {
+// Funnel follows the rows through the steps: Retrieved = Train + Validation + all that were rejected.
+type Funnel struct {
 	Retrieved  int                    `json:"retrieved"`
 	Skipped    map[string]int         `json:"skipped"` // kept out before they were retrieved
 	Steps      []StepCount            `json:"steps"`
@@ -75,15 +75,15 @@ type StepCount struct {
 	Out      int                    `json:"out"`
 }
 
-// Source counts the rows of one dataset under one licence.
-type Source struct {
+// Origin counts the rows of one dataset under one licence.
+type Origin struct {
 	Dataset string `json:"dataset"`
 	License string `json:"license"` // "" = unknown
 	Rows    int    `json:"rows"`
 }
 
-// File is one file of the version, by its name in the folder.
-type File struct {
+// Entry is one file of the version, by its name in the folder.
+type Entry struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"` // bytes
@@ -99,15 +99,15 @@ func newManifest(in Input) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
-	teachers, sources := map[string]int{}, map[Source]int{}
+	teachers, sources := map[string]int{}, map[Origin]int{}
 	for _, e := range in.Examples {
 		teachers[e.Teacher]++
-		sources[Source{Dataset: e.Name, License: e.License}]++
+		sources[Origin{Dataset: e.Name, License: e.License}]++
 	}
 	m := Manifest{
 		Format: Format, Task: in.Task.Name, Instruction: in.Task.Instruction, License: in.Task.Output.License,
-		Corpus: Corpus{Name: in.Task.Corpus, Revision: in.Revision}, Encoder: in.Encoder,
-		Teacher: Teacher{Endpoint: in.Endpoint, Model: in.Task.Transform.Teacher.Model}, Counts: counts, Tokens: in.Tokens,
+		Corpus: CorpusRef{Name: in.Task.Corpus, Revision: in.Revision}, Encoder: in.Encoder,
+		Teacher: TeacherRef{Endpoint: in.Endpoint, Model: in.Task.Transform.Teacher.Model}, Counts: counts, Tokens: in.Tokens,
 	}
 	for model, rows := range teachers {
 		m.Teacher.Answered = append(m.Teacher.Answered, Answered{Model: model, Rows: rows})
@@ -116,17 +116,17 @@ func newManifest(in Input) (Manifest, error) {
 		return cmp.Or(cmp.Compare(b.Rows, a.Rows), strings.Compare(a.Model, b.Model))
 	})
 	for s, rows := range sources {
-		m.Sources = append(m.Sources, Source{Dataset: s.Dataset, License: s.License, Rows: rows})
+		m.Sources = append(m.Sources, Origin{Dataset: s.Dataset, License: s.License, Rows: rows})
 	}
-	slices.SortFunc(m.Sources, func(a, b Source) int {
+	slices.SortFunc(m.Sources, func(a, b Origin) int {
 		return cmp.Or(cmp.Compare(b.Rows, a.Rows), strings.Compare(a.Dataset, b.Dataset), strings.Compare(a.License, b.License))
 	})
 	return m, nil
 }
 
 // newCounts follows the rows through the steps and checks that none is lost.
-func newCounts(in Input) (Counts, error) {
-	counts := Counts{Retrieved: in.Retrieved, Skipped: map[string]int{}, Steps: []StepCount{}, Rejected: map[rebased.Reason]int{}}
+func newCounts(in Input) (Funnel, error) {
+	counts := Funnel{Retrieved: in.Retrieved, Skipped: map[string]int{}, Steps: []StepCount{}, Rejected: map[rebased.Reason]int{}}
 	maps.Copy(counts.Skipped, in.Skipped)
 	rows := in.Retrieved
 	for _, given := range in.Steps {
@@ -143,22 +143,22 @@ func newCounts(in Input) (Counts, error) {
 		counts.Steps = append(counts.Steps, step)
 	}
 	if rows != len(in.Examples) {
-		return Counts{}, rebased.E(rebased.Invalid, "the counts do not add up: %d rows retrieved less those rejected are %d, but %d are there", in.Retrieved, rows, len(in.Examples))
+		return Funnel{}, rebased.E(rebased.Invalid, "the counts do not add up: %d rows retrieved less those rejected are %d, but %d are there", in.Retrieved, rows, len(in.Examples))
 	}
 	return counts, nil
 }
 
 func (m *Manifest) add(name string, body []byte, rows int) {
 	sum := sha256.Sum256(body)
-	m.Files = append(m.Files, File{Name: name, SHA256: hex.EncodeToString(sum[:]), Size: int64(len(body)), Rows: rows})
-	slices.SortFunc(m.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	m.Files = append(m.Files, Entry{Name: name, SHA256: hex.EncodeToString(sum[:]), Size: int64(len(body)), Rows: rows})
+	slices.SortFunc(m.Files, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // file finds a file by its name.
-func (m *Manifest) file(name string) (File, bool) {
-	i := slices.IndexFunc(m.Files, func(f File) bool { return f.Name == name })
+func (m *Manifest) file(name string) (Entry, bool) {
+	i := slices.IndexFunc(m.Files, func(f Entry) bool { return f.Name == name })
 	if i < 0 {
-		return File{}, false
+		return Entry{}, false
 	}
 	return m.Files[i], true
 }

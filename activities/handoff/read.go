@@ -95,7 +95,7 @@ func (v Versions) Export(ctx context.Context, in ExportInput, w io.Writer) error
 	return v.export(ctx, in, manifest.Instruction, listed, w)
 }
 
-func (v Versions) export(ctx context.Context, in ExportInput, instruction string, listed File, w io.Writer) error {
+func (v Versions) export(ctx context.Context, in ExportInput, instruction string, listed Entry, w io.Writer) error {
 	key := rebased.VersionKey(in.Task, in.Version, listed.Name)
 	body, _, err := v.Objects.Get(ctx, key)
 	if err != nil {

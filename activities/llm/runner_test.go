@@ -1,28 +1,30 @@
-package llm
+package llm_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/infra/mem"
 )
 
 // scripted answers each request by a function and keeps what it was asked.
 type scripted struct {
 	mu    sync.Mutex
-	asked []Request
-	reply func(n int, r Request) (Answer, error) // n counts the requests from 1
+	asked []llm.Request
+	reply func(n int, r llm.Request) (llm.Answer, error) // n counts the requests from 1
 }
 
 func (s *scripted) Endpoint() string { return "http://teacher/v1" }
 
-func (s *scripted) Ask(_ context.Context, r Request) (Answer, error) {
+func (s *scripted) Ask(_ context.Context, r llm.Request) (llm.Answer, error) {
 	s.mu.Lock()
 	s.asked = append(s.asked, r)
 	n := len(s.asked)
@@ -32,16 +34,16 @@ func (s *scripted) Ask(_ context.Context, r Request) (Answer, error) {
 
 // bench is a runner over a scripted teacher whose waits are noted, not waited.
 type bench struct {
-	*Runner
+	*llm.Runner
 	teacher *scripted
 	mu      sync.Mutex
 	waits   []time.Duration
 }
 
-func newBench(objects rebased.Objects, reply func(n int, r Request) (Answer, error)) *bench {
+func newBench(objects rebased.Objects, reply func(n int, r llm.Request) (llm.Answer, error)) *bench {
 	b := &bench{teacher: &scripted{reply: reply}}
-	b.Runner = &Runner{
-		Teacher: b.teacher, Store: NewStore(objects), Jitter: func() float64 { return 0.5 },
+	b.Runner = &llm.Runner{
+		Teacher: b.teacher, Store: llm.NewStore(objects), Jitter: func() float64 { return 0.5 },
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			b.mu.Lock()
 			b.waits = append(b.waits, d)
@@ -52,20 +54,22 @@ func newBench(objects rebased.Objects, reply func(n int, r Request) (Answer, err
 	return b
 }
 
-func (b *bench) ask(t *testing.T, prompts ...string) ([]Outcome[string], rebased.Calls, error) {
+func (b *bench) ask(t *testing.T, prompts ...string) ([]llm.Outcome[string], rebased.Calls, error) {
 	t.Helper()
-	question := func(i int) Question[string] {
-		return Question[string]{Prompt: prompts[i], Parse: func(a Answer) (string, *Problem) {
+	question := func(i int) llm.Question[string] {
+		return llm.Question[string]{Prompt: prompts[i], Parse: func(a llm.Answer) (string, *llm.Problem) {
 			if strings.HasPrefix(a.Text, "bad") {
-				return "", &Problem{rebased.ReasonUnusable, "it is bad"}
+				return "", &llm.Problem{rebased.ReasonUnusable, "it is bad"}
 			}
 			return a.Text, nil
 		}}
 	}
-	return Run(t.Context(), b.Runner, Params{Model: "m", MaxTokens: 10, InFlight: 4}, len(prompts), question, func(int) {})
+	return llm.Run(t.Context(), b.Runner, llm.Params{Model: "m", MaxTokens: 10, InFlight: 4}, len(prompts), question, func(int) {})
 }
 
-func echo(_ int, r Request) (Answer, error) { return Answer{Text: "to " + r.Prompt, Model: "m-1"}, nil }
+func echo(_ int, r llm.Request) (llm.Answer, error) {
+	return llm.Answer{Text: "to " + r.Prompt, Model: "m-1"}, nil
+}
 
 func TestOutcomesStandInTheOrderOfTheRows(t *testing.T) {
 	b := newBench(mem.NewObjects(), echo)
@@ -101,7 +105,7 @@ func TestASecondRunPaysNothing(t *testing.T) {
 
 func TestAnUnusableAnswerIsAskedAgainTwiceEachUnderItsOwnKeyAndKept(t *testing.T) {
 	objects := mem.NewObjects()
-	b := newBench(objects, func(n int, _ Request) (Answer, error) { return Answer{Text: fmt.Sprint("bad ", n)}, nil })
+	b := newBench(objects, func(n int, _ llm.Request) (llm.Answer, error) { return llm.Answer{Text: fmt.Sprint("bad ", n)}, nil })
 	outcomes, calls, err := b.ask(t, "a")
 	if err != nil || calls.Made != 3 {
 		t.Fatalf("%+v, %v", calls, err)
@@ -125,12 +129,12 @@ func TestErrorsOfOneRowBecomeTypedRejectsAndTheOthersGoOn(t *testing.T) {
 		want rebased.Reason
 	}{
 		{rebased.E(rebased.Invalid, "no such parameter"), rebased.ReasonBadRequest},
-		{&rebased.Error{Kind: rebased.Rejected, Err: ErrTooLong}, rebased.ReasonTooLong},
-		{&rebased.Error{Kind: rebased.Rejected, Err: ErrRefused}, rebased.ReasonRefused},
+		{&rebased.Error{Kind: rebased.Rejected, Err: llm.ErrTooLong}, rebased.ReasonTooLong},
+		{&rebased.Error{Kind: rebased.Rejected, Err: llm.ErrRefused}, rebased.ReasonRefused},
 	} {
-		b := newBench(mem.NewObjects(), func(n int, r Request) (Answer, error) {
+		b := newBench(mem.NewObjects(), func(n int, r llm.Request) (llm.Answer, error) {
 			if r.Prompt == "wrong" {
-				return Answer{}, c.err
+				return llm.Answer{}, c.err
 			}
 			return echo(n, r)
 		})
@@ -148,8 +152,8 @@ func TestErrorsOfOneRowBecomeTypedRejectsAndTheOthersGoOn(t *testing.T) {
 }
 
 func TestCutAndRefusedAnswersAreTypedRejectsWithoutAReAsk(t *testing.T) {
-	for finish, want := range map[Finish]rebased.Reason{FinishLength: rebased.ReasonTooLong, FinishRefused: rebased.ReasonRefused} {
-		b := newBench(mem.NewObjects(), func(int, Request) (Answer, error) { return Answer{Text: "x", Finish: finish}, nil })
+	for finish, want := range map[llm.Finish]rebased.Reason{llm.FinishLength: rebased.ReasonTooLong, llm.FinishRefused: rebased.ReasonRefused} {
+		b := newBench(mem.NewObjects(), func(int, llm.Request) (llm.Answer, error) { return llm.Answer{Text: "x", Finish: finish}, nil })
 		outcomes, calls, err := b.ask(t, "a")
 		if err != nil || calls.Made != 1 || outcomes[0].Problem == nil || outcomes[0].Problem.Reason != want {
 			t.Errorf("%s: %+v, %+v, %v", finish, outcomes, calls, err)
@@ -158,9 +162,9 @@ func TestCutAndRefusedAnswersAreTypedRejectsWithoutAReAsk(t *testing.T) {
 }
 
 func TestBeingThrottledCostsTimeAndNoAttempts(t *testing.T) {
-	b := newBench(mem.NewObjects(), func(n int, r Request) (Answer, error) {
+	b := newBench(mem.NewObjects(), func(n int, r llm.Request) (llm.Answer, error) {
 		if n <= 20 {
-			return Answer{}, &rebased.Error{Kind: rebased.Throttled, RetryAfter: 3 * time.Second}
+			return llm.Answer{}, &rebased.Error{Kind: rebased.Throttled, RetryAfter: 3 * time.Second}
 		}
 		return echo(n, r)
 	})
@@ -176,8 +180,8 @@ func TestBeingThrottledCostsTimeAndNoAttempts(t *testing.T) {
 }
 
 func TestALongRetryAfterLeavesTheActivity(t *testing.T) {
-	b := newBench(mem.NewObjects(), func(int, Request) (Answer, error) {
-		return Answer{}, &rebased.Error{Kind: rebased.Throttled, RetryAfter: 10 * time.Minute}
+	b := newBench(mem.NewObjects(), func(int, llm.Request) (llm.Answer, error) {
+		return llm.Answer{}, &rebased.Error{Kind: rebased.Throttled, RetryAfter: 10 * time.Minute}
 	})
 	_, _, err := b.ask(t, "a")
 	if rebased.KindOf(err) != rebased.Throttled || rebased.RetryAfterOf(err) != 10*time.Minute || len(b.waits) != 0 {
@@ -186,9 +190,9 @@ func TestALongRetryAfterLeavesTheActivity(t *testing.T) {
 }
 
 func TestFailuresAreRetriedWithGrowingPauses(t *testing.T) {
-	b := newBench(mem.NewObjects(), func(n int, r Request) (Answer, error) {
+	b := newBench(mem.NewObjects(), func(n int, r llm.Request) (llm.Answer, error) {
 		if n <= 3 {
-			return Answer{}, rebased.E(rebased.Unavailable, "HTTP 500")
+			return llm.Answer{}, rebased.E(rebased.Unavailable, "HTTP 500")
 		}
 		return echo(n, r)
 	})
@@ -196,14 +200,16 @@ func TestFailuresAreRetriedWithGrowingPauses(t *testing.T) {
 	if err != nil || outcomes[0].Problem != nil || calls != (rebased.Calls{Made: 1, Failed: 3}) {
 		t.Fatalf("%+v, %+v, %v", outcomes, calls, err)
 	}
-	want := []time.Duration{backoffFirst / 2, backoffFirst, 2 * backoffFirst}
+	want := []time.Duration{llm.BackoffFirst / 2, llm.BackoffFirst, 2 * llm.BackoffFirst}
 	if fmt.Sprint(b.waits) != fmt.Sprint(want) {
 		t.Errorf("waited %v, want %v", b.waits, want)
 	}
 }
 
 func TestAProviderThatIsDownEndsTheRunNotTheRow(t *testing.T) {
-	b := newBench(mem.NewObjects(), func(int, Request) (Answer, error) { return Answer{}, rebased.E(rebased.Unavailable, "refused") })
+	b := newBench(mem.NewObjects(), func(int, llm.Request) (llm.Answer, error) {
+		return llm.Answer{}, rebased.E(rebased.Unavailable, "refused")
+	})
 	_, _, err := b.ask(t, "a", "b")
 	if rebased.KindOf(err) != rebased.Unavailable {
 		t.Fatalf("got %v", err)
@@ -214,16 +220,17 @@ func TestARowThatAlwaysFailsWhileOthersAreAnsweredIsRejected(t *testing.T) {
 	b := newBench(mem.NewObjects(), nil)
 	started := make(chan struct{})
 	var once sync.Once
-	b.teacher.reply = func(n int, r Request) (Answer, error) {
+	b.teacher.reply = func(n int, r llm.Request) (llm.Answer, error) {
 		if r.Prompt == "poison" {
 			once.Do(func() { close(started) })
-			return Answer{}, rebased.E(rebased.Unavailable, "HTTP 500")
+			return llm.Answer{}, rebased.E(rebased.Unavailable, "HTTP 500")
 		}
 		<-started
 		return echo(n, r)
 	}
 	b.Sleep = func(ctx context.Context, _ time.Duration) error { // the poisoned row fails again once the other is answered
-		for !stored(b.Store) {
+		for b.Store.Stored() == 0 {
+			runtime.Gosched()
 		}
 		return ctx.Err()
 	}
@@ -236,23 +243,10 @@ func TestARowThatAlwaysFailsWhileOthersAreAnsweredIsRejected(t *testing.T) {
 	}
 }
 
-// stored reports whether a store holds an answer.
-func stored(s *Store) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range s.logs {
-		l.mu.Lock()
-		n := len(l.places)
-		l.mu.Unlock()
-		if n > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 func TestARefusedKeyEndsTheRunAtOnce(t *testing.T) {
-	b := newBench(mem.NewObjects(), func(int, Request) (Answer, error) { return Answer{}, rebased.E(rebased.Unauthorized, "wrong key") })
+	b := newBench(mem.NewObjects(), func(int, llm.Request) (llm.Answer, error) {
+		return llm.Answer{}, rebased.E(rebased.Unauthorized, "wrong key")
+	})
 	_, calls, err := b.ask(t, "a")
 	if rebased.KindOf(err) != rebased.Unauthorized || calls.Failed != 1 {
 		t.Fatalf("%+v, %v", calls, err)
@@ -263,31 +257,31 @@ func TestCancelEndsTheRunAndKeepsWhatWasAnswered(t *testing.T) {
 	objects := mem.NewObjects()
 	b := newBench(objects, nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	b.teacher.reply = func(n int, r Request) (Answer, error) {
+	b.teacher.reply = func(n int, r llm.Request) (llm.Answer, error) {
 		if n == 5 {
 			cancel()
-			return Answer{}, ctx.Err()
+			return llm.Answer{}, ctx.Err()
 		}
 		return echo(n, r)
 	}
-	question := func(i int) Question[string] {
-		return Question[string]{Prompt: fmt.Sprint(i), Parse: func(a Answer) (string, *Problem) { return a.Text, nil }}
+	question := func(i int) llm.Question[string] {
+		return llm.Question[string]{Prompt: fmt.Sprint(i), Parse: func(a llm.Answer) (string, *llm.Problem) { return a.Text, nil }}
 	}
-	_, calls, err := Run(ctx, b.Runner, Params{Model: "m", MaxTokens: 10, InFlight: 1}, 100, question, func(int) {})
+	_, calls, err := llm.Run(ctx, b.Runner, llm.Params{Model: "m", MaxTokens: 10, InFlight: 1}, 100, question, func(int) {})
 	if !errors.Is(err, context.Canceled) || calls.Made != 4 {
 		t.Fatalf("%+v, %v", calls, err)
 	}
 }
 
 func TestTheKeyCoversWhatChangesTheAnswer(t *testing.T) {
-	base := Request{Endpoint: "e", Model: "m", Temperature: 0.7, MaxTokens: 10, System: "s", Prompt: "p"}
-	seen := map[Key]string{base.Key(): "base"}
-	for name, change := range map[string]func(*Request){
-		"endpoint": func(r *Request) { r.Endpoint = "f" }, "model": func(r *Request) { r.Model = "n" },
-		"temperature": func(r *Request) { r.Temperature = 0.8 }, "max_tokens": func(r *Request) { r.MaxTokens = 11 },
-		"system": func(r *Request) { r.System = "t" }, "prompt": func(r *Request) { r.Prompt = "q" },
-		"sample": func(r *Request) { r.Sample = 1 }, "ask": func(r *Request) { r.Ask = 1 },
-		"border of fields": func(r *Request) { r.System, r.Prompt = "sp", "" },
+	base := llm.Request{Endpoint: "e", Model: "m", Temperature: 0.7, MaxTokens: 10, System: "s", Prompt: "p"}
+	seen := map[llm.Key]string{base.Key(): "base"}
+	for name, change := range map[string]func(*llm.Request){
+		"endpoint": func(r *llm.Request) { r.Endpoint = "f" }, "model": func(r *llm.Request) { r.Model = "n" },
+		"temperature": func(r *llm.Request) { r.Temperature = 0.8 }, "max_tokens": func(r *llm.Request) { r.MaxTokens = 11 },
+		"system": func(r *llm.Request) { r.System = "t" }, "prompt": func(r *llm.Request) { r.Prompt = "q" },
+		"sample": func(r *llm.Request) { r.Sample = 1 }, "ask": func(r *llm.Request) { r.Ask = 1 },
+		"border of fields": func(r *llm.Request) { r.System, r.Prompt = "sp", "" },
 	} {
 		r := base
 		change(&r)

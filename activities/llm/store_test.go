@@ -1,22 +1,23 @@
-package llm
+package llm_test
 
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/infra/mem"
 )
 
-func opened(t *testing.T, objects rebased.Objects) *Log {
+func opened(t *testing.T, objects rebased.Objects) *llm.Log {
 	t.Helper()
-	store := NewStore(objects)
-	store.sleep = func(context.Context, time.Duration) error { return nil }
+	store := llm.NewStore(objects)
+	store.NoWaits()
 	l, err := store.Open(t.Context(), "scope")
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +27,7 @@ func opened(t *testing.T, objects rebased.Objects) *Log {
 
 func TestAStoredAnswerIsFoundByAnotherProcess(t *testing.T) {
 	objects := mem.NewObjects()
-	if _, err := opened(t, objects).Put(t.Context(), "k", Answer{Text: "one"}); err != nil {
+	if _, err := opened(t, objects).Put(t.Context(), "k", llm.Answer{Text: "one"}); err != nil {
 		t.Fatal(err)
 	}
 	got, found, err := opened(t, objects).Get(t.Context(), "k")
@@ -38,10 +39,10 @@ func TestAStoredAnswerIsFoundByAnotherProcess(t *testing.T) {
 func TestTheFirstAnswerStoredCountsForEveryWorker(t *testing.T) {
 	objects := mem.NewObjects()
 	first, second := opened(t, objects), opened(t, objects) // both before anything is stored
-	if _, err := first.Put(t.Context(), "k", Answer{Text: "first"}); err != nil {
+	if _, err := first.Put(t.Context(), "k", llm.Answer{Text: "first"}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := second.Put(t.Context(), "k", Answer{Text: "second"})
+	got, err := second.Put(t.Context(), "k", llm.Answer{Text: "second"})
 	if err != nil || got.Text != "first" {
 		t.Fatalf("the second writer goes on with %q, %v", got.Text, err)
 	}
@@ -53,7 +54,7 @@ func TestTheFirstAnswerStoredCountsForEveryWorker(t *testing.T) {
 
 func TestWorkersThatRaceAgreeOnEveryAnswer(t *testing.T) {
 	objects := mem.NewObjects()
-	logs := []*Log{opened(t, objects), opened(t, objects), opened(t, objects)}
+	logs := []*llm.Log{opened(t, objects), opened(t, objects), opened(t, objects)}
 	const keys = 200
 	used := make([][]string, len(logs))
 	var group sync.WaitGroup
@@ -61,7 +62,7 @@ func TestWorkersThatRaceAgreeOnEveryAnswer(t *testing.T) {
 		used[w] = make([]string, keys)
 		for k := range keys {
 			group.Go(func() {
-				answer, err := l.Put(t.Context(), Key(fmt.Sprint(k)), Answer{Text: fmt.Sprintf("%d by %d", k, w)})
+				answer, err := l.Put(t.Context(), llm.Key(fmt.Sprint(k)), llm.Answer{Text: fmt.Sprintf("%d by %d", k, w)})
 				if err != nil {
 					t.Error(err)
 				}
@@ -72,7 +73,7 @@ func TestWorkersThatRaceAgreeOnEveryAnswer(t *testing.T) {
 	group.Wait()
 	stored := opened(t, objects)
 	for k := range keys {
-		want, found, err := stored.Get(t.Context(), Key(fmt.Sprint(k)))
+		want, found, err := stored.Get(t.Context(), llm.Key(fmt.Sprint(k)))
 		if err != nil || !found {
 			t.Fatalf("answer %d is lost: %v", k, err)
 		}
@@ -91,10 +92,10 @@ func TestOneOfManyThatAskForAKeyCalls(t *testing.T) {
 	var group sync.WaitGroup
 	for range 20 {
 		group.Go(func() {
-			answer, _, err := l.Do(t.Context(), "k", func() (Answer, error) {
+			answer, _, err := l.Do(t.Context(), "k", func() (llm.Answer, error) {
 				calls.Add(1)
 				<-release
-				return Answer{Text: "paid"}, nil
+				return llm.Answer{Text: "paid"}, nil
 			})
 			if err != nil || answer.Text != "paid" {
 				t.Errorf("got %q, %v", answer.Text, err)
@@ -130,7 +131,7 @@ func TestAPaidAnswerIsStoredThoughTheOneWhoWaitsIsCanceledAndTheBucketFails(t *t
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		_, err := l.Put(ctx, "k", Answer{Text: "paid"})
+		_, err := l.Put(ctx, "k", llm.Answer{Text: "paid"})
 		ended <- err
 	}()
 	<-bucket.entered
@@ -141,8 +142,8 @@ func TestAPaidAnswerIsStoredThoughTheOneWhoWaitsIsCanceledAndTheBucketFails(t *t
 	bucket.proceed <- rebased.E(rebased.Unavailable, "down")
 	<-bucket.entered
 	bucket.proceed <- nil
-	if err := l.store.Drain(t.Context()); err != nil {
-		t.Fatal(err)
+	for l.Pending() > 0 {
+		runtime.Gosched()
 	}
 	if _, found, err := opened(t, objects).Get(t.Context(), "k"); err != nil || !found {
 		t.Fatalf("the answer is lost: %v", err)
@@ -154,9 +155,9 @@ func TestAnswersThatFinishDuringAPutShareTheNextSegment(t *testing.T) {
 	bucket := &slow{Objects: objects, entered: make(chan struct{}), proceed: make(chan error)}
 	l := opened(t, bucket)
 	var group sync.WaitGroup
-	put := func(key Key) {
+	put := func(key llm.Key) {
 		group.Go(func() {
-			if _, err := l.Put(t.Context(), key, Answer{}); err != nil {
+			if _, err := l.Put(t.Context(), key, llm.Answer{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -164,12 +165,10 @@ func TestAnswersThatFinishDuringAPutShareTheNextSegment(t *testing.T) {
 	put("first")
 	<-bucket.entered
 	for i := range 50 {
-		put(Key(fmt.Sprint(i)))
+		put(llm.Key(fmt.Sprint(i)))
 	}
-	for pending := 0; pending < 51; { // the first is pending until its put ends
-		l.mu.Lock()
-		pending = len(l.pending)
-		l.mu.Unlock()
+	for l.Pending() < 51 { // the first is pending until its put ends
+		runtime.Gosched()
 	}
 	bucket.proceed <- nil
 	<-bucket.entered
@@ -189,24 +188,8 @@ func TestADamagedSegmentIsAnErrorThatNamesIt(t *testing.T) {
 	if _, err := objects.Put(t.Context(), rebased.ResponsesPrefix+"scope/0000000001.jsonl", []byte(`{"key":"k","ans`)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := NewStore(objects).Open(t.Context(), "scope")
+	_, err := llm.NewStore(objects).Open(t.Context(), "scope")
 	if err == nil || !strings.Contains(err.Error(), "0000000001.jsonl") {
 		t.Fatalf("got %v", err)
-	}
-}
-
-func TestTheCacheForgetsWhatWasUsedLongest(t *testing.T) {
-	c := newSegmentCache(1000)
-	for n := range 10 {
-		c.add(n, segment{Key(fmt.Sprint(n)): {Text: strings.Repeat("x", 300)}})
-	}
-	if _, found := c.get(0); found {
-		t.Error("the oldest is kept")
-	}
-	if _, found := c.get(9); !found {
-		t.Error("the newest is gone")
-	}
-	if c.size > 1000 {
-		t.Errorf("holds %d bytes, the limit is 1000", c.size)
 	}
 }
