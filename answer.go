@@ -28,9 +28,21 @@ func ShortAnswer(output string) string {
 	return output
 }
 
-// SameAnswer compares two final answers; case, white space and punctuation around them do not count.
+// SameAnswer compares two final answers. Case, white space, quotes and emphasis around them, punctuation after them and parentheses around the
+// whole do not count: "(A)." is "a". What stands before a number does: ".5" is not "5". An answer of nothing but such signs is compared as it is.
 func SameAnswer(a, b string) bool { return bareAnswer(a) == bareAnswer(b) }
 
+// around are the quotes and the emphasis that may enclose an answer.
+const around = " \"'`*"
+
 func bareAnswer(s string) string {
-	return strings.Trim(strings.ToLower(strings.Join(strings.Fields(s), " ")), " .,;:!?\"'`*()")
+	s = strings.ToLower(strings.Join(strings.Fields(s), " "))
+	bare := strings.TrimLeft(strings.TrimRight(s, around+".,;:!?"), around)
+	if strings.HasPrefix(bare, "(") && strings.HasSuffix(bare, ")") {
+		bare = strings.Trim(bare[1:len(bare)-1], around)
+	}
+	if bare == "" {
+		return s
+	}
+	return bare
 }

@@ -50,8 +50,7 @@ func E(kind Kind, format string, args ...any) error {
 
 // KindOf finds the kind of an error through any number of wrappings; "" when it has none.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return ""
@@ -59,8 +58,7 @@ func KindOf(err error) Kind {
 
 // RetryAfterOf finds how long the other side asked to wait; 0 when it did not say.
 func RetryAfterOf(err error) time.Duration {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.RetryAfter
 	}
 	return 0

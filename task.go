@@ -224,7 +224,7 @@ func validateRetrieve(t Task) *FieldError {
 	switch {
 	case r.Encoder == "":
 		return fieldError("retrieve.encoder", "must be static or openai:<model>")
-	case r.Encoder != "static" && !(strings.HasPrefix(r.Encoder, "openai:") && len(r.Encoder) > len("openai:")):
+	case r.Encoder != "static" && (!strings.HasPrefix(r.Encoder, "openai:") || r.Encoder == "openai:"):
 		return fieldError("retrieve.encoder", "must be static or openai:<model>, got %q", r.Encoder)
 	case r.Rows < 1 || r.Rows > 1_000_000:
 		return fieldError("retrieve.rows", "must be between 1 and 1000000, got %d", r.Rows)
@@ -250,7 +250,7 @@ func validateTeacher(t Task) *FieldError {
 		return fieldError("transform.teacher.base_url", "must start with http:// or https://, got %q", teacher.BaseURL)
 	case strings.Contains(teacher.BaseURL, "@"):
 		return fieldError("transform.teacher.base_url", "must not hold credentials: they come from the worker's environment")
-	case teacher.Temperature < 0 || teacher.Temperature > 2:
+	case !(teacher.Temperature >= 0 && teacher.Temperature <= 2): // so that NaN is refused too
 		return fieldError("transform.teacher.temperature", "must be between 0 and 2, got %v", teacher.Temperature)
 	case teacher.MaxTokens < 1 || teacher.MaxTokens > 128_000:
 		return fieldError("transform.teacher.max_tokens", "must be between 1 and 128000, got %d", teacher.MaxTokens)
@@ -266,9 +266,9 @@ func validateRest(t Task) *FieldError {
 	switch {
 	case t.Reason.Mode != ReasonNone && t.Reason.Mode != ReasonRationale:
 		return fieldError("reason.mode", "must be none or rationale, got %q", t.Reason.Mode)
-	case t.Dedupe.MinHash != 0 && (t.Dedupe.MinHash < 0.5 || t.Dedupe.MinHash > 1):
+	case t.Dedupe.MinHash != 0 && !(t.Dedupe.MinHash >= 0.5 && t.Dedupe.MinHash <= 1):
 		return fieldError("dedupe.minhash", "must be off, or a Jaccard threshold between 0.5 and 1, got %v", t.Dedupe.MinHash)
-	case t.Output.Validation < 0 || t.Output.Validation > 0.5:
+	case !(t.Output.Validation >= 0 && t.Output.Validation <= 0.5):
 		return fieldError("output.validation", "must be between 0 and 0.5, got %v", t.Output.Validation)
 	case t.Handoff.Workflow != nil && t.Handoff.Workflow.Type == "":
 		return fieldError("handoff.workflow.type", "is required: the workflow type to start")

@@ -46,7 +46,6 @@ type build struct {
 	state    buildState
 	decision *decided
 	resumes  int // how many resume updates came
-	paused   int // steps that wait for one
 }
 
 func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {

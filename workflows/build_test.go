@@ -265,8 +265,7 @@ func TestACanceledBuildReleasesNothingAndSaysSo(t *testing.T) {
 	env := w.environment(t)
 	env.RegisterDelayedCallback(env.CancelWorkflow, time.Hour)
 	_, err := w.runBuild(t, env, "1", taskYAML+"handoff: {approval: true}\n")
-	var canceled *temporal.CanceledError
-	if !errors.As(err, &canceled) {
+	if _, ok := errors.AsType[*temporal.CanceledError](err); !ok {
 		t.Fatalf("got %v", err)
 	}
 	if len(w.files(t, rebased.LatestKey("numbers"))) != 0 {

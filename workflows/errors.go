@@ -39,8 +39,7 @@ func messageOf(err error) string {
 
 // kindOf reads the kind that activities/errors.go put into the type.
 func kindOf(err error) rebased.Kind {
-	var application *temporal.ApplicationError
-	if errors.As(err, &application) {
+	if application, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return rebased.Kind(application.Type())
 	}
 	return ""

@@ -49,7 +49,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	defer temporal.Close()
 	failed := make(chan error, 2)
 	if s.healthAddress != "" {
-		h, err := newHealth(s.healthAddress, prometheus.NewRegistry())
+		h, err := newHealth(ctx, s.healthAddress, prometheus.NewRegistry())
 		if err != nil {
 			return err
 		}

@@ -19,8 +19,9 @@ type health struct {
 	listener net.Listener
 }
 
-func newHealth(address string, registry *prometheus.Registry) (*health, error) {
-	listener, err := net.Listen("tcp", address)
+func newHealth(ctx context.Context, address string, registry *prometheus.Registry) (*health, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("serve health on %s: %w: set REBASED_HEALTH_ADDR to a free address or to off", address, err)
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/rebased/rebased"
@@ -28,8 +29,8 @@ type environment []string
 func (e environment) Environ() []string { return e }
 
 func (e environment) LookupEnv(name string) (string, bool) {
-	for i := len(e) - 1; i >= 0; i-- {
-		if key, value, ok := strings.Cut(e[i], "="); ok && key == name {
+	for _, v := range slices.Backward(e) {
+		if key, value, ok := strings.Cut(v, "="); ok && key == name {
 			return value, true
 		}
 	}
@@ -54,7 +55,7 @@ func settingsFrom(environ []string) (settings, error) {
 	if s.healthAddress == "off" {
 		s.healthAddress = ""
 	}
-	for _, origin := range strings.Split(e.get("REBASED_TEACHER_ORIGINS", ""), ",") {
+	for origin := range strings.SplitSeq(e.get("REBASED_TEACHER_ORIGINS", ""), ",") {
 		if origin = strings.TrimSuffix(strings.TrimSpace(origin), "/"); origin != "" {
 			s.origins = append(s.origins, origin)
 		}
