@@ -14,10 +14,10 @@ help: ## Print the targets
 
 build: ## Build rebased, rebased-worker and rebased-local into bin/
 	@mkdir -p $(BIN)
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/rebased ./starter
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/rebased-worker ./worker
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/rebased ./starter
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/rebased-worker ./worker
 	@echo "building rebased-local: the embedded servers take some minutes the first time"
-	cd $(LOCAL) && $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o ../../$(BIN)/rebased-local .
+	cd $(LOCAL) && $(GO) build -ldflags '$(LDFLAGS)' -o ../../$(BIN)/rebased-local .
 
 demo: build ## Build a demo dataset from end to end on the embedded stack
 	$(BIN)/rebased-local demo

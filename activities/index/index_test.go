@@ -1,7 +1,6 @@
 package index_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,113 +10,8 @@ import (
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/index"
 	"github.com/rebased/rebased/activities/index/indextest"
-	"github.com/rebased/rebased/activities/retrieve"
 	"github.com/rebased/rebased/infra/mem"
 )
-
-// world is indextest's with a writer and an encoder that count what they do.
-type world struct {
-	*indextest.World
-	writer  *writer
-	encoder *encoder
-}
-
-// writer counts writes and fails where a test says so.
-type writer struct {
-	*mem.Index
-	upserts int
-	fail    func() error
-}
-
-func (w *writer) Upsert(ctx context.Context, collection string, points []index.Point) error {
-	if w.fail != nil {
-		if err := w.fail(); err != nil {
-			return err
-		}
-	}
-	w.upserts++
-	return w.Index.Upsert(ctx, collection, points)
-}
-
-// encoder remembers the texts that it was given.
-type encoder struct {
-	indextest.Encoder
-	texts []string
-}
-
-func (e *encoder) Encode(ctx context.Context, texts []string) ([][]float32, error) {
-	e.texts = append(e.texts, texts...)
-	return e.Encoder.Encode(ctx, texts)
-}
-
-func newWorld() *world {
-	w := &world{World: indextest.NewWorld()}
-	w.writer = &writer{Index: w.Index}
-	w.encoder = &encoder{Encoder: indextest.Encoder{Size: 24}}
-	w.Encoder = w.encoder
-	return w
-}
-
-func (w *world) indexer(t *testing.T) *index.Indexer {
-	t.Helper()
-	x, err := index.New(index.Config{Writer: w.writer, Encoder: w.encoder, Rows: w.Rows, Datasets: w.Datasets, Objects: w.Objects})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return x
-}
-
-func (w *world) begin(t *testing.T, corpus rebased.Corpus) rebased.Index {
-	t.Helper()
-	record, err := w.indexer(t).Begin(t.Context(), corpus)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return record
-}
-
-func (w *world) part(t *testing.T, record rebased.Index, part rebased.Part) index.PartResult {
-	t.Helper()
-	result, err := w.indexer(t).Part(t.Context(), record, part, 0, func(int) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return result
-}
-
-func (w *world) finish(t *testing.T, corpus rebased.Corpus) rebased.Index {
-	t.Helper()
-	record, err := w.indexer(t).Finish(t.Context(), corpus)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return record
-}
-
-func (w *world) count(t *testing.T, record rebased.Index) int {
-	t.Helper()
-	n, err := w.Index.Count(t.Context(), record.Collection, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-func dataset(name string) rebased.Dataset {
-	return rebased.Dataset{
-		DatasetID:   rebased.DatasetID{Name: name, Config: "default", Split: "train"},
-		Description: "what " + name + " is about",
-	}
-}
-
-// split makes a split of n rows, ten a part, with a question and the answer "True".
-func split(name string, n int) indextest.Split {
-	var rows [][]rebased.Cell
-	for i := range n {
-		rows = append(rows, []rebased.Cell{{Column: "question", Text: fmt.Sprintf("%s question %d", name, i)}, {Column: "answer", Text: "True"}})
-	}
-	return indextest.NewSplit(dataset(name), 10, rows...)
-}
 
 func TestARunEndsWithEveryRowInTheIndex(t *testing.T) {
 	w := newWorld()
@@ -240,7 +134,7 @@ func TestRowsThatMoveBetweenPartsStayInTheIndex(t *testing.T) {
 
 func TestCellsWithoutATokenHaveNoVector(t *testing.T) {
 	w := newWorld()
-	cells := []rebased.Cell{{Column: "a", Text: ""}, {Column: "b", Text: "words"}, {Column: "c", Text: " \n"}, {Column: "d", Text: "more words"}}
+	cells := []rebased.Cell{{Column: "a", Text: ""}, {Column: "b", Text: "words"}, {Column: "c", Text: "--"}, {Column: "d", Text: "more words"}}
 	s := indextest.NewSplit(dataset("a"), 10, cells, []rebased.Cell{{Column: "a", Text: "  "}}, nil)
 	corpus := w.Import(t, "hub", "r1", s)
 	record := w.begin(t, corpus)
@@ -256,15 +150,6 @@ func TestCellsWithoutATokenHaveNoVector(t *testing.T) {
 		t.Error("a part with blank rows is never seen as whole")
 	}
 	w.finish(t, corpus)
-}
-
-func (w *world) stored(t *testing.T, record rebased.Index, id rebased.RowID) retrieve.Stored {
-	t.Helper()
-	rows, err := w.Index.Rows(t.Context(), record.Collection, []rebased.RowID{id})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rows[id]
 }
 
 func TestLongCellsAreCutBetweenRunes(t *testing.T) {
@@ -312,7 +197,10 @@ func TestWritesStayWithinTheirBounds(t *testing.T) {
 func TestOnlyTheRunThatBeganCanFinish(t *testing.T) {
 	w := newWorld()
 	first, second := w.Import(t, "hub", "r1", split("a", 10)), w.Import(t, "hub", "r2", split("a", 12))
-	w.begin(t, first)
+	record := w.begin(t, first)
+	for _, part := range first.Parts {
+		w.part(t, record, part)
+	}
 	w.begin(t, second) // takes over
 	if _, err := w.indexer(t).Finish(t.Context(), first); rebased.KindOf(err) != rebased.Conflict {
 		t.Errorf("got %v, want Conflict", err)
@@ -325,14 +213,21 @@ func TestOnlyTheRunThatBeganCanFinish(t *testing.T) {
 
 func TestAnIndexWhoseServerLostItsDataIsMadeAgain(t *testing.T) {
 	w := newWorld()
-	corpus := w.Import(t, "hub", "r1", split("a", 10))
+	corpus := w.Import(t, "hub", "r1", split("a", 20))
 	w.Update(t, corpus)
 	w.Index = new(mem.Index)
 	w.writer.Index = w.Index
-	if record := w.begin(t, corpus); record.Updating != "r1" {
-		t.Errorf("Begin gave %+v, want an update", record)
+	record := w.begin(t, corpus)
+	if record.Updating != "r1" {
+		t.Errorf("all data gone: Begin gave %+v, want an update", record)
 	}
 	w.Update(t, corpus)
+	if err := w.Index.DeleteExcept(t.Context(), record.Collection, []string{corpus.Parts[0].SHA256}); err != nil {
+		t.Fatal(err)
+	}
+	if record := w.begin(t, corpus); record.Updating != "r1" {
+		t.Errorf("a part gone: Begin gave %+v, want an update", record)
+	}
 }
 
 func TestAnotherEncoderHasAnotherCollection(t *testing.T) {
@@ -361,7 +256,7 @@ func TestAPartOfAnotherLengthThanItsManifestSaysIsRefused(t *testing.T) {
 func TestNewNamesTheFieldThatIsMissing(t *testing.T) {
 	w := newWorld()
 	whole := index.Config{Writer: w.writer, Encoder: w.encoder, Rows: w.Rows, Datasets: w.Datasets, Objects: w.Objects}
-	for field, clear := range map[string]func(*index.Config){
+	for field, drop := range map[string]func(*index.Config){
 		"Writer":     func(c *index.Config) { c.Writer = nil },
 		"Encoder":    func(c *index.Config) { c.Encoder = nil },
 		"Rows":       func(c *index.Config) { c.Rows = nil },
@@ -370,7 +265,7 @@ func TestNewNamesTheFieldThatIsMissing(t *testing.T) {
 		"dimensions": func(c *index.Config) { c.Encoder = indextest.Encoder{} },
 	} {
 		c := whole
-		clear(&c)
+		drop(&c)
 		if _, err := index.New(c); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("without %s: %v", field, err)
 		}

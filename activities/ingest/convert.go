@@ -111,32 +111,35 @@ func (c *conversion) take(ctx context.Context, good []int, stride *stride, parts
 		if good[i] == 0 {
 			continue
 		}
-		records, err := c.records(ctx, source)
-		if err != nil {
+		if err := c.takeFile(ctx, source, good[i], stride, parts); err != nil {
 			return err
-		}
-		left := good[i]
-		for record, err := range records {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if c.tick(); err != nil || record.Note != "" || record.why() != "" {
-				continue
-			}
-			if stride.next() {
-				if err := parts.add(ctx, record.Cells.Cells()); err != nil {
-					return err
-				}
-			}
-			if left--; left == 0 {
-				break
-			}
-		}
-		if left > 0 {
-			return rebased.E(rebased.Unavailable, "read %s: its second reading ended early", source.Path)
 		}
 	}
 	return parts.flush(ctx)
+}
+
+func (c *conversion) takeFile(ctx context.Context, source rebased.Source, good int, stride *stride, parts *partWriter) error {
+	records, err := c.records(ctx, source)
+	if err != nil {
+		return err
+	}
+	for record, err := range records {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if c.tick(); err != nil || record.Note != "" || record.why() != "" {
+			continue
+		}
+		if stride.next() {
+			if err := parts.add(ctx, record.Cells.Cells()); err != nil {
+				return err
+			}
+		}
+		if good--; good == 0 {
+			return nil
+		}
+	}
+	return rebased.E(rebased.Unavailable, "read %s: its second reading ended early", source.Path)
 }
 
 // records opens a file. One that cannot be opened for what it is gives a sequence of one error.

@@ -58,8 +58,7 @@ func Discover(root string) (Folder, error) {
 
 // cause drops the operation and path that package os puts in front: the caller names the path itself.
 func cause(err error) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
 	}
 	return err
@@ -78,7 +77,7 @@ func discoverFolder(dir string) (Folder, error) {
 	if err != nil {
 		return Folder{}, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing was written
 	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:

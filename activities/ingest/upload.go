@@ -23,7 +23,7 @@ func Upload(ctx context.Context, objects rebased.Objects, folder Folder, limits 
 	if err != nil {
 		return nil, rebased.E(rebased.Invalid, "import %s: %w", folder.Root, cause(err))
 	}
-	defer closeFolder()
+	defer func() { _ = closeFolder() }() // nothing was written
 	sources := make([]rebased.Source, len(folder.Sources))
 	var done int
 	var counting sync.Mutex

@@ -24,7 +24,7 @@ type band struct {
 func newBands(sources []*source, rows int) []*band {
 	sorted := slices.Clone(sources)
 	slices.SortFunc(sorted, func(a, b *source) int {
-		return cmp.Or(cmp.Compare(b.data, a.data), cmp.Compare(a.DatasetID.String(), b.DatasetID.String()))
+		return cmp.Or(cmp.Compare(b.data, a.data), cmp.Compare(a.String(), b.String()))
 	})
 	width := minBandWidth
 	if len(sorted) > 0 {

@@ -45,7 +45,7 @@ func (l *loop) encode(text string) []float32 {
 
 func cosine(a, b []float32) float64 {
 	product, na, nb := 0.0, 0.0, 0.0
-	for i := len(a) - 1; i >= 0; i-- {
+	for i := range slices.Backward(a) {
 		product += float64(a[i]) * float64(b[i])
 		na += float64(a[i]) * float64(a[i])
 		nb += float64(b[i]) * float64(b[i])

@@ -109,14 +109,13 @@ func New(c Config) (*Ranker, error) {
 // it. progress is called with the number of rows found so far. Unavailable: the index is being updated, or was while Rank ran; Invalid: it
 // holds another revision or encoder, or the task leaves no dataset.
 func (r *Ranker) Rank(ctx context.Context, task rebased.Task, corpus rebased.Corpus, idx rebased.Index, progress func(rows int)) (Ranking, error) {
-	etag, err := r.pin(ctx, corpus, idx)
-	if err != nil {
+	if err := r.pin(ctx, corpus, idx); err != nil {
 		return Ranking{}, err
 	}
 	ranking, err := r.rank(ctx, task, corpus, idx, progress)
 	// An update in the meantime explains every answer and every error, so it is the first thing to look for.
-	if unchanged := r.unchanged(ctx, corpus, idx, etag); unchanged != nil {
-		return Ranking{}, unchanged
+	if moved := r.stood(ctx, corpus, idx); moved != nil {
+		return Ranking{}, moved
 	}
 	return ranking, err
 }

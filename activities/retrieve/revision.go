@@ -8,36 +8,37 @@ import (
 	"github.com/rebased/rebased"
 )
 
-// pin checks that an index holds a corpus revision, wholly and for this encoder, and returns the ETag of its record.
-func (r *Ranker) pin(ctx context.Context, corpus rebased.Corpus, idx rebased.Index) (etag string, err error) {
+// pin checks that an index holds a corpus revision, wholly and for this encoder. Unavailable: it is being updated; Invalid: it holds
+// something else.
+func (r *Ranker) pin(ctx context.Context, corpus rebased.Corpus, idx rebased.Index) error {
 	if idx.Encoder != r.encoder.Identity() {
-		return "", rebased.E(rebased.Invalid, "index of %s is of encoder %q, the task asks for %q: run `rebased index %s --encoder …`",
+		return rebased.E(rebased.Invalid, "index of %s is of encoder %q, the task asks for %q: run `rebased index %s --encoder …`",
 			corpus.Name, idx.Encoder, r.encoder.Identity(), corpus.Name)
 	}
 	key := rebased.CorpusIndexKey(corpus.Name, idx.Collection)
-	body, etag, err := r.objects.Get(ctx, key)
+	body, _, err := r.objects.Get(ctx, key)
 	if err != nil {
-		return "", fmt.Errorf("read the record of the index of %s (made by `rebased index %s`): %w", corpus.Name, corpus.Name, err)
+		return fmt.Errorf("read the record of the index of %s (made by `rebased index %s`): %w", corpus.Name, corpus.Name, err)
 	}
 	var record rebased.Index
 	if err := json.Unmarshal(body, &record); err != nil {
-		return "", rebased.E(rebased.Invalid, "read the record of the index %s: %w", key, err)
+		return rebased.E(rebased.Invalid, "read the record of the index %s: %w", key, err)
 	}
 	switch {
 	case record.Updating != "":
-		return "", rebased.E(rebased.Unavailable, "index of %s is being brought to revision %s: wait for `rebased index %s` to end, or run it again",
+		return rebased.E(rebased.Unavailable, "index of %s is being brought to revision %s: wait for `rebased index %s` to end, or run it again",
 			corpus.Name, record.Updating, corpus.Name)
 	case record.Revision != corpus.Revision:
-		return "", rebased.E(rebased.Invalid, "index of %s holds revision %q, not %s: run `rebased index %s` and start again",
+		return rebased.E(rebased.Invalid, "index of %s holds revision %q, not %s: run `rebased index %s` and start again",
 			corpus.Name, record.Revision, corpus.Revision, corpus.Name)
 	}
-	return etag, nil
+	return nil
 }
 
-// unchanged reports an update that began after pin.
-func (r *Ranker) unchanged(ctx context.Context, corpus rebased.Corpus, idx rebased.Index, etag string) error {
-	now, err := r.pin(ctx, corpus, idx)
-	if rebased.KindOf(err) == rebased.Invalid || err == nil && now != etag {
+// stood reports that an index which pin has passed was updated since.
+func (r *Ranker) stood(ctx context.Context, corpus rebased.Corpus, idx rebased.Index) error {
+	err := r.pin(ctx, corpus, idx)
+	if rebased.KindOf(err) == rebased.Invalid {
 		return rebased.E(rebased.Unavailable, "index of %s was updated while it was read", corpus.Name)
 	}
 	return err

@@ -19,13 +19,16 @@ func parse(answer llm.Answer) (example, *llm.Problem) {
 		return example{}, &llm.Problem{Reason: rebased.ReasonUnusable, Detail: "it holds no JSON object with input and output"}
 	}
 	var out example
-	for name, to := range map[string]*string{"input": &out.input, "output": &out.output} {
-		text, ok := scalar(fields[name])
+	for _, part := range []struct {
+		name string
+		to   *string
+	}{{"input", &out.input}, {"output", &out.output}} { // in this order: what is said of an answer goes into the next ask, and so into its key
+		text, ok := scalar(fields[part.name])
 		if !ok {
-			return example{}, &llm.Problem{Reason: rebased.ReasonUnusable, Detail: "its " + name + " is missing or no text"}
+			return example{}, &llm.Problem{Reason: rebased.ReasonUnusable, Detail: "its " + part.name + " is missing or no text"}
 		}
-		if *to = strings.TrimSpace(text); *to == "" {
-			return example{}, &llm.Problem{Reason: rebased.ReasonEmpty, Detail: "its " + name + " is empty"}
+		if *part.to = strings.TrimSpace(text); *part.to == "" {
+			return example{}, &llm.Problem{Reason: rebased.ReasonEmpty, Detail: "its " + part.name + " is empty"}
 		}
 	}
 	return out, nil

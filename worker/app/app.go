@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,7 +89,7 @@ func dial(ctx context.Context, s settings, log *slog.Logger) (client.Client, err
 	options.Logger = sdklog.NewStructuredLogger(log)
 	temporal, err := client.DialContext(ctx, options)
 	if err != nil {
-		return nil, fmt.Errorf("reach Temporal at %s: %w: check TEMPORAL_ADDRESS", s.environ.get("TEMPORAL_ADDRESS", client.DefaultHostPort), err)
+		return nil, fmt.Errorf("reach Temporal at %s: %w: check TEMPORAL_ADDRESS", cmp.Or(options.HostPort, client.DefaultHostPort), err)
 	}
 	return temporal, nil
 }

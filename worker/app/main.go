@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"os/signal"
 	"syscall"
+
+	"github.com/rebased/rebased"
 )
 
 // Exit statuses.
@@ -35,13 +37,13 @@ It takes no arguments; settings come from the environment:
 // Main runs the worker until SIGTERM or Ctrl-C and gives its exit status: 0 stopped, 1 failed, 2 refused for its settings.
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("rebased-worker", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, usage) }
+	flags.SetOutput(io.Discard)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stdout, usage)
 		return exitDone
 	case err != nil:
+		fmt.Fprintf(stderr, "rebased-worker: %v: see --help\n", err)
 		return exitRefused
 	case flags.NArg() > 0:
 		fmt.Fprintf(stderr, "rebased-worker: takes no argument, got %q: see --help\n", flags.Arg(0))
@@ -55,9 +57,13 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 		return exitRefused
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
-	if err := run(ctx, settings, log); err != nil {
-		fmt.Fprintf(stderr, "rebased-worker: %v\n", err)
-		return exitFailed
+	err = run(ctx, settings, log)
+	if err == nil {
+		return exitDone
 	}
-	return exitDone
+	fmt.Fprintf(stderr, "rebased-worker: %v\n", err)
+	if rebased.KindOf(err) == rebased.Invalid { // an adapter does not take its settings
+		return exitRefused
+	}
+	return exitFailed
 }

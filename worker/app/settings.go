@@ -1,10 +1,12 @@
 package app
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/teacher/openai"
 )
 
 // DefaultHealthAddress is where health and metrics are served when nothing else is set: loopback only.
@@ -55,16 +57,24 @@ func settingsFrom(environ []string) (settings, error) {
 	if s.healthAddress == "off" {
 		s.healthAddress = ""
 	}
-	for origin := range strings.SplitSeq(e.get("REBASED_TEACHER_ORIGINS", ""), ",") {
-		if origin = strings.TrimSuffix(strings.TrimSpace(origin), "/"); origin != "" {
-			s.origins = append(s.origins, origin)
-		}
-	}
 	switch {
 	case s.store == "":
 		return s, rebased.E(rebased.Invalid, "REBASED_STORE is not set: set it to s3://bucket[/prefix]")
 	case s.qdrantURL == "":
 		return s, rebased.E(rebased.Invalid, "QDRANT_URL is not set: set it to the address of Qdrant, for instance http://127.0.0.1:6334")
+	}
+	if _, err := openai.New(openai.Config{BaseURL: s.openAIBaseURL}); err != nil {
+		return s, fmt.Errorf("OPENAI_BASE_URL: %w", err)
+	}
+	for i, entry := range strings.Split(e.get("REBASED_TEACHER_ORIGINS", ""), ",") {
+		entry = strings.TrimSuffix(strings.TrimSpace(entry), "/")
+		switch o := origin(entry); {
+		case entry == "":
+		case !strings.EqualFold(o, entry):
+			return s, rebased.E(rebased.Invalid, "REBASED_TEACHER_ORIGINS: each must be http(s)://host[:port] and no more, number %d is not", i+1)
+		default:
+			s.origins = append(s.origins, o)
+		}
 	}
 	return s, nil
 }

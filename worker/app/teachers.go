@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/rebased/rebased"
@@ -72,11 +73,11 @@ func (t *teachers) openAI(teacher rebased.Teacher) (*openai.Teacher, error) {
 	return opened, nil
 }
 
-// origin is scheme and host of a URL; "" when it is none.
+// origin is scheme and host of a URL, in lower case; "" when it is none.
 func origin(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return ""
 	}
-	return u.Scheme + "://" + u.Host
+	return u.Scheme + "://" + strings.ToLower(u.Host)
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/index"
@@ -117,8 +118,8 @@ func (w *World) PutRecord(t testing.TB, corpus string, record rebased.Index) {
 	}
 }
 
-// Encoder gives a text the mean of one random direction a word, by the word's hash: texts that share words are near. It is no language
-// model, and needs nothing.
+// Encoder gives a text the mean of one random direction a word, by the word's hash: texts that share words are near. A word without a
+// letter or a digit is no token. It is no language model, and needs nothing.
 type Encoder struct{ Size int }
 
 // Identity implements rebased.Encoder.
@@ -139,6 +140,9 @@ func (e Encoder) Encode(_ context.Context, texts []string) ([][]float32, error) 
 func (e Encoder) encode(words []string) []float32 {
 	v := make([]float32, e.Size)
 	for _, word := range words {
+		if !strings.ContainsFunc(word, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+			continue
+		}
 		h := fnv.New64a()
 		_, _ = h.Write([]byte(word))
 		direction := rand.New(rand.NewPCG(h.Sum64(), 0)) //nolint:gosec // a test's hash

@@ -14,32 +14,43 @@ import (
 	"github.com/rebased/rebased/activities/llm"
 )
 
-// kindOf turns what the SDK or the server said into an error kind. The server's own words are kept short, and left out where they may repeat
-// the key.
+// kindOf turns what the SDK or the server said into an error kind.
 func (t *Teacher) kindOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	op := "ask the teacher at " + t.endpoint
 	var api *sdk.Error
 	if !errors.As(err, &api) {
-		return &rebased.Error{Kind: rebased.Unavailable, Op: "ask the teacher at " + t.endpoint, Err: err}
+		return &rebased.Error{Kind: rebased.Unavailable, Op: op, Err: errors.New(t.quote(err.Error()))}
 	}
 	kind, cause := classify(api)
 	if kind == rebased.Unauthorized {
 		return rebased.E(kind, "the teacher at %s refused the key (HTTP %d): %s", t.endpoint, api.StatusCode, t.keyAdvice())
 	}
-	wrapped := &rebased.Error{Kind: kind, RetryAfter: retryAfter(api.Response, t.now())}
-	said := strings.Join(strings.Fields(api.Message), " ")
-	if len(said) > 300 {
-		said = strings.ToValidUTF8(said[:300], "") + "…"
+	return &rebased.Error{
+		Kind: kind, Op: op, RetryAfter: retryAfter(api.Response, t.now()),
+		Err: &statusError{status: api.StatusCode, said: t.quote(api.Message), cause: cause},
 	}
-	wrapped.Op = "ask the teacher at " + t.endpoint
-	wrapped.Err = &statusError{status: api.StatusCode, said: said, cause: cause}
-	return wrapped
+}
+
+// maxQuote bounds what an error repeats of another's words, in bytes.
+const maxQuote = 300
+
+// quote repeats what a server or a library said: on one line, kept short, without the key, which some servers say back.
+func (t *Teacher) quote(said string) string {
+	if t.key != "" {
+		said = strings.ReplaceAll(said, t.key, "***")
+	}
+	said = strings.Join(strings.Fields(said), " ")
+	if len(said) > maxQuote {
+		said = strings.ToValidUTF8(said[:maxQuote], "") + "…"
+	}
+	return said
 }
 
 func (t *Teacher) keyAdvice() string {
-	if t.keyless {
+	if t.key == "" {
 		return "set OPENAI_API_KEY where the worker runs (it goes to OPENAI_BASE_URL and the origins in REBASED_TEACHER_ORIGINS)"
 	}
 	return "check OPENAI_API_KEY where the worker runs"
@@ -82,20 +93,27 @@ func classify(e *sdk.Error) (rebased.Kind, error) {
 	return rebased.Invalid, nil
 }
 
+// maxRetryAfter bounds a wait that a server asks for: after a day it is asked again in any case.
+const maxRetryAfter = 24 * time.Hour
+
 // retryAfter reads how long the server asks to wait: milliseconds (retry-after-ms), seconds or an HTTP date.
 func retryAfter(r *http.Response, now time.Time) time.Duration {
 	if r == nil {
 		return 0
 	}
 	if ms, err := strconv.ParseFloat(r.Header.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
-		return time.Duration(ms * float64(time.Millisecond))
+		return atMostADay(ms * float64(time.Millisecond))
 	}
 	value := r.Header.Get("Retry-After")
 	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds > 0 {
-		return time.Duration(seconds * float64(time.Second))
+		return atMostADay(seconds * float64(time.Second))
 	}
 	if date, err := http.ParseTime(value); err == nil && date.After(now) {
-		return date.Sub(now)
+		return atMostADay(float64(date.Sub(now)))
 	}
 	return 0
+}
+
+func atMostADay(nanoseconds float64) time.Duration {
+	return time.Duration(min(nanoseconds, float64(maxRetryAfter)))
 }

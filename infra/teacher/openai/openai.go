@@ -33,7 +33,7 @@ type Teacher struct {
 	chat     sdk.ChatCompletionService
 	models   sdk.ModelService
 	openAI   bool // OpenAI itself wants max_completion_tokens, other servers know max_tokens
-	keyless  bool
+	key      string
 	now      func() time.Time
 }
 
@@ -45,8 +45,9 @@ func New(c Config) (*Teacher, error) {
 		c.BaseURL = DefaultBaseURL
 	}
 	address, err := url.Parse(c.BaseURL)
-	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") || address.User != nil {
-		return nil, rebased.E(rebased.Invalid, "the teacher's base URL must be http:// or https:// and a host, without credentials")
+	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") ||
+		address.User != nil || address.RawQuery != "" || address.Fragment != "" {
+		return nil, rebased.E(rebased.Invalid, "the teacher's base URL must be http:// or https:// and a host, without credentials and query")
 	}
 	if c.HTTP == nil {
 		c.HTTP = NewHTTPClient()
@@ -61,7 +62,7 @@ func New(c Config) (*Teacher, error) {
 	}
 	return &Teacher{
 		endpoint: endpoint, chat: sdk.NewChatCompletionService(options...), models: sdk.NewModelService(options...),
-		openAI: address.Hostname() == "api.openai.com", keyless: c.APIKey == "", now: c.Now,
+		openAI: address.Hostname() == "api.openai.com", key: c.APIKey, now: c.Now,
 	}, nil
 }
 

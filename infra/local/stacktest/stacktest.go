@@ -1,0 +1,141 @@
+// Package stacktest runs a local stack for a test: real servers and a real worker, as processes that the test can kill and start again, on free
+// ports and a data folder of the test's own. End-to-end tests are written on it.
+package stacktest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/rebased/rebased/infra/local/folder"
+	"github.com/rebased/rebased/infra/local/probe"
+)
+
+// Options say what runs; the zero value is the whole stack with a worker and the rule based teacher.
+type Options struct {
+	// Replay is a file of recorded answers for the teacher.
+	Replay string
+	// Latency is how long the teacher takes for an answer.
+	Latency time.Duration
+	// NoWorker leaves the worker out, until StartWorker.
+	NoWorker bool
+	// Env are variables, as NAME=value, for the worker and the commands, over those of the stack.
+	Env []string
+}
+
+// Stack is a local stack under test. Its methods are for the test's own goroutine.
+type Stack struct {
+	t        testing.TB
+	options  Options
+	programs Programs
+	dir      string
+	folder   *folder.Folder
+	servers  *process // rebased-local up --no-worker
+	worker   *process
+}
+
+// Start builds the programs, starts a stack and waits until it answers. The end of the test stops it.
+func Start(t testing.TB, options Options) *Stack {
+	t.Helper()
+	s := &Stack{t: t, options: options, programs: Build(t), dir: t.TempDir()}
+	t.Cleanup(s.KillAll)
+	s.startServers("--port-base=0")
+	f, err := folder.Open(s.dir, folder.Remembered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.folder = f
+	if !options.NoWorker {
+		s.StartWorker()
+	}
+	return s
+}
+
+// Dir is the data folder.
+func (s *Stack) Dir() string { return s.dir }
+
+// Programs are the programs under test.
+func (s *Stack) Programs() Programs { return s.programs }
+
+// Folder is the data folder with its ports and credentials.
+func (s *Stack) Folder() *folder.Folder { return s.folder }
+
+// Env is the environment of the worker and the commands, in the form of os.Environ.
+func (s *Stack) Env() []string {
+	return append(s.folder.Environ(os.Environ()), s.options.Env...)
+}
+
+// SetEnv replaces Options.Env for the worker's next start and for all further commands.
+func (s *Stack) SetEnv(env ...string) { s.options.Env = env }
+
+// StartWorker starts the worker and waits until it polls the task queue.
+func (s *Stack) StartWorker() {
+	s.t.Helper()
+	cmd := exec.Command(s.programs.Worker)
+	cmd.Env = s.Env()
+	since := time.Now()
+	s.worker = start(s.t, "rebased-worker", cmd)
+	s.worker.wait("work", func() bool { return probe.Worker(s.t.Context(), s.folder, since) == nil })
+}
+
+// KillWorker ends the worker with SIGKILL, as a crash would. No worker is no error.
+func (s *Stack) KillWorker() {
+	s.t.Helper()
+	s.worker.kill()
+	s.worker = nil
+}
+
+// KillAll ends the worker and all servers with SIGKILL.
+func (s *Stack) KillAll() {
+	s.t.Helper()
+	s.KillWorker()
+	s.servers.kill()
+	s.servers = nil
+}
+
+// Restart starts the servers again on the same folder and ports after KillAll, and the worker unless the options leave it out.
+func (s *Stack) Restart() {
+	s.t.Helper()
+	s.startServers()
+	if !s.options.NoWorker {
+		s.StartWorker()
+	}
+}
+
+// startServers runs `rebased-local up` without its worker, which is a process that the test can kill alone.
+func (s *Stack) startServers(flags ...string) {
+	s.t.Helper()
+	args := append([]string{"up", "--no-worker", "--allow-faults", "--dir", s.dir}, flags...)
+	if s.options.Replay != "" {
+		args = append(args, "--replay", s.options.Replay)
+	}
+	if s.options.Latency > 0 {
+		args = append(args, "--latency", s.options.Latency.String())
+	}
+	s.servers = start(s.t, "rebased-local", exec.Command(s.programs.Local, args...))
+	s.servers.waitForLine("ready")
+}
+
+// Command is a command of rebased on the stack, to be started by the test.
+func (s *Stack) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, s.programs.Rebased, args...)
+	cmd.Env = s.Env()
+	return cmd
+}
+
+// Run runs a command of rebased on the stack and gives what it wrote and its exit status.
+func (s *Stack) Run(args ...string) (stdout, stderr string, code int) {
+	s.t.Helper()
+	var out, errs bytes.Buffer
+	cmd := s.Command(s.t.Context(), args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if ended := (*exec.ExitError)(nil); err != nil && !errors.As(err, &ended) {
+		s.t.Fatalf("run rebased %v: %v", args, err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}

@@ -1,0 +1,99 @@
+package teacher
+
+import (
+	"bytes"
+	"encoding/json"
+	"hash/fnv"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// The rules imitate the form of the given examples (form.go) and take the content from the row (facts.go). They know nothing of the task.
+
+// transformed answers a transform prompt; of a row without words both texts are empty.
+func transformed(q question, f *form) (string, error) {
+	cells, err := readRow(q.row)
+	if err != nil {
+		return "", err
+	}
+	row := findFacts(cells)
+	if row.passage == "" {
+		return exampleJSON(example{}), nil
+	}
+	chosen := hash(q.row)
+	answer := row.answer(chosen)
+	if len(f.labels) > 0 {
+		answer = f.labels[chosen%uint64(len(f.labels))]
+	}
+	out := example{Input: f.fill(row), Output: answer}
+	if f.reasons {
+		out.Output = steps(row.passage, answer)
+	}
+	return exampleJSON(out), nil
+}
+
+// rationale answers a reason prompt.
+func rationale(q question) (string, error) {
+	var input, output string
+	if err := json.Unmarshal([]byte(q.input), &input); err != nil {
+		return "", errUnknown
+	}
+	if err := json.Unmarshal([]byte(q.output), &output); err != nil {
+		return "", errUnknown
+	}
+	answer := output
+	if final, ok := finalAnswer(output); ok {
+		answer = final
+	}
+	return steps(input, answer), nil
+}
+
+// steps is a short chain of thought that ends in an answer.
+func steps(text, answer string) string {
+	return "First read the text that begins with “" + opening(text, 8) + "”. Then look for what is asked. The answer is " +
+		strings.TrimSuffix(answer, ".") + "."
+}
+
+var theAnswerIs = regexp.MustCompile(`(?i)\bthe answer is:?\s+`)
+
+// finalAnswer is what a chain of thought ends with, or the whole output when it is none.
+func finalAnswer(output string) (answer string, reasons bool) {
+	places := theAnswerIs.FindAllStringIndex(output, -1)
+	if len(places) == 0 {
+		return strings.TrimSpace(output), false
+	}
+	return strings.TrimSuffix(strings.TrimSpace(output[places[len(places)-1][1]:]), "."), true
+}
+
+// opening is the first words of a text, at most 80 bytes.
+func opening(text string, words int) string {
+	const longest = 80
+	fields := strings.Fields(text)
+	joined := strings.Join(fields[:min(words, len(fields))], " ")
+	if len(joined) <= longest {
+		return joined
+	}
+	end := longest
+	for !utf8.RuneStart(joined[end]) {
+		end--
+	}
+	return joined[:end]
+}
+
+func hash(text string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(text)) // a hash never fails
+	return h.Sum64()
+}
+
+// exampleJSON writes an example as a teacher does.
+func exampleJSON(e example) string {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(e); err != nil { // strings can always be encoded
+		panic(err)
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}

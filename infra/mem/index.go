@@ -1,0 +1,222 @@
+package mem
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/index"
+	"github.com/rebased/rebased/activities/retrieve"
+)
+
+var (
+	_ index.Writer   = (*Index)(nil)
+	_ retrieve.Index = (*Index)(nil)
+)
+
+// Index is a vector index in memory. The zero value is empty and ready to use.
+type Index struct {
+	mu          sync.RWMutex
+	collections map[string]*collection
+}
+
+type collection struct {
+	dimensions   int
+	points       map[rebased.RowID]index.Point
+	descriptions map[rebased.DatasetID][]float32
+}
+
+// Ensure implements index.Writer.
+func (x *Index) Ensure(_ context.Context, name string, dimensions int) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.collections == nil {
+		x.collections = make(map[string]*collection)
+	}
+	if x.collections[name] == nil {
+		x.collections[name] = &collection{dimensions: dimensions, points: make(map[rebased.RowID]index.Point)}
+	}
+	return nil
+}
+
+// Upsert implements index.Writer.
+func (x *Index) Upsert(ctx context.Context, name string, points []index.Point) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c, err := x.get(ctx, name)
+	if err != nil {
+		return err
+	}
+	for _, p := range points {
+		if err := c.check(p.Vectors...); err != nil {
+			return err
+		}
+	}
+	for _, p := range points {
+		c.points[p.ID] = clone(p)
+	}
+	return nil
+}
+
+// Count implements index.Writer.
+func (x *Index) Count(ctx context.Context, name, part string) (int, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	c, err := x.get(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, p := range c.points {
+		if part == "" || p.Part == part {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// DeleteExcept implements index.Writer.
+func (x *Index) DeleteExcept(ctx context.Context, name string, parts []string) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c, err := x.get(ctx, name)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(c.points, func(_ rebased.RowID, p index.Point) bool { return !slices.Contains(parts, p.Part) })
+	return nil
+}
+
+// ReplaceDescriptions implements index.Writer.
+func (x *Index) ReplaceDescriptions(ctx context.Context, name string, descriptions []index.Description) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c, err := x.get(ctx, name)
+	if err != nil {
+		return err
+	}
+	replaced := make(map[rebased.DatasetID][]float32, len(descriptions))
+	for _, d := range descriptions {
+		if err := c.check(d.Vector); err != nil {
+			return err
+		}
+		replaced[d.Dataset] = slices.Clone(d.Vector)
+	}
+	c.descriptions = replaced
+	return nil
+}
+
+// Query implements retrieve.Index by looking at every row.
+func (x *Index) Query(ctx context.Context, q retrieve.Query) ([]retrieve.Hit, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	c, err := x.get(ctx, q.Collection)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.check(q.Vectors...); err != nil {
+		return nil, err
+	}
+	wanted := make(map[rebased.DatasetID]bool, len(q.Datasets))
+	for _, d := range q.Datasets {
+		wanted[d] = true
+	}
+	var hits []retrieve.Hit
+	for _, p := range c.points {
+		if wanted[p.Dataset] && len(p.Vectors) > 0 {
+			hits = append(hits, retrieve.Hit{ID: p.ID, Dataset: p.Dataset, Score: maxSim(q.Vectors, p.Vectors)})
+		}
+	}
+	slices.SortFunc(hits, func(a, b retrieve.Hit) int { return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID)) })
+	return hits[:min(len(hits), q.Limit)], nil
+}
+
+// Rows implements retrieve.Index.
+func (x *Index) Rows(ctx context.Context, name string, ids []rebased.RowID) (map[rebased.RowID]retrieve.Stored, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	c, err := x.get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[rebased.RowID]retrieve.Stored, len(ids))
+	for _, id := range ids {
+		if p, ok := c.points[id]; ok {
+			p = clone(p)
+			found[id] = retrieve.Stored{Part: p.Part, Row: p.Row, Cells: p.Cells, Vectors: p.Vectors}
+		}
+	}
+	return found, nil
+}
+
+// Descriptions implements retrieve.Index.
+func (x *Index) Descriptions(
+	ctx context.Context, name string, datasets []rebased.DatasetID,
+) (map[rebased.DatasetID][]float32, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	c, err := x.get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[rebased.DatasetID][]float32, len(datasets))
+	for _, d := range datasets {
+		if v, ok := c.descriptions[d]; ok {
+			found[d] = slices.Clone(v)
+		}
+	}
+	return found, nil
+}
+
+func (x *Index) get(ctx context.Context, name string) (*collection, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if c := x.collections[name]; c != nil {
+		return c, nil
+	}
+	return nil, rebased.E(rebased.NotFound, "collection %s does not exist", name)
+}
+
+func (c *collection) check(vectors ...[]float32) error {
+	for _, v := range vectors {
+		if len(v) != c.dimensions {
+			return rebased.E(rebased.Invalid, "vector of %d dimensions in a collection of %d", len(v), c.dimensions)
+		}
+	}
+	return nil
+}
+
+// clone copies a point, so that neither side sees what the other writes.
+func clone(p index.Point) index.Point {
+	p.Cells = slices.Clone(p.Cells)
+	vectors := make([][]float32, len(p.Vectors))
+	for i, v := range p.Vectors {
+		vectors[i] = slices.Clone(v)
+	}
+	p.Vectors = vectors
+	return p
+}
+
+func maxSim(query, vectors [][]float32) float32 {
+	sum := float32(0)
+	for _, q := range query {
+		best := dot(q, vectors[0])
+		for _, v := range vectors[1:] {
+			best = max(best, dot(q, v))
+		}
+		sum += best
+	}
+	return sum
+}
+
+func dot(a, b []float32) float32 {
+	sum := float32(0)
+	for i, x := range a {
+		sum += x * b[i]
+	}
+	return sum
+}

@@ -1,0 +1,81 @@
+package parquet
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/apache/arrow/go/v17/parquet/file"
+
+	"github.com/rebased/rebased"
+)
+
+// A row group ends with the row that reaches one of these. A reader holds one at a time.
+const (
+	groupRows  = 64 << 10
+	groupBytes = 64 << 20 // of text
+)
+
+// Encode makes the bytes of a Parquet file. A text that is not UTF-8 is Invalid, as Parquet strings and their readers refuse it.
+func Encode[T any](s *Schema[T], rows []T) (data []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil { // the vendor's writer panics where it has no error to return
+			err = rebased.E(rebased.Invalid, "encode Parquet: %v", r)
+		}
+	}()
+	var out bytes.Buffer
+	w := file.NewParquetWriter(&out, s.root(), file.WithWriterProps(s.settings()))
+	for first := 0; first < len(rows); {
+		n, err := s.group(rows, first)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.writeGroup(w.AppendRowGroup(), rows[first:first+n]); err != nil {
+			return nil, fmt.Errorf("encode Parquet: %w", err)
+		}
+		first += n
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("encode Parquet: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// group says how many rows from the first on make the next row group, and checks their texts.
+func (s *Schema[T]) group(rows []T, first int) (n int, err error) {
+	leaves := s.leaves()
+	size := 0
+	for n = 0; first+n < len(rows) && n < groupRows && size < groupBytes; n++ {
+		for _, l := range leaves {
+			if l.see == nil {
+				continue
+			}
+			l.see(&rows[first+n], func(text string) {
+				size += len(text)
+				if err == nil && !utf8.ValidString(text) {
+					err = rebased.E(rebased.Invalid, "encode Parquet: row %d has a text in %s that is not UTF-8", first+n, l.path)
+				}
+			})
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+func (s *Schema[T]) writeGroup(w file.SerialRowGroupWriter, rows []T) error {
+	for _, l := range s.leaves() {
+		chunk, err := w.NextColumn()
+		if err != nil {
+			return err
+		}
+		if err := l.write(chunk, rows); err != nil {
+			return fmt.Errorf("column %s: %w", l.path, err)
+		}
+		if err := chunk.Close(); err != nil {
+			return fmt.Errorf("column %s: %w", l.path, err)
+		}
+	}
+	return w.Close()
+}

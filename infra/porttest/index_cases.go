@@ -1,0 +1,277 @@
+package porttest
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/index"
+	"github.com/rebased/rebased/activities/retrieve"
+)
+
+func indexMissing(t *testing.T, c *indexCase) {
+	ctx := t.Context()
+	p := c.point(dataset(0), "part", 0, c.vector())
+	_, err := c.Query(ctx, retrieve.Query{Collection: c.name, Datasets: datasets(1), Vectors: p.Vectors, Limit: 1})
+	wantKind(t, err, rebased.NotFound)
+	_, err = c.Rows(ctx, c.name, []rebased.RowID{p.ID})
+	wantKind(t, err, rebased.NotFound)
+	_, err = c.Descriptions(ctx, c.name, datasets(1))
+	wantKind(t, err, rebased.NotFound)
+	_, err = c.Count(ctx, c.name, "")
+	wantKind(t, err, rebased.NotFound)
+	wantKind(t, c.Upsert(ctx, c.name, []index.Point{p}), rebased.NotFound)
+	wantKind(t, c.DeleteExcept(ctx, c.name, nil), rebased.NotFound)
+	wantKind(t, c.ReplaceDescriptions(ctx, c.name, []index.Description{{Vector: c.vector()}}), rebased.NotFound)
+}
+
+func indexEnsure(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	if n := c.count(t, ""); n != 0 {
+		t.Errorf("a new collection has %d points", n)
+	}
+	c.upsert(t, c.points(10)...)
+	noError(t, c.Upsert(t.Context(), c.name, nil))
+	c.ensure(t)
+	if n := c.count(t, ""); n != 10 {
+		t.Errorf("after Ensure %d points are left of 10", n)
+	}
+}
+
+func indexOverwrite(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	old := c.point(dataset(0), "old", 3, c.vector(), c.vector(), c.vector())
+	fresh := index.Point{ID: old.ID, Dataset: dataset(1), Part: "new", Row: 5, Cells: []int{4}, Vectors: [][]float32{c.vector()}}
+	c.upsert(t, old)
+	c.upsert(t, fresh)
+	c.sameRows(t, []index.Point{fresh})
+	if c.count(t, "") != 1 || c.count(t, "old") != 0 || c.count(t, "new") != 1 {
+		t.Errorf("counts are %d, old %d, new %d", c.count(t, ""), c.count(t, "old"), c.count(t, "new"))
+	}
+	sameHits(t, c.query(t, 9, old.Vectors, datasets(2)...), expect([]index.Point{fresh}, old.Vectors, datasets(2)...), 9)
+	blank := fresh
+	blank.Cells, blank.Vectors = nil, nil
+	c.upsert(t, blank)
+	if hits := c.query(t, 9, old.Vectors, datasets(2)...); len(hits) != 0 {
+		t.Errorf("vectors of the point before are still found: %v", hits)
+	}
+}
+
+func indexRoundTrip(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	points := c.points(300)
+	for range 500 { // one ragged row that is much longer than the others
+		points[0].Vectors = append(points[0].Vectors, c.vector())
+		points[0].Cells = append(points[0].Cells, 1000+len(points[0].Cells))
+	}
+	c.upsert(t, points...)
+	c.sameRows(t, points)
+	rows, err := c.Rows(t.Context(), c.name, []rebased.RowID{c.point(dataset(0), "", 0).ID, points[7].ID})
+	noError(t, err)
+	if _, ok := rows[points[7].ID]; !ok || len(rows) != 1 {
+		t.Errorf("of a row that is there and one that is not, got %d rows", len(rows))
+	}
+	rows, err = c.Rows(t.Context(), c.name, nil)
+	noError(t, err)
+	if len(rows) != 0 {
+		t.Errorf("no ids give %d rows", len(rows))
+	}
+}
+
+func (c *indexCase) sameRows(t *testing.T, points []index.Point) {
+	t.Helper()
+	ids := make([]rebased.RowID, len(points))
+	for i, p := range points {
+		ids[i] = p.ID
+	}
+	rows, err := c.Rows(t.Context(), c.name, ids)
+	noError(t, err)
+	if len(rows) != len(points) {
+		t.Fatalf("got %d rows, want %d", len(rows), len(points))
+	}
+	for _, p := range points {
+		got := rows[p.ID]
+		if got.Part != p.Part || got.Row != p.Row || !slices.Equal(got.Cells, p.Cells) {
+			t.Fatalf("row %s is %s %d %v, want %s %d %v", p.ID, got.Part, got.Row, got.Cells, p.Part, p.Row, p.Cells)
+		}
+		if !slices.EqualFunc(got.Vectors, p.Vectors, slices.Equal) {
+			t.Fatalf("row %s has other vectors than were written, or in another order", p.ID)
+		}
+	}
+}
+
+func indexIsolation(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	p := c.point(dataset(0), "part", 0, c.vector())
+	want := index.Point{ID: p.ID, Dataset: p.Dataset, Part: p.Part, Cells: []int{0}, Vectors: [][]float32{slices.Clone(p.Vectors[0])}}
+	c.upsert(t, p)
+	p.Vectors[0][0], p.Cells[0] = 9, 9
+	c.sameRows(t, []index.Point{want})
+}
+
+func indexScores(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	points := c.points(2000)
+	c.upsert(t, points...)
+	for _, vectors := range [][][]float32{{c.vector()}, {c.vector(), c.vector()}, {c.vector(), make([]float32, indexDimensions)}} {
+		sameHits(t, c.query(t, 5000, vectors, datasets(7)...), expect(points, vectors, datasets(7)...), 5000)
+	}
+}
+
+func indexTies(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	shared, other := c.vector(), c.vector()
+	var points []index.Point
+	for i := range 200 {
+		points = append(points, c.point(dataset(i%3), "part", i, shared))
+	}
+	points = append(points, c.point(dataset(0), "part", 200, other))
+	c.upsert(t, points...)
+	hits := c.query(t, 300, [][]float32{shared}, datasets(3)...)
+	sameHits(t, hits, expect(points, [][]float32{shared}, datasets(3)...), 300)
+	for _, hit := range hits[:200] {
+		if hit.Score != hits[0].Score {
+			t.Fatalf("equal vectors score %v and %v", hit.Score, hits[0].Score)
+		}
+	}
+	// Which of the equal rows a short list shows is open; that it shows no other is not.
+	sameHits(t, c.query(t, 50, [][]float32{shared}, datasets(3)...), expect(points, [][]float32{shared}, datasets(3)...), 50)
+}
+
+func indexPrefix(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	points := c.points(2000)
+	c.upsert(t, points...)
+	vectors := [][]float32{c.vector(), c.vector()}
+	all := expect(points, vectors, datasets(7)...)
+	var before []retrieve.Hit
+	for limit := 1; limit <= 4096; limit *= 2 {
+		hits := c.query(t, limit, vectors, datasets(7)...)
+		sameHits(t, hits, all, limit)
+		for i, hit := range before {
+			if hits[i].ID != hit.ID {
+				t.Fatalf("place %d is %s with limit %d and %s with limit %d", i, hit.ID, limit/2, hits[i].ID, limit)
+			}
+		}
+		before = hits
+	}
+}
+
+func indexFilter(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	points := c.points(700)
+	c.upsert(t, points...)
+	vectors := [][]float32{c.vector(), c.vector()}
+	for i := range 7 {
+		sameHits(t, c.query(t, 1000, vectors, dataset(i)), expect(points, vectors, dataset(i)), 1000)
+	}
+	some := []rebased.DatasetID{dataset(1), dataset(4), {Name: "not", Config: "there", Split: "train"}}
+	sameHits(t, c.query(t, 30, vectors, some...), expect(points, vectors, some...), 30)
+	if hits := c.query(t, 30, vectors); len(hits) != 0 {
+		t.Errorf("no dataset gives %d rows", len(hits))
+	}
+}
+
+func indexBlank(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	v := c.vector()
+	opposite := make([]float32, len(v))
+	for i := range v {
+		opposite[i] = -v[i]
+	}
+	points := []index.Point{c.point(dataset(0), "part", 0), c.point(dataset(0), "part", 1, opposite), c.point(dataset(0), "part", 2, v)}
+	c.upsert(t, points...)
+	sameHits(t, c.query(t, 10, [][]float32{v}, dataset(0)), expect(points, [][]float32{v}, dataset(0)), 10)
+	if n := c.count(t, "part"); n != 3 {
+		t.Errorf("the part has %d points of 3", n)
+	}
+	c.sameRows(t, points)
+}
+
+func indexCount(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	points := c.points(1000)
+	c.upsert(t, points...)
+	c.upsert(t, points[:100]...)
+	want := make(map[string]int)
+	for _, p := range points {
+		want[p.Part]++
+	}
+	for part, n := range want {
+		if got := c.count(t, part); got != n {
+			t.Errorf("%s has %d points, want %d", part, got, n)
+		}
+	}
+	if c.count(t, "") != 1000 || c.count(t, "part") != 0 {
+		t.Errorf("all are %d, want 1000; a part that is not there has %d", c.count(t, ""), c.count(t, "part"))
+	}
+}
+
+func indexDelete(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	points := c.points(1100)
+	c.upsert(t, points...)
+	kept := []string{"part-1", "part-3", "part-10", "part-not-there"}
+	noError(t, c.DeleteExcept(t.Context(), c.name, kept))
+	left := slices.DeleteFunc(slices.Clone(points), func(p index.Point) bool { return !slices.Contains(kept, p.Part) })
+	if c.count(t, "") != len(left) || c.count(t, "part-3") != 100 || c.count(t, "part-2") != 0 {
+		t.Errorf("left are %d, want %d; part-3 %d, part-2 %d", c.count(t, ""), len(left), c.count(t, "part-3"), c.count(t, "part-2"))
+	}
+	c.sameRows(t, left)
+	vectors := [][]float32{c.vector()}
+	sameHits(t, c.query(t, 2000, vectors, datasets(7)...), expect(left, vectors, datasets(7)...), 2000)
+	c.upsert(t, points[2])
+	c.sameRows(t, points[2:3])
+	noError(t, c.DeleteExcept(t.Context(), c.name, nil))
+	if n := c.count(t, ""); n != 0 {
+		t.Errorf("to keep no part leaves %d points", n)
+	}
+}
+
+func indexDescriptions(t *testing.T, c *indexCase) {
+	ctx := t.Context()
+	c.ensure(t)
+	c.upsert(t, c.points(7)...)
+	first := []index.Description{{Dataset: dataset(0), Vector: c.vector()}, {Dataset: dataset(1), Vector: c.vector()}, {Dataset: dataset(2), Vector: make([]float32, indexDimensions)}}
+	second := []index.Description{{Dataset: dataset(1), Vector: c.vector()}, {Dataset: dataset(4), Vector: c.vector()}}
+	for _, descriptions := range [][]index.Description{nil, first, second, nil} {
+		noError(t, c.ReplaceDescriptions(ctx, c.name, descriptions))
+		got, err := c.Descriptions(ctx, c.name, datasets(7))
+		noError(t, err)
+		want := make(map[rebased.DatasetID][]float32)
+		for _, d := range descriptions {
+			want[d.Dataset] = d.Vector
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	if n := c.count(t, ""); n != 7 {
+		t.Errorf("descriptions changed the rows: %d points of 7", n)
+	}
+}
+
+func indexDimensionsRefused(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	long := append(c.vector(), 0)
+	p := c.point(dataset(0), "part", 0, long)
+	wantKind(t, c.Upsert(t.Context(), c.name, []index.Point{p}), rebased.Invalid)
+	_, err := c.Query(t.Context(), retrieve.Query{Collection: c.name, Datasets: datasets(1), Vectors: [][]float32{long}, Limit: 1})
+	wantKind(t, err, rebased.Invalid)
+}
+
+func indexCollections(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	other := *c
+	other.name += "-other"
+	other.ensure(t)
+	p := c.point(dataset(0), "part", 0, c.vector())
+	c.upsert(t, p)
+	if n := other.count(t, ""); n != 0 {
+		t.Errorf("the other collection has %d points", n)
+	}
+	if hits := other.query(t, 1, p.Vectors, dataset(0)); len(hits) != 0 {
+		t.Errorf("the other collection gives %v", hits)
+	}
+}

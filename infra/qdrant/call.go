@@ -1,0 +1,80 @@
+package qdrant
+
+import (
+	"context"
+	"errors"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/rebased/rebased"
+)
+
+// caller is what every call has in common: the key, a deadline, and errors that become kinds.
+type caller struct {
+	key     string
+	timeout time.Duration
+}
+
+func (c caller) call(
+	ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+) error {
+	bounded, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	if c.key != "" {
+		bounded = metadata.AppendToOutgoingContext(bounded, "api-key", c.key)
+	}
+	var trailer metadata.MD
+	err := invoke(bounded, method, request, reply, conn, append(opts, grpc.Trailer(&trailer))...)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil { // the one who called has stopped it: no fault of the server
+		return ctx.Err()
+	}
+	answer := status.Convert(err)
+	return &rebased.Error{
+		Kind: kindOf(answer.Code()), Op: operation(method, request), RetryAfter: retryAfter(trailer), Err: errors.New(answer.Message()),
+	}
+}
+
+// kindOf says what a status means. A request that the server does not know or want stays wrong however often it is sent.
+func kindOf(code codes.Code) rebased.Kind {
+	switch code {
+	case codes.InvalidArgument, codes.Unimplemented, codes.OutOfRange, codes.FailedPrecondition:
+		return rebased.Invalid
+	case codes.NotFound:
+		return rebased.NotFound
+	case codes.AlreadyExists:
+		return rebased.Conflict
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return rebased.Unauthorized
+	case codes.ResourceExhausted:
+		return rebased.Throttled
+	}
+	return rebased.Unavailable
+}
+
+func retryAfter(trailer metadata.MD) time.Duration {
+	for _, value := range trailer.Get("retry-after") {
+		if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
+			return time.Duration(seconds) * time.Second
+		}
+	}
+	return 0
+}
+
+// operation names a call for messages, for instance "qdrant upsert rebased-hub-0a1b2c3d".
+func operation(method string, request any) string {
+	op := "qdrant " + strings.ToLower(path.Base(method))
+	if named, ok := request.(interface{ GetCollectionName() string }); ok {
+		op += " " + named.GetCollectionName()
+	}
+	return op
+}

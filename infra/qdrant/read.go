@@ -1,0 +1,116 @@
+package qdrant
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/qdrant/go-client/qdrant"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/retrieve"
+)
+
+const (
+	// getStep is how many points with vectors are asked for in one message: of the largest size that Qdrant takes they are 48 MB.
+	getStep = 12
+	// getters is how many such messages are under way at once.
+	getters = 4
+)
+
+// Query implements retrieve.Index. The server gives rows of equal scores in no order, so that they are put in order here.
+func (x *Index) Query(ctx context.Context, q retrieve.Query) ([]retrieve.Hit, error) {
+	if len(q.Datasets) == 0 || q.Limit < 1 {
+		return nil, nil
+	}
+	sources := make(map[string]rebased.DatasetID, len(q.Datasets))
+	keys := make([]string, len(q.Datasets))
+	for i, d := range q.Datasets {
+		keys[i] = sourceKey(d)
+		sources[keys[i]] = d
+	}
+	answer, err := x.points.Query(ctx, &qdrant.QueryPoints{
+		CollectionName: q.Collection,
+		Query:          qdrant.NewQueryMulti(q.Vectors),
+		Using:          new(vectorCells),
+		Filter:         &qdrant.Filter{Must: []*qdrant.Condition{qdrant.NewMatchKeywords(fieldSource, keys...)}},
+		Params:         &qdrant.SearchParams{Exact: new(true)},
+		Limit:          new(uint64(q.Limit)),
+		WithPayload:    qdrant.NewWithPayloadInclude(fieldSource),
+	})
+	if err != nil {
+		return nil, err
+	}
+	hits := make([]retrieve.Hit, len(answer.GetResult()))
+	for i, p := range answer.GetResult() {
+		hits[i] = retrieve.Hit{
+			ID: rebased.RowID(p.GetId().GetUuid()), Dataset: sources[p.GetPayload()[fieldSource].GetStringValue()], Score: p.GetScore(),
+		}
+	}
+	slices.SortFunc(hits, func(a, b retrieve.Hit) int { return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID)) })
+	return hits, nil
+}
+
+// Rows implements retrieve.Index.
+func (x *Index) Rows(ctx context.Context, collection string, ids []rebased.RowID) (map[rebased.RowID]retrieve.Stored, error) {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = string(id)
+	}
+	found := make(map[rebased.RowID]retrieve.Stored, len(ids))
+	err := x.get(ctx, collection, keys, vectorCells, func(p *qdrant.RetrievedPoint) {
+		found[rebased.RowID(p.GetId().GetUuid())] = stored(p)
+	})
+	return found, err
+}
+
+// Descriptions implements retrieve.Index.
+func (x *Index) Descriptions(
+	ctx context.Context, collection string, datasets []rebased.DatasetID,
+) (map[rebased.DatasetID][]float32, error) {
+	sources := make(map[string]rebased.DatasetID, len(datasets))
+	keys := make([]string, len(datasets))
+	for i, d := range datasets {
+		keys[i] = sourceKey(d)
+		sources[keys[i]] = d
+	}
+	found := make(map[rebased.DatasetID][]float32, len(datasets))
+	err := x.get(ctx, descriptions(collection), keys, vectorDescription, func(p *qdrant.RetrievedPoint) {
+		found[sources[p.GetId().GetUuid()]] = p.GetVectors().GetVectors().GetVectors()[vectorDescription].GetDense().GetData()
+	})
+	return found, err
+}
+
+// get reads points with one of their vectors, step by step; use is called by one goroutine at a time.
+func (x *Index) get(ctx context.Context, collection string, keys []string, vector string, use func(*qdrant.RetrievedPoint)) error {
+	var using sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(getters)
+	for step := range slices.Chunk(keys, getStep) {
+		group.Go(func() error {
+			answer, err := x.points.Get(ctx, getPoints(collection, step, vector))
+			if err != nil {
+				return err
+			}
+			using.Lock()
+			defer using.Unlock()
+			for _, p := range answer.GetResult() {
+				use(p)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func getPoints(collection string, keys []string, vector string) *qdrant.GetPoints {
+	ids := make([]*qdrant.PointId, len(keys))
+	for i, key := range keys {
+		ids[i] = qdrant.NewIDUUID(key)
+	}
+	return &qdrant.GetPoints{
+		CollectionName: collection, Ids: ids, WithPayload: qdrant.NewWithPayloadEnable(true), WithVectors: qdrant.NewWithVectorsInclude(vector),
+	}
+}

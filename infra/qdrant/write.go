@@ -1,0 +1,124 @@
+package qdrant
+
+import (
+	"context"
+	"slices"
+
+	"github.com/qdrant/go-client/qdrant"
+
+	"github.com/rebased/rebased/activities/index"
+)
+
+// describeStep is how many descriptions go into one message.
+const describeStep = 256
+
+// Ensure implements index.Writer.
+func (x *Index) Ensure(ctx context.Context, collection string, dimensions int) error {
+	rows := exact(dimensions)
+	rows.MultivectorConfig = &qdrant.MultiVectorConfig{Comparator: qdrant.MultiVectorComparator_MaxSim}
+	if err := x.create(ctx, collection, vectorCells, rows, fieldSource, fieldPart); err != nil {
+		return err
+	}
+	return x.create(ctx, descriptions(collection), vectorDescription, exact(dimensions), fieldSource)
+}
+
+// exact describes vectors that are only searched one by one: dot product, and no graph (m = 0).
+func exact(dimensions int) *qdrant.VectorParams {
+	return &qdrant.VectorParams{
+		Size:       uint64(dimensions), //nolint:gosec // an encoder has some dimensions
+		Distance:   qdrant.Distance_Dot,
+		HnswConfig: &qdrant.HnswConfigDiff{M: new(uint64(0))},
+	}
+}
+
+// create makes a collection with one named vector and an index for each field that is filtered by. The fields are indexed in any case: an
+// earlier call may have died before them.
+func (x *Index) create(ctx context.Context, collection, vector string, params *qdrant.VectorParams, fields ...string) error {
+	there, err := x.exists(ctx, collection)
+	if err != nil {
+		return err
+	}
+	if !there {
+		_, err = x.collections.Create(ctx, &qdrant.CreateCollection{
+			CollectionName: collection,
+			VectorsConfig:  qdrant.NewVectorsConfigMap(map[string]*qdrant.VectorParams{vector: params}),
+		})
+		if err != nil { // another worker may have been faster
+			if there, check := x.exists(ctx, collection); check != nil || !there {
+				return err
+			}
+		}
+	}
+	for _, field := range fields {
+		_, err := x.points.CreateFieldIndex(ctx, &qdrant.CreateFieldIndexCollection{
+			CollectionName: collection, Wait: new(true), FieldName: field, FieldType: qdrant.FieldType_FieldTypeKeyword.Enum(),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *Index) exists(ctx context.Context, collection string) (bool, error) {
+	answer, err := x.collections.CollectionExists(ctx, &qdrant.CollectionExistsRequest{CollectionName: collection})
+	return answer.GetResult().GetExists(), err
+}
+
+// Upsert implements index.Writer.
+func (x *Index) Upsert(ctx context.Context, collection string, points []index.Point) error {
+	made := make([]*qdrant.PointStruct, len(points))
+	shared := make(payloads)
+	for i, p := range points {
+		made[i] = shared.point(p)
+	}
+	return x.upsert(ctx, collection, made)
+}
+
+func (x *Index) upsert(ctx context.Context, collection string, points []*qdrant.PointStruct) error {
+	if len(points) == 0 {
+		return nil
+	}
+	_, err := x.points.Upsert(ctx, &qdrant.UpsertPoints{CollectionName: collection, Wait: new(true), Points: points})
+	return err
+}
+
+// Count implements index.Writer.
+func (x *Index) Count(ctx context.Context, collection, part string) (int, error) {
+	request := &qdrant.CountPoints{CollectionName: collection, Exact: new(true)}
+	if part != "" {
+		request.Filter = &qdrant.Filter{Must: []*qdrant.Condition{qdrant.NewMatchKeyword(fieldPart, part)}}
+	}
+	answer, err := x.points.Count(ctx, request)
+	return int(answer.GetResult().GetCount()), err //nolint:gosec // fits
+}
+
+// DeleteExcept implements index.Writer.
+func (x *Index) DeleteExcept(ctx context.Context, collection string, parts []string) error {
+	return x.deleteExcept(ctx, collection, fieldPart, parts)
+}
+
+func (x *Index) deleteExcept(ctx context.Context, collection, field string, kept []string) error {
+	others := &qdrant.Filter{MustNot: []*qdrant.Condition{qdrant.NewMatchKeywords(field, kept...)}}
+	_, err := x.points.Delete(ctx, &qdrant.DeletePoints{
+		CollectionName: collection, Wait: new(true), Points: qdrant.NewPointsSelectorFilter(others),
+	})
+	return err
+}
+
+// ReplaceDescriptions implements index.Writer.
+func (x *Index) ReplaceDescriptions(ctx context.Context, collection string, replaced []index.Description) error {
+	shared := make(payloads)
+	kept := make([]string, 0, len(replaced))
+	for step := range slices.Chunk(replaced, describeStep) {
+		points := make([]*qdrant.PointStruct, len(step))
+		for i, d := range step {
+			points[i] = shared.description(d)
+			kept = append(kept, sourceKey(d.Dataset))
+		}
+		if err := x.upsert(ctx, descriptions(collection), points); err != nil {
+			return err
+		}
+	}
+	return x.deleteExcept(ctx, descriptions(collection), fieldSource, kept)
+}

@@ -1,0 +1,278 @@
+package taskfile_test
+
+import (
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/taskfile"
+)
+
+const minimal = `name: squad
+corpus: hub
+instruction: Answer the question.
+examples:
+  - input: "Who wrote Emma?"
+    output: Jane Austen
+`
+
+func TestDecodePutsWhatTheFileSaysOverTheDefaults(t *testing.T) {
+	want := rebased.DefaultTask()
+	want.Name, want.Corpus, want.Instruction = "squad", "hub", "Answer the question."
+	want.Examples = []rebased.TaskExample{{Input: "Who wrote Emma?", Output: "Jane Austen"}}
+
+	got, err := taskfile.Decode("task.yaml", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the four required keys alone (-want +got):\n%s", d)
+	}
+
+	want.Retrieve.Rows = 10
+	want.Dedupe.MinHash = 0
+	want.Transform.Teacher.Temperature = 1
+	want.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"}
+	got, err = taskfile.Decode("task.yaml", []byte(minimal+`
+retrieve: {rows: 10}
+dedupe: {minhash: off}
+transform: {teacher: {temperature: 1}}
+handoff:
+  workflow: {type: Train, task_queue: gpu}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("with some keys (-want +got):\n%s", d)
+	}
+}
+
+func TestDecodeReadsJSONAndForeignLineEnds(t *testing.T) {
+	want, err := taskfile.Decode("task.yaml", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, file := range map[string]string{
+		"JSON":          `{"name":"squad","corpus":"hub","instruction":"Answer the question.","examples":[{"input":"Who wrote Emma?","output":"Jane Austen"}]}`,
+		"CRLF and mark": "\ufeff" + strings.ReplaceAll(minimal, "\n", "\r\n"),
+		"document mark": "---\n" + minimal + "...\n",
+	} {
+		got, err := taskfile.Decode("task.yaml", []byte(file))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
+	cases := []struct{ name, file, want string }{
+		{"out of bounds", minimal + "retrieve:\n  rows: 0\n", "task.yaml:8: retrieve.rows: must be between 1 and 1000000, got 0"},
+		{"missing", "corpus: hub\n", "task.yaml:1: name: is required"},
+		{"missing in a list", strings.Replace(minimal, "    output: Jane Austen\n", "", 1), "task.yaml:5: examples[0].output: is required and must not be empty"},
+		{"no examples", strings.Replace(minimal, "examples:\n  - input: \"Who wrote Emma?\"\n    output: Jane Austen\n", "examples: []\n", 1),
+			"task.yaml:4: examples: needs at least one example with input and output (three work best)"},
+		{"mistyped key", minimal + "retrieve:\n  row: 5\n", "task.yaml:8: retrieve.row: is not a key of the task file: did you mean retrieve.rows?"},
+		{"key in the wrong place", minimal + "temperature: 1\n", "task.yaml:7: temperature: is not a key of the task file: did you mean transform.teacher.temperature?"},
+		{"strange key", minimal + "dedupe: {wibble: 1}\n", "task.yaml:7: dedupe.wibble: is not a key of the task file: known here are exact, minhash"},
+		{"key of later versions", minimal + "budget: {usd: 5}\n", "task.yaml:7: budget: is not available in this version: remove it"},
+		{"deep key of later versions", minimal + "transform:\n  teacher:\n    limits: {in_flight: 4, rpm: 5}\n",
+			"task.yaml:9: transform.teacher.limits.rpm: is not available in this version: remove it"},
+		{"duplicate", minimal + "name: other\n", "task.yaml:7: name: is given twice, first in line 1"},
+		{"text for a number", minimal + "retrieve: {rows: many}\n", `task.yaml:7: retrieve.rows: must be a whole number, got the text "many"`},
+		{"fraction for a whole number", minimal + "retrieve: {rows: 1.5}\n", "task.yaml:7: retrieve.rows: must be a whole number, got 1.5"},
+		{"huge number", minimal + "retrieve: {rows: 18446744073709551615}\n", "task.yaml:7: retrieve.rows: must be between 1 and 1000000, got 9223372036854775807"},
+		{"number for text", strings.Replace(minimal, "Jane Austen", "1815", 1), "task.yaml:6: examples[0].output: must be text, got 1815: put it in quotes"},
+		{"list for text", minimal + "output: {license: [mit]}\n", "task.yaml:7: output.license: must be text, got a list"},
+		{"text for a list", minimal + "output: {formats: messages}\n", `task.yaml:7: output.formats: must be a list, got the text "messages"`},
+		{"text for a mapping", minimal + "retrieve: fast\n", `task.yaml:7: retrieve: must be a mapping of keys to values, got the text "fast"`},
+		{"nothing", minimal + "retrieve:\n", "task.yaml:7: retrieve: must be a mapping of keys to values, got nothing: give a value or remove the key"},
+		{"old boolean", minimal + "dedupe: {exact: yes}\n", `task.yaml:7: dedupe.exact: must be true or false, got the text "yes"`},
+		{"word for minhash", minimal + "dedupe: {minhash: none}\n", `task.yaml:7: dedupe.minhash: must be off or a number, got the text "none"`},
+		{"no number", minimal + "dedupe: {minhash: .nan}\n", "task.yaml:7: dedupe.minhash: must be off or a number, got .nan"},
+		{"infinite", minimal + "output: {validation: .inf}\n", "task.yaml:7: output.validation: must be a number, got .inf"},
+		{"alias", minimal + "retrieve: &a {rows: 1}\n", "task.yaml:7: retrieve: anchors and aliases are not supported: write the value out"},
+		{"merge", minimal + "<<: {rows: 1}\n", "task.yaml:7: << is not a key: write key: value"},
+		{"tag", minimal + "output: {license: !!str 1}\n", "task.yaml:7: output.license: tags are not supported: write the value alone"},
+		{"two documents", minimal + "---\n" + minimal, "task.yaml:8: holds a second document: write one task a file"},
+		{"directive", "%YAML 1.2\n---\n" + minimal, "task.yaml:1: directives are not supported: remove the line that starts with %"},
+		{"empty", "# nothing\n", "task.yaml:1: is empty: name, corpus, instruction and examples are required"},
+		{"not a mapping", "- a\n", "task.yaml:1: must be a mapping of keys to values, got a list"},
+		{"not YAML", minimal + "retrieve: {rows: 1\n", "task.yaml:7: is not YAML: could not find flow mapping end token '}'"},
+		{"not UTF-8", "name: a\ncorpus: \xff\n", "task.yaml:2: is not UTF-8: save the file with that encoding"},
+		{"too large", minimal + strings.Repeat("# wide\n", 150_000), "task.yaml:1: has 1050121 bytes: a task file has at most 1048576"},
+		{"deep brackets", strings.Repeat("[", 5_000), "task.yaml:1: is nested more than 32 deep"},
+		{"deep lists", strings.Repeat("- ", 5_000), "task.yaml:1: is nested more than 32 deep"},
+		{"many keys", minimal + strings.Repeat("k: 1\n", 100_000), "task.yaml:3334: has more than 10000 words and signs: is it a task file?"},
+		{"many empty lines", minimal + strings.Repeat(" \n", 200), "task.yaml:107: has more than 100 empty lines in a row"},
+		{"foreign line ends", strings.ReplaceAll(minimal+"retrieve:\n  rows: 0\n", "\n", "\r\n"), "task.yaml:8: retrieve.rows: must be between 1 and 1000000, got 0"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := taskfile.Decode("task.yaml", []byte(c.file))
+			if err == nil {
+				t.Fatalf("accepted; want %q", c.want)
+			}
+			if err.Error() != c.want {
+				t.Errorf("\n got %s\nwant %s", err, c.want)
+			}
+			if kind := rebased.KindOf(err); kind != rebased.Invalid {
+				t.Errorf("kind = %q, want invalid", kind)
+			}
+		})
+	}
+}
+
+func TestErrorAtNamesTheLineOfAKeyOrOfTheOneAboveIt(t *testing.T) {
+	for path, want := range map[string]string{
+		"corpus":               `task.yaml:2: corpus: "hub" is not imported`,
+		"examples[0].output":   `task.yaml:6: examples[0].output: "hub" is not imported`,
+		"examples[0].answer":   `task.yaml:5: examples[0].answer: "hub" is not imported`,
+		"retrieve.encoder":     `task.yaml:1: retrieve.encoder: "hub" is not imported`,
+		"transform.teacher.at": `task.yaml:1: transform.teacher.at: "hub" is not imported`,
+	} {
+		if err := taskfile.ErrorAt("task.yaml", []byte(minimal), path, "%q is not imported", "hub"); err.Error() != want {
+			t.Errorf("\n got %s\nwant %s", err, want)
+		}
+	}
+}
+
+// everyField gives each field of a task a value that is not its default.
+func everyField() rebased.Task {
+	return rebased.Task{
+		APIVersion: rebased.APIVersion, Name: "a-1", Corpus: "c.1", Instruction: "First line.\n\nThird line: done.",
+		Examples: []rebased.TaskExample{{Input: "in", Output: "out\n"}, {Input: "- \"x\"\t\u2028", Output: "yes", Answer: "007"}},
+		Retrieve: rebased.Retrieve{Encoder: "openai:m", Rows: 7, Mode: rebased.ModePaper, MaxPerDataset: 2, Exclude: []string{"*squad*", "a/b"}},
+		Transform: rebased.Transform{Teacher: rebased.Teacher{
+			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3},
+		}},
+		Reason: rebased.ReasonStep{Mode: rebased.ReasonRationale},
+		Dedupe: rebased.Dedupe{Exact: false, MinHash: 0.5},
+		Output: rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0"},
+		Handoff: rebased.Handoff{
+			Approval: true, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
+		},
+	}
+}
+
+func TestEncodeIsReadBackByDecode(t *testing.T) {
+	minimalTask, err := taskfile.Decode("task.yaml", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	off := everyField()
+	off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = 0, []string{}, []string{}, nil
+	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
+		data, err := taskfile.Encode(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := taskfile.Decode("task.yaml", data)
+		if err != nil {
+			t.Fatalf("%v in:\n%s", err, data)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("(-want +got):\n%s\nthrough:\n%s", d, data)
+		}
+	}
+}
+
+func TestEveryFieldOfTheTaskIsCoveredByTheRoundTrip(t *testing.T) {
+	requireNonDefault(t, reflect.ValueOf(everyField()), reflect.ValueOf(rebased.DefaultTask()), "task")
+}
+
+func requireNonDefault(t *testing.T, got, standard reflect.Value, at string) {
+	for i := range got.NumField() {
+		name := at + "." + got.Type().Field(i).Name
+		if got.Field(i).Kind() == reflect.Struct {
+			requireNonDefault(t, got.Field(i), standard.Field(i), name)
+			continue
+		}
+		same := reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface())
+		if oneValue := name == "task.APIVersion" || name == "task.Transform.Teacher.Provider"; same && !oneValue {
+			t.Errorf("%s has its default in everyField", name)
+		}
+	}
+}
+
+func TestEncodeGivesTheCanonicalForm(t *testing.T) {
+	got, err := taskfile.Encode(everyField())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `apiVersion: rebased/v1
+name: a-1
+corpus: c.1
+instruction: |-
+  First line.
+
+  Third line: done.
+examples:
+  - input: in
+    output: "out\n"
+  - input: "- \"x\"\t\u2028"
+    output: "yes"
+    answer: "007"
+retrieve:
+  encoder: "openai:m"
+  rows: 7
+  mode: paper
+  max_per_dataset: 2
+  exclude:
+    - "*squad*"
+    - a/b
+transform:
+  teacher:
+    provider: openai
+    model: m
+    base_url: "http://localhost:1/v1"
+    temperature: 0.25
+    max_tokens: 9
+    timeout: 8
+    limits:
+      in_flight: 3
+reason:
+  mode: rationale
+dedupe:
+  exact: false
+  minhash: 0.5
+output:
+  formats:
+    - alpaca
+    - sharegpt
+  validation: 0.1
+  license: cc-by-4.0
+handoff:
+  approval: true
+  workflow:
+    type: Train
+    task_queue: gpu
+`
+	if d := cmp.Diff(want, string(got)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestEncodeRefusesWhatNoFileCanSay(t *testing.T) {
+	text := everyField()
+	text.Instruction = "\xff"
+	if _, err := taskfile.Encode(text); rebased.KindOf(err) != rebased.Invalid {
+		t.Errorf("text that is not UTF-8: %v", err)
+	}
+	number := everyField()
+	number.Output.Validation = math.NaN()
+	if _, err := taskfile.Encode(number); rebased.KindOf(err) != rebased.Invalid {
+		t.Errorf("a number that is none: %v", err)
+	}
+	large := everyField()
+	large.Instruction = strings.Repeat("a\t", 600_000)
+	if _, err := taskfile.Encode(large); rebased.KindOf(err) != rebased.Invalid {
+		t.Errorf("more than a file may have: %v", err)
+	}
+}

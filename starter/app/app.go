@@ -1,0 +1,95 @@
+// Package app is the command line `rebased` as a value: everything that it touches comes in as an argument, so that a test runs it in process.
+//
+// It stands at the user's end of the flow: it checks a task file, the connections and the corpus before anything is spent, starts workflows and
+// follows them, takes a person's decisions to them, and reads versions from the bucket. What a command does with Temporal is in package cluster,
+// what it says in package console.
+package app
+
+import (
+	"context"
+	"io"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/s3"
+	"github.com/rebased/rebased/starter/cluster"
+	"github.com/rebased/rebased/starter/console"
+)
+
+// Main runs one command and gives its exit status. Ctrl-C ends what the command waits for and never what it has started; a second one ends the
+// program at once. An error is one line on stderr.
+func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // what comes after the first signal has its usual effect
+	a := newApp(environ, stdin, stdout, stderr)
+	return a.run(ctx, args)
+}
+
+// app is one run of the program.
+type app struct {
+	environ []string
+	stdin   io.Reader
+	console *console.Console
+
+	store             string // flags, over the environment
+	temporalAddress   string
+	temporalNamespace string
+
+	// How connections are made: another way in tests.
+	dial func(ctx context.Context, o cluster.Options) (*cluster.Cluster, error)
+	open func(ctx context.Context, uri string) (store, error)
+}
+
+// store is the bucket, which also knows its address.
+type store interface {
+	rebased.Objects
+	URI(key string) string
+	Ping(ctx context.Context) error
+}
+
+func newApp(environ []string, stdin io.Reader, stdout, stderr io.Writer) *app {
+	return &app{
+		environ: environ, stdin: stdin, console: console.New(stdout, stderr),
+		dial: cluster.Dial,
+		open: func(ctx context.Context, uri string) (store, error) { return s3.Open(ctx, uri) },
+	}
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.console.Out)
+	root.SetErr(a.console.Err)
+	return a.finish(ctx, root.ExecuteContext(ctx))
+}
+
+// getenv reads the environment that came in.
+func (a *app) getenv(name string) string {
+	for i := len(a.environ) - 1; i >= 0; i-- {
+		if key, value, ok := strings.Cut(a.environ[i], "="); ok && key == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// connect reaches Temporal.
+func (a *app) connect(ctx context.Context) (*cluster.Cluster, error) {
+	return a.dial(ctx, cluster.Options{Address: a.temporalAddress, Namespace: a.temporalNamespace, Environ: a.environ})
+}
+
+// bucket opens the store that --store or REBASED_STORE names. It connects to nothing yet.
+func (a *app) bucket(ctx context.Context) (store, error) {
+	uri := a.store
+	if uri == "" {
+		uri = a.getenv("REBASED_STORE")
+	}
+	if uri == "" {
+		return nil, rebased.E(rebased.Invalid, "no store is set: set REBASED_STORE, or give --store s3://bucket[/prefix]")
+	}
+	return a.open(ctx, uri)
+}

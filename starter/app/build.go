@@ -1,0 +1,70 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/starter/cluster"
+	"github.com/rebased/rebased/workflows"
+)
+
+func (a *app) buildCommand() *cobra.Command {
+	var file string
+	var detach bool
+	cmd := &cobra.Command{
+		Use:   "build -f task.yaml",
+		Short: "Build a dataset version",
+		Long: `Build a dataset version: check the task, start the build, show its progress and print the result.
+Ctrl-C leaves the build running and says how to watch or cancel it; the exit status is then 4. A rejected build ends with status 1.`,
+		Args: arguments(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := a.readTask(cmd, file)
+			if err != nil {
+				return err
+			}
+			return a.build(cmd.Context(), t, detach)
+		},
+	}
+	fileFlag(cmd, &file)
+	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "start the build and leave")
+	return cmd
+}
+
+func (a *app) build(ctx context.Context, t taskFile, detach bool) error {
+	bucket, err := a.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	temporal, err := a.connectToWorker(ctx)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	if err := t.requireCorpus(ctx, bucket); err != nil {
+		return err
+	}
+	key, err := t.upload(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	b := cluster.Build{Task: t.task.Name, Build: newBuild(time.Now()), State: rebased.StateRunning}
+	if err := temporal.StartBuild(ctx, b.Build, workflows.BuildInput{Task: b.Task, TaskKey: key}); err != nil {
+		return err
+	}
+	if detach {
+		return a.printBuild(resultOf(bucket, b, rebased.Progress{}))
+	}
+	return a.followBuild(ctx, temporal, bucket, b)
+}
+
+// newBuild makes the id of a build: when it started, and enough chance for two of one second.
+func newBuild(now time.Time) string {
+	var chance [2]byte
+	_, _ = rand.Read(chance[:]) // never fails
+	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(chance[:])
+}

@@ -1,0 +1,70 @@
+package app
+
+import (
+	"strings"
+	"testing"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/starter/cluster/clustertest"
+	"github.com/rebased/rebased/workflows"
+)
+
+func TestBuildsAreListed(t *testing.T) {
+	w := newWorld(t)
+	w.want(args("builds ls"), 0, "", "no builds\n")
+	first := w.temporal.Add("build/squad/1", workflows.BuildDatasetName)
+	first.End(resultIn(first, rebased.StateReleased), nil)
+	w.temporal.Add("build/other/2", workflows.BuildDatasetName).EndCanceled()
+	w.want(args("builds ls"), 0, "BUILD    STATE     STARTED               TOOK\n"+
+		"other/2  canceled  2026-11-22T21:02:00Z  1m30s\nsquad/1  released  2026-11-22T21:01:00Z  1m30s\n", "")
+	w.want(args("builds ls squad --json"), 0, `{"build":"1","task":"squad","state":"released","started":"2026-11-22T21:01:00Z",`+
+		`"ended":"2026-11-22T21:02:30Z","seconds":90}`+"\n", "")
+	w.want(args("builds ls --state canceled -n 1"), 0, "BUILD    STATE     STARTED               TOOK\nother/2  canceled  2026-11-22T21:02:00Z  1m30s\n", "")
+}
+
+func TestShowTellsAResultAFailureOrTheProgress(t *testing.T) {
+	w := newWorld(t)
+	released := w.temporal.Add("build/squad/1", workflows.BuildDatasetName)
+	released.End(resultIn(released, rebased.StateReleased), nil)
+	w.want(args("builds show squad/1"), 0, "squad/1: released after 12.5s\n  rows      2,900 of 3,000 retrieved\n…", "")
+
+	failed := w.temporal.Add("build/squad/2", workflows.BuildDatasetName)
+	failed.End(nil, temporal.NewNonRetryableApplicationError("teacher is gone", "unavailable", nil))
+	w.want(args("builds show squad/2"), 0, "squad/2: failed after 1m30s\n  because  teacher is gone\n", "")
+	w.put(rebased.BuildKey("squad", "2", "result.json"), resultIn(failed, rebased.StateFailed))
+	w.want(args("builds show squad/2"), 0, "squad/2: failed after 12.5s\n  because   teacher is gone\n  rows      2,900 of 3,000 retrieved\n…", "")
+
+	w.temporal.Add("build/squad/3", workflows.BuildDatasetName).Show(
+		rebased.Progress{State: rebased.StateRunning, Phase: "transform", Counts: counts}, rebased.StateRunning)
+	status, stdout, _ := w.run("builds", "show")
+	if status != 0 || !strings.HasPrefix(stdout, "squad/3: running after ") || !strings.Contains(stdout, "rebased builds watch squad/3") {
+		t.Errorf("status %d\n%s", status, stdout)
+	}
+	w.want(args("builds show squad/9"), 2, "", "rebased: no build squad/9: rebased builds ls lists them\n")
+}
+
+func TestApproveTakesThePersonToTheBuildThatWaits(t *testing.T) {
+	w := newWorld(t)
+	var got workflows.Decision
+	w.temporal.Update = func(_ *clustertest.Run, name string, d workflows.Decision) (rebased.Progress, error) {
+		got = d
+		return rebased.Progress{State: rebased.StateRunning}, nil
+	}
+	w.want(args("builds approve"), 2, "", "rebased: no build that is awaiting_approval: rebased builds ls lists all\n")
+	w.temporal.Add("build/squad/1", workflows.BuildDatasetName).Show(nil, rebased.StateAwaitingApproval)
+	w.temporal.Add("build/squad/2", workflows.BuildDatasetName)
+	w.want([]string{"builds", "approve", "--reason", "looks good"}, 0, "squad/1: running after …", "")
+	if want := (workflows.Decision{By: "ada", Reason: "looks good"}); got != want {
+		t.Errorf("decision %+v, want %+v", got, want)
+	}
+}
+
+func TestCancelEndsABuild(t *testing.T) {
+	w := newWorld(t)
+	run := w.temporal.Add("build/squad/1", workflows.BuildDatasetName)
+	go func() { <-run.Canceled(); run.EndCanceled() }()
+	w.want(args("builds cancel squad/1"), 0, "squad/1: canceled after 1m30s\n  because  canceled\n", "")
+	w.want(args("builds cancel squad/1"), 2, "", "rebased: cancel squad/1: it has ended: rebased builds show squad/1 says how\n")
+}

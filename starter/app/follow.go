@@ -1,0 +1,173 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/starter/cluster"
+	"github.com/rebased/rebased/starter/console"
+	"github.com/rebased/rebased/workflows"
+)
+
+// connectToWorker reaches Temporal and a worker behind it.
+func (a *app) connectToWorker(ctx context.Context) (*cluster.Cluster, error) {
+	temporal, err := a.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := temporal.RequireWorker(ctx); err != nil {
+		temporal.Close()
+		return nil, err
+	}
+	return temporal, nil
+}
+
+// followCorpus shows the progress of an import or index run until its end.
+func followCorpus[R any](ctx context.Context, a *app, temporal *cluster.Cluster, id, unit string) (R, error) {
+	progress := a.console.Progress()
+	result, _, err := cluster.Follow[workflows.CorpusProgress, R](ctx, temporal, cluster.Watch[workflows.CorpusProgress]{
+		ID: id,
+		Progress: func(p workflows.CorpusProgress) bool {
+			step := console.Step{Phase: p.Phase, Done: p.Done, Total: p.Total, Unit: unit}
+			if p.Rows > 0 {
+				step.Detail = console.Thousands(p.Rows) + " rows"
+			}
+			progress.Show(step)
+			return false
+		},
+		Silent: func(message string) { a.console.Note("%s", message) },
+	})
+	progress.Close()
+	if ctx.Err() != nil {
+		a.console.Note("%s goes on without you: the same command follows it again", id)
+		return result, &ended{exitCanceled}
+	}
+	return result, afterStart(err)
+}
+
+// afterStart marks the error of something that was started, unless it says itself how it ended.
+func afterStart(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failed{err}
+}
+
+// followBuild shows the progress of a build until it ends or waits for a person, prints the result, and ends the command with the state's status.
+func (a *app) followBuild(ctx context.Context, temporal *cluster.Cluster, bucket store, b cluster.Build) error {
+	progress := a.console.Progress()
+	var last rebased.Progress
+	announced := false
+	result, finished, err := cluster.Follow[rebased.Progress, rebased.BuildResult](ctx, temporal, cluster.Watch[rebased.Progress]{
+		ID: b.ID(),
+		Progress: func(p rebased.Progress) bool {
+			last = p
+			if p.Phase == "" || p.Phase == "plan" {
+				return false // it may still be refused, and a refusal is one line
+			}
+			if !announced {
+				announced = true
+				a.console.Note("build %s", b.Name())
+			}
+			progress.Show(buildStep(p))
+			return p.State.Waits()
+		},
+		Silent: func(message string) { a.console.Note("%s", message) },
+	})
+	progress.Close()
+	if now, err := temporal.Describe(context.WithoutCancel(ctx), b.Task, b.Build); err == nil {
+		b = now // for the time that it took
+	}
+	switch {
+	case ctx.Err() != nil:
+		a.console.Note("%s goes on without you: rebased builds watch %s follows it, rebased builds cancel %s ends it", b.Name(), b.Name(), b.Name())
+		if a.console.JSON {
+			_ = a.printBuild(resultOf(bucket, b, last)) // the status tells all the same
+		}
+		return &ended{exitCanceled}
+	case err != nil:
+		return a.buildFailed(ctx, bucket, b, last, err)
+	case !finished:
+		result = resultOf(bucket, b, last)
+	}
+	if err := a.printBuild(result); err != nil {
+		return failed{err}
+	}
+	if status := statusOfState(result.State); status != exitDone {
+		return &ended{status}
+	}
+	return nil
+}
+
+// buildFailed prints what is known of a build that failed or was canceled, then ends the command with its error.
+func (a *app) buildFailed(ctx context.Context, bucket store, b cluster.Build, last rebased.Progress, err error) error {
+	failure := asFailure(err)
+	if failure == nil {
+		return failed{fmt.Errorf("%w: the build may go on: rebased builds watch %s", err, b.Name())}
+	}
+	if failure.Refused {
+		return failure
+	}
+	result := recorded(ctx, bucket, b)
+	if result.Build == "" {
+		result = resultOf(bucket, b, last)
+	}
+	result.State, result.Detail = failure.State, failure.Message
+	if a.console.JSON {
+		if err := a.printBuild(result); err != nil {
+			return failed{err}
+		}
+	}
+	return failed{fmt.Errorf("build %s: %w", b.Name(), failure)}
+}
+
+// buildStep is a build's progress as one line.
+func buildStep(p rebased.Progress) console.Step {
+	step := console.Step{Phase: p.Phase}
+	if p.Phase == "transform" {
+		step.Done, step.Total, step.Unit = p.ShardsDone, p.Shards, "shards"
+	}
+	var facts []string
+	if p.Retrieved > 0 {
+		facts = append(facts, fmt.Sprintf("%s of %s rows", console.Thousands(p.Rows), console.Thousands(p.Retrieved)))
+	}
+	if n := sum(p.Rejected); n > 0 {
+		facts = append(facts, console.Thousands(n)+" rejected")
+	}
+	if n := p.Calls.Made + p.Calls.Reused; n > 0 {
+		facts = append(facts, console.Thousands(n)+" calls")
+	}
+	step.Detail = strings.Join(facts, ", ")
+	return step
+}
+
+func sum[K comparable](counts map[K]int) (total int) {
+	for _, n := range counts {
+		total += n
+	}
+	return total
+}
+
+// byCount lists counts as text, the largest first; those of zero are left out.
+func byCount[K ~string](counts map[K]int) string {
+	keys := make([]K, 0, len(counts))
+	for k, n := range counts {
+		if n > 0 {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, func(a, b K) int {
+		if counts[a] != counts[b] {
+			return counts[b] - counts[a]
+		}
+		return strings.Compare(string(a), string(b))
+	})
+	words := make([]string, len(keys))
+	for i, k := range keys {
+		words[i] = fmt.Sprintf("%s %s", console.Thousands(counts[k]), k)
+	}
+	return strings.Join(words, ", ")
+}

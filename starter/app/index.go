@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/starter/console"
+	"github.com/rebased/rebased/workflows"
+)
+
+func (a *app) indexCommand() *cobra.Command {
+	var encoder string
+	cmd := &cobra.Command{
+		Use:   "index NAME [--encoder static]",
+		Short: "Encode and index what changed in a corpus",
+		Long: `Encode and index what changed in a corpus since it was last indexed with the encoder.
+Ctrl-C leaves the run going; the same command finds it again.`,
+		Args: arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.index(cmd.Context(), args[0], encoder) },
+	}
+	cmd.Flags().StringVar(&encoder, "encoder", rebased.DefaultTask().Retrieve.Encoder, "static, or openai:<model>: as in the task file")
+	return cmd
+}
+
+func (a *app) index(ctx context.Context, name, encoder string) error {
+	bucket, err := a.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	temporal, err := a.connectToWorker(ctx)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	if _, err := readCorpus(ctx, bucket, name); err != nil {
+		return err
+	}
+	id := workflows.IndexID(name)
+	err = temporal.StartIndex(ctx, workflows.IndexInput{Corpus: name, Encoder: encoder})
+	if err := a.attach(id, err); err != nil {
+		return err
+	}
+	result, err := followCorpus[workflows.IndexResult](ctx, a, temporal, id, "parts")
+	if err != nil {
+		return err
+	}
+	return a.console.Result(result, func(w io.Writer) {
+		fmt.Fprintf(w, "indexed %s, revision %s, with %s: %s rows in %s parts (%s unchanged), %s cells encoded\n", result.Corpus, result.Revision, result.Encoder,
+			console.Thousands(result.Rows), console.Thousands(result.Parts), console.Thousands(result.Reused), console.Thousands(result.Cells))
+	})
+}

@@ -1,0 +1,70 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rebased",
+		Short: "Turns a task description into a training set",
+		Long: `rebased turns a task description into a training set: it retrieves fitting rows from many datasets, has a teacher
+model rewrite them into the form of the task, removes repeats and hands over a documented dataset version.
+
+Exit status: 0 done; 1 failed; 2 refused before anything was spent; 3 the build waits for a person; 4 canceled.
+Settings come from flags, else from the environment: REBASED_STORE, TEMPORAL_*, AWS_*.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:              cobra.ArbitraryArgs,
+		RunE:              group,
+	}
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.console.JSON, "json", false, "print results as JSON: one object, or one a line for a list")
+	flags.StringVar(&a.store, "store", "", "the bucket, s3://bucket[/prefix] (default $REBASED_STORE)")
+	flags.StringVar(&a.temporalAddress, "temporal-address", "", "host:port of Temporal (default $TEMPORAL_ADDRESS, else localhost:7233)")
+	flags.StringVar(&a.temporalNamespace, "temporal-namespace", "", "namespace of Temporal (default $TEMPORAL_NAMESPACE, else default)")
+	root.SetFlagErrorFunc(misuse)
+	root.AddCommand(
+		a.initCommand(), a.schemaCommand(), a.previewCommand(), a.corpusCommand(), a.indexCommand(), a.buildCommand(), a.buildsCommand(),
+		a.versionsCommand(), a.exportCommand(), a.scheduleCommand(), a.doctorCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// group runs a command that only holds others: alone it prints its help, an unknown word is refused.
+func group(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	hint := ""
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf(", did you mean %s?", strings.Join(near, " or "))
+	}
+	return misuse(cmd, fmt.Errorf("there is no command %q%s", cmd.CommandPath()+" "+args[0], hint))
+}
+
+// arguments checks how many arguments a command got; max below 0 is any number.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return misuse(cmd, fmt.Errorf("something is missing, use it as %q", cmd.UseLine()))
+		case most >= 0 && len(args) > most:
+			return misuse(cmd, fmt.Errorf("unexpected argument %q", args[most]))
+		}
+		return nil
+	}
+}
+
+// optional gives an argument, "" when it was left out.
+func optional(args []string, n int) string {
+	if n < len(args) {
+		return args[n]
+	}
+	return ""
+}

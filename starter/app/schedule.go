@@ -1,0 +1,265 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rebased/rebased/starter/cluster"
+	"github.com/rebased/rebased/starter/console"
+	"github.com/rebased/rebased/workflows"
+)
+
+func (a *app) scheduleCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "schedule",
+		Short: "Build a task again and again, for instance every night",
+		Long: `Build a task again and again. A task has one schedule, called after it; builds of it do not overlap. A night in which nothing
+changed makes no new version and asks the teacher nothing.`,
+		RunE: group,
+	}
+	cmd.AddCommand(
+		a.scheduleCreateCommand(), a.scheduleListCommand(), a.scheduleShowCommand(), a.schedulePauseCommand(), a.scheduleResumeCommand(),
+		a.scheduleTriggerCommand(), a.scheduleDeleteCommand(),
+	)
+	return cmd
+}
+
+func (a *app) scheduleCreateCommand() *cobra.Command {
+	var file string
+	var spec cluster.ScheduleSpec
+	cmd := &cobra.Command{
+		Use:   `create -f task.yaml --cron "0 2 * * *"`,
+		Short: "Make the schedule of a task",
+		Args:  arguments(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkSpec(spec); err != nil {
+				return misuse(cmd, err)
+			}
+			t, err := a.readTask(cmd, file)
+			if err != nil {
+				return err
+			}
+			return a.createSchedule(cmd, t, spec)
+		},
+	}
+	fileFlag(cmd, &file)
+	flags := cmd.Flags()
+	flags.StringVar(&spec.Cron, "cron", "", "minute hour day month weekday, or @daily and the like")
+	flags.DurationVar(&spec.Every, "every", 0, "how often, for instance 24h; counted from midnight UTC on 1 January 1970")
+	flags.StringVar(&spec.TimeZone, "timezone", "UTC", "IANA name of the time zone of --cron, for instance Europe/Berlin")
+	flags.DurationVar(&spec.Jitter, "jitter", 0, "start up to so much later, by chance")
+	return cmd
+}
+
+func checkSpec(s cluster.ScheduleSpec) error {
+	switch {
+	case s.Cron == "" && s.Every == 0:
+		return errors.New(`say when, with --cron "0 2 * * *" or --every 24h`)
+	case s.Cron != "" && s.Every != 0:
+		return errors.New("--cron and --every exclude each other")
+	case s.Every != 0 && s.Every < time.Second:
+		return fmt.Errorf("--every must be at least 1s, got %s", s.Every)
+	case s.Jitter < 0:
+		return fmt.Errorf("--jitter must not be negative, got %s", s.Jitter)
+	case strings.Contains(s.Cron, "TZ="):
+		return errors.New("--cron must not name a time zone: use --timezone")
+	}
+	return nil
+}
+
+func (a *app) createSchedule(cmd *cobra.Command, t taskFile, spec cluster.ScheduleSpec) error {
+	ctx := cmd.Context()
+	bucket, err := a.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	temporal, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	if err := t.requireCorpus(ctx, bucket); err != nil {
+		return err
+	}
+	key, err := t.upload(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	if err := temporal.CreateSchedule(ctx, workflows.BuildInput{Task: t.task.Name, TaskKey: key}, spec); err != nil {
+		return err
+	}
+	return a.showSchedule(cmd, temporal, t.task.Name)
+}
+
+func (a *app) showSchedule(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
+	s, err := temporal.Schedule(cmd.Context(), task)
+	if err != nil {
+		return err
+	}
+	return a.console.Result(s, func(w io.Writer) {
+		rows := [][]string{
+			{"task", s.Task},
+			{"when", s.Spec + ", " + s.TimeZone},
+			{"state", stateOfSchedule(s)},
+			{"skipped", fmt.Sprintf("%d, because the build before still ran", s.Skipped)},
+		}
+		for _, b := range s.Last {
+			rows = append(rows, []string{"started", b.At.UTC().Format(time.RFC3339) + "  " + s.Task + "/" + b.Build})
+		}
+		for _, next := range s.Next[:min(3, len(s.Next))] {
+			rows = append(rows, []string{"next", next.UTC().Format(time.RFC3339)})
+		}
+		console.Table(w, nil, rows)
+	})
+}
+
+func stateOfSchedule(s cluster.Schedule) string {
+	switch {
+	case s.Paused && s.Note != "":
+		return "paused: " + s.Note
+	case s.Paused:
+		return "paused"
+	}
+	return "active"
+}
+
+func (a *app) scheduleListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls",
+		Short: "List the schedules with their last and next builds",
+		Args:  arguments(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			temporal, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer temporal.Close()
+			schedules, err := temporal.Schedules(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return console.List(a.console, schedules, "no schedules", []string{"TASK", "WHEN", "TIMEZONE", "STATE", "LAST", "NEXT"}, func(s cluster.Schedule) []string {
+				last, next := "-", "-"
+				if n := len(s.Last); n > 0 {
+					last = s.Last[n-1].At.UTC().Format(time.RFC3339)
+				}
+				if len(s.Next) > 0 && !s.Paused {
+					next = s.Next[0].UTC().Format(time.RFC3339)
+				}
+				return []string{s.Task, s.Spec, s.TimeZone, stateOfSchedule(s), last, next}
+			})
+		},
+	}
+}
+
+func (a *app) scheduleShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show TASK",
+		Short: "Show the schedule of a task",
+		Args:  arguments(1, 1),
+		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
+			return a.showSchedule(cmd, temporal, task)
+		}),
+	}
+}
+
+func (a *app) schedulePauseCommand() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "pause TASK",
+		Short: "Start no more builds until the schedule is resumed",
+		Args:  arguments(1, 1),
+		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
+			if err := temporal.PauseSchedule(cmd.Context(), task, note(reason, "paused by "+a.who())); err != nil {
+				return err
+			}
+			return a.showSchedule(cmd, temporal, task)
+		}),
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why; shown with the schedule")
+	return cmd
+}
+
+func (a *app) scheduleResumeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume TASK",
+		Short: "Let a paused schedule start builds again",
+		Args:  arguments(1, 1),
+		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
+			if err := temporal.ResumeSchedule(cmd.Context(), task, "resumed by "+a.who()); err != nil {
+				return err
+			}
+			return a.showSchedule(cmd, temporal, task)
+		}),
+	}
+}
+
+func (a *app) scheduleTriggerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "trigger TASK",
+		Short: "Start a build of the schedule now",
+		Args:  arguments(1, 1),
+		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
+			build, err := temporal.TriggerSchedule(cmd.Context(), task)
+			if err != nil {
+				return err
+			}
+			type triggered struct {
+				Task  string `json:"task"`
+				Build string `json:"build"` // "" = it was asked for and has not started yet
+			}
+			return a.console.Result(triggered{task, build}, func(w io.Writer) {
+				if build == "" {
+					fmt.Fprintf(w, "asked for a build of %s: rebased builds ls %s shows it when it has started\n", task, task)
+					return
+				}
+				fmt.Fprintf(w, "started %s/%s: rebased builds watch %s/%s\n", task, build, task, build)
+			})
+		}),
+	}
+}
+
+func (a *app) scheduleDeleteCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "delete TASK",
+		Short: "Remove the schedule of a task; its builds and versions stay",
+		Args:  arguments(1, 1),
+		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
+			if err := temporal.DeleteSchedule(cmd.Context(), task); err != nil {
+				return err
+			}
+			type deleted struct {
+				Task    string `json:"task"`
+				Deleted bool   `json:"deleted"`
+			}
+			return a.console.Result(deleted{task, true}, func(w io.Writer) { fmt.Fprintf(w, "deleted the schedule of %s\n", task) })
+		}),
+	}
+}
+
+// onSchedule runs do on the schedule that the first argument names.
+func (a *app) onSchedule(do func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := checkName(args[0]); err != nil {
+			return err
+		}
+		temporal, err := a.connect(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer temporal.Close()
+		return do(cmd, temporal, args[0])
+	}
+}
+
+func note(given, otherwise string) string {
+	if given != "" {
+		return given
+	}
+	return otherwise
+}

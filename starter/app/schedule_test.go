@@ -1,0 +1,34 @@
+package app
+
+import (
+	"testing"
+	"time"
+)
+
+func TestAScheduleIsMadeShownTriggeredPausedAndDeleted(t *testing.T) {
+	w := newWorld(t)
+	create := []string{"schedule", "create", "-f", w.task(), "--cron", "0 2 * * *", "--timezone", "Europe/Berlin", "--jitter", "5m"}
+	w.want(create, 2, "", "rebased: "+w.dir+"/task.yaml:2: corpus: no corpus hub in …")
+	w.corpus()
+	w.want(args("schedule ls"), 0, "", "no schedules\n")
+	w.want(create, 0, `task     squad
+when     0 2 * * *, Europe/Berlin
+state    active
+skipped  0, because the build before still ran
+next     2026-11-23T02:00:00Z
+`, "")
+	if made, _ := w.temporal.Scheduled("schedule/squad"); made.Spec.Jitter != 5*time.Minute {
+		t.Errorf("jitter %s", made.Spec.Jitter)
+	}
+	w.want(create, 2, "", "rebased: task squad has a schedule already: rebased schedule delete squad, then create it anew\n")
+	w.want(args("schedule trigger squad"), 0, "started squad/nightly-2026-11-22T22:00:00Z: rebased builds watch squad/nightly-2026-11-22T22:00:00Z\n", "")
+	w.want(args("schedule trigger squad"), 2, "", "rebased: a build of squad still runs: the schedule does not start another beside it\n")
+	w.want([]string{"schedule", "pause", "squad", "--reason", "moving house"}, 0, "task     squad\nwhen     0 2 * * *, Europe/Berlin\nstate    paused: moving house\n…", "")
+	w.want(args("schedule ls"), 0, `TASK   WHEN       TIMEZONE       STATE                 LAST                  NEXT
+squad  0 2 * * *  Europe/Berlin  paused: moving house  2026-11-22T22:00:00Z  -
+`, "")
+	w.want(args("schedule resume squad --json"), 0, `{"task":"squad","spec":"0 2 * * *","timezone":"Europe/Berlin","paused":false,"note":"resumed by ada",`+
+		`"last":[{"build":"nightly-2026-11-22T22:00:00Z","at":"2026-11-22T22:00:00Z"}],"next":["2026-11-23T02:00:00Z"],"skipped":1}`+"\n", "")
+	w.want(args("schedule delete squad"), 0, "deleted the schedule of squad\n", "")
+	w.want(args("schedule show squad"), 2, "", "rebased: task squad has no schedule: rebased schedule ls lists those there are\n")
+}

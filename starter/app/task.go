@@ -1,0 +1,117 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/taskfile"
+)
+
+// taskFile is a task file that was read and found right.
+type taskFile struct {
+	name string // as the user knows it
+	data []byte
+	task rebased.Task
+}
+
+// fileFlag adds the flag that names a task file.
+func fileFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "file", "f", "", "the task file; - reads standard input")
+}
+
+// readTask reads and checks the file of fileFlag.
+func (a *app) readTask(cmd *cobra.Command, file string) (taskFile, error) {
+	t := taskFile{name: file}
+	var err error
+	switch file {
+	case "":
+		return t, misuse(cmd, errors.New("which task? give its file with -f task.yaml"))
+	case "-":
+		t.name = "<stdin>"
+		t.data, err = io.ReadAll(a.stdin)
+	default:
+		t.data, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return t, rebased.E(rebased.Invalid, "read the task file %s: %w", t.name, cause(err))
+	}
+	t.task, err = taskfile.Decode(t.name, t.data)
+	return t, err
+}
+
+// upload puts the file into the bucket, where workflows find it, and gives its key.
+func (t taskFile) upload(ctx context.Context, objects rebased.Objects) (key string, err error) {
+	sum := sha256.Sum256(t.data)
+	key = rebased.TaskKey(t.task.Name, hex.EncodeToString(sum[:]))
+	if _, err = objects.PutIfAbsent(ctx, key, t.data); err != nil && rebased.KindOf(err) != rebased.Conflict {
+		return "", fmt.Errorf("put the task file into the bucket: %w", err)
+	}
+	return key, nil
+}
+
+// requireCorpus refuses a task whose corpus was not imported.
+func (t taskFile) requireCorpus(ctx context.Context, objects store) error {
+	_, err := readCorpus(ctx, objects, t.task.Corpus)
+	if rebased.KindOf(err) == rebased.NotFound {
+		return taskfile.ErrorAt(t.name, t.data, "corpus", "%v", err)
+	}
+	return err
+}
+
+func (a *app) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of the task file",
+		Args:  arguments(0, 0),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := io.Copy(a.console.Out, bytes.NewReader(taskfile.Schema()))
+			return err
+		},
+	}
+}
+
+func (a *app) previewCommand() *cobra.Command {
+	var file string
+	var explain bool
+	cmd := &cobra.Command{
+		Use:   "preview -f task.yaml --explain",
+		Short: "Show every value of a task in force, defaults included",
+		Args:  arguments(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !explain {
+				return misuse(cmd, errors.New("say what to preview: this version has --explain"))
+			}
+			t, err := a.readTask(cmd, file)
+			if err != nil {
+				return err
+			}
+			encoded, err := taskfile.Encode(t.task)
+			if err != nil {
+				return err
+			}
+			return a.console.Result(t.task, func(w io.Writer) { _, _ = w.Write(encoded) })
+		},
+	}
+	fileFlag(cmd, &file)
+	cmd.Flags().BoolVar(&explain, "explain", false, "print every value in force")
+	return cmd
+}
+
+// cause drops the operation and path that package os puts in front of an error: the caller names the path itself.
+func cause(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}

@@ -1,0 +1,161 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/workflows"
+)
+
+// Build is one build as a list shows it.
+type Build struct {
+	Build   string        `json:"build"`
+	Task    string        `json:"task"`
+	State   rebased.State `json:"state"`
+	Started time.Time     `json:"started"`
+	Ended   *time.Time    `json:"ended"`   // nil while it runs or waits
+	Seconds float64       `json:"seconds"` // since its start, until its end
+}
+
+// Name is how a user calls a build: TASK/BUILD.
+func (b Build) Name() string { return b.Task + "/" + b.Build }
+
+// ID is the workflow id.
+func (b Build) ID() string { return workflows.BuildID(b.Task, b.Build) }
+
+// pageSize bounds one page of a listing.
+const pageSize = 200
+
+// Builds lists builds, the youngest first: of one task, or of all when task is ""; only those that keep takes; at most limit.
+func (c *Cluster) Builds(ctx context.Context, task string, limit int, keep func(Build) bool) ([]Build, error) {
+	query := fmt.Sprintf("WorkflowType = %q", workflows.BuildDatasetName)
+	if task != "" {
+		query += fmt.Sprintf(" AND %s = %q", workflows.AttributeTask, task)
+	}
+	var builds []Build
+	var next []byte
+	for {
+		page, err := c.listPage(ctx, query, next)
+		if err != nil {
+			return nil, err
+		}
+		for _, execution := range page.GetExecutions() {
+			if b, ok := buildOf(execution); ok && keep(b) {
+				builds = append(builds, b)
+			}
+		}
+		next = page.GetNextPageToken()
+		if len(next) == 0 || len(builds) >= 4*limit { // pages are not wholly ordered by start, so look a little further
+			break
+		}
+	}
+	slices.SortStableFunc(builds, func(a, b Build) int { return b.Started.Compare(a.Started) })
+	return builds[:min(len(builds), limit)], nil
+}
+
+func (c *Cluster) listPage(ctx context.Context, query string, next []byte) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: pageSize, NextPageToken: next})
+	return page, c.translate("list builds", err)
+}
+
+// Describe looks at one build by task and build.
+func (c *Cluster) Describe(ctx context.Context, task, build string) (Build, error) {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	id := workflows.BuildID(task, build)
+	run, err := c.temporal.DescribeWorkflowExecution(ctx, id, "")
+	if err = c.translate("look at "+id, err); rebased.KindOf(err) == rebased.NotFound {
+		return Build{}, rebased.E(rebased.NotFound, "no build %s/%s: rebased builds ls lists them", task, build)
+	}
+	if err != nil {
+		return Build{}, err
+	}
+	found, ok := buildOf(run.GetWorkflowExecutionInfo())
+	if !ok {
+		return Build{}, rebased.E(rebased.NotFound, "%s is no build", id)
+	}
+	return found, nil
+}
+
+// buildOf reads an execution; ok is false for one that is no build, or a run that another continues.
+func buildOf(e *workflowpb.WorkflowExecutionInfo) (Build, bool) {
+	task, id, ok := workflows.ParseBuildID(e.GetExecution().GetWorkflowId())
+	if !ok || e.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW {
+		return Build{}, false
+	}
+	b := Build{Build: id, Task: task, State: stateOf(e), Started: e.GetStartTime().AsTime()}
+	until := time.Now()
+	if closed := e.GetCloseTime(); closed != nil {
+		ended := closed.AsTime()
+		b.Ended, until = &ended, ended
+	}
+	b.Seconds = until.Sub(b.Started).Round(time.Millisecond).Seconds()
+	return b, true
+}
+
+func stateOf(e *workflowpb.WorkflowExecutionInfo) rebased.State {
+	said := attribute(e.GetSearchAttributes(), workflows.AttributeState)
+	switch e.GetStatus() {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:
+		if said == "" {
+			return rebased.StateRunning
+		}
+		return said
+	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		if said == "" {
+			return rebased.StateReleased
+		}
+		return said
+	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		return rebased.StateCanceled
+	}
+	return rebased.StateFailed
+}
+
+func attribute(attributes *commonpb.SearchAttributes, name string) (state rebased.State) {
+	if payload, ok := attributes.GetIndexedFields()[name]; ok {
+		_ = converter.GetDefaultDataConverter().FromPayload(payload, &state) // one that cannot be read is as one that is not there
+	}
+	return state
+}
+
+// someBuild is what a task, or a build of any task, is called in a query: names that need no quoting.
+var someBuild = regexp.MustCompile(`^[A-Za-z0-9:._+-]+$`)
+
+// Find gives the build that a user means: TASK/BUILD (with or without "build/" before it), BUILD, or TASK for its youngest; "" for the youngest
+// of all. Only builds that keep takes count, and want says in a word what those are. Where "" fits several that wait or run, the user must choose.
+func (c *Cluster) Find(ctx context.Context, name, want string, keep func(Build) bool) (Build, error) {
+	name = strings.TrimPrefix(name, "build/")
+	if task, build, ok := strings.Cut(name, "/"); ok {
+		return c.Describe(ctx, task, build)
+	}
+	if name != "" && !someBuild.MatchString(name) {
+		return Build{}, rebased.E(rebased.Invalid, "%q is no build: give TASK/BUILD, as rebased builds ls prints it", name)
+	}
+	found, err := c.Builds(ctx, "", 1000, func(b Build) bool { return keep(b) && (name == "" || b.Task == name || b.Build == name) })
+	if err != nil {
+		return Build{}, err
+	}
+	switch {
+	case len(found) == 0 && name == "":
+		return Build{}, rebased.E(rebased.NotFound, "no %s: rebased builds ls lists all", want)
+	case len(found) == 0:
+		return Build{}, rebased.E(rebased.NotFound, "no %s called %s: rebased builds ls lists all", want, name)
+	case len(found) > 1 && !found[0].State.Final() && !found[1].State.Final():
+		return Build{}, rebased.E(rebased.Invalid, "more than one %s (%s, %s): say which", want, found[0].Name(), found[1].Name())
+	}
+	return found[0], nil
+}

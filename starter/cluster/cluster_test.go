@@ -1,0 +1,283 @@
+package cluster_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/starter/cluster"
+	"github.com/rebased/rebased/starter/cluster/clustertest"
+	"github.com/rebased/rebased/workflows"
+)
+
+func connect(server *clustertest.Temporal) *cluster.Cluster {
+	return cluster.New(server, "localhost:7233", "default", time.Millisecond)
+}
+
+var squad = workflows.BuildInput{Task: "squad", TaskKey: "tasks/squad/x.yaml"}
+
+func wantError(t *testing.T, err error, kind rebased.Kind, message string) {
+	t.Helper()
+	if err == nil || err.Error() != message || rebased.KindOf(err) != kind {
+		t.Errorf("\n got %v (%s)\nwant %s (%s)", err, rebased.KindOf(err), message, kind)
+	}
+}
+
+func TestDialSaysThatTemporalIsDown(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	_, err = cluster.Dial(t.Context(), cluster.Options{Environ: []string{"TEMPORAL_CONFIG_FILE=" + t.TempDir() + "/none.toml", "TEMPORAL_ADDRESS=" + address}})
+	if rebased.KindOf(err) != rebased.Unavailable {
+		t.Errorf("kind %q of %v", rebased.KindOf(err), err)
+	}
+	for _, want := range []string{"cannot reach Temporal at " + address + " (", "): start it, or set TEMPORAL_ADDRESS"} {
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q does not hold %q in one line", err, want)
+		}
+	}
+}
+
+func TestDialRefusesSettingsThatCannotBeRead(t *testing.T) {
+	_, err := cluster.Dial(t.Context(), cluster.Options{Environ: []string{"TEMPORAL_PROFILE=none", "TEMPORAL_CONFIG_FILE=" + t.TempDir() + "/none.toml"}})
+	wantError(t, err, rebased.Invalid, "read the settings of Temporal (TEMPORAL_*): unable to find profile none in config data")
+}
+
+func TestRequireWorkerSaysThatNoneIsThere(t *testing.T) {
+	wantError(t, connect(&clustertest.Temporal{}).RequireWorker(t.Context()), rebased.Unavailable,
+		`no worker on task queue "rebased" of localhost:7233, namespace default: start rebased-worker`)
+	if err := connect(&clustertest.Temporal{Workers: 1}).RequireWorker(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestABuildIsStartedUnderItsIDOnce(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1}
+	c := connect(server)
+	if err := c.StartBuild(t.Context(), "b1", squad); err != nil {
+		t.Fatal(err)
+	}
+	run := server.Runs()[0]
+	if run.ID != "build/squad/b1" || run.Type != "BuildDataset" || run.Options.TaskQueue != "rebased" {
+		t.Errorf("started %s of %s on %s", run.ID, run.Type, run.Options.TaskQueue)
+	}
+	if want := `{"task":"squad","task_key":"tasks/squad/x.yaml"}`; string(run.Input) != want {
+		t.Errorf("input %s, want %s", run.Input, want)
+	}
+	if value, ok := run.Options.TypedSearchAttributes.GetKeyword(temporal.NewSearchAttributeKeyKeyword("RebasedTask")); !ok || value != "squad" {
+		t.Errorf("search attribute RebasedTask = %q", value)
+	}
+	run.End(rebased.BuildResult{}, nil)
+	wantError(t, c.StartBuild(t.Context(), "b1", squad), rebased.Conflict, "build/squad/b1 runs already")
+}
+
+func TestAnImportRunsOnceAtATime(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1}
+	c := connect(server)
+	for _, want := range []string{"", "import/hub runs already"} {
+		if err := c.StartImport(t.Context(), workflows.ImportInput{Corpus: "hub"}); want != "" {
+			wantError(t, err, rebased.Conflict, want)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.Runs()[0].End(workflows.ImportResult{}, nil)
+	if err := c.StartImport(t.Context(), workflows.ImportInput{Corpus: "hub"}); err != nil {
+		t.Errorf("after the first has ended: %v", err)
+	}
+}
+
+func TestAWorkflowThatNoWorkerTakesIsWithdrawn(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1, Asleep: true}
+	err := connect(server).StartIndex(t.Context(), workflows.IndexInput{Corpus: "hub"})
+	wantError(t, err, rebased.Unavailable, `no worker on task queue "rebased" of localhost:7233, namespace default: start rebased-worker`)
+	_, _, err = cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{ID: "index/hub"})
+	if err == nil || err.Error() != "terminated" {
+		t.Errorf("the workflow is left: %v", err)
+	}
+}
+
+// follow follows a build whose end the test plays.
+func follow(t *testing.T, play func(run *clustertest.Run), progress func(rebased.Progress) bool) (rebased.BuildResult, bool, error) {
+	t.Helper()
+	server := &clustertest.Temporal{Workers: 1, Play: play}
+	c := connect(server)
+	if err := c.StartBuild(t.Context(), "b1", squad); err != nil {
+		t.Fatal(err)
+	}
+	return cluster.Follow[rebased.Progress, rebased.BuildResult](t.Context(), c, cluster.Watch[rebased.Progress]{
+		ID: "build/squad/b1", Progress: progress, Silent: func(string) {},
+	})
+}
+
+func TestFollowGivesProgressAndTheResult(t *testing.T) {
+	seen := make(chan struct{})
+	once := false
+	result, ended, err := follow(t, func(run *clustertest.Run) {
+		run.Show(rebased.Progress{Phase: "retrieve"}, rebased.StateRunning)
+		<-seen
+		run.End(rebased.BuildResult{Version: "abc", State: rebased.StateReleased}, nil)
+	}, func(p rebased.Progress) bool {
+		if p.Phase == "retrieve" && !once {
+			once = true
+			close(seen)
+		}
+		return false
+	})
+	if err != nil || !ended || result.Version != "abc" {
+		t.Errorf("result %+v, ended %v, error %v", result, ended, err)
+	}
+}
+
+func TestFollowStopsWhereProgressSaysSo(t *testing.T) {
+	_, ended, err := follow(t, func(run *clustertest.Run) {
+		run.Show(rebased.Progress{State: rebased.StateAwaitingApproval}, rebased.StateAwaitingApproval)
+	}, func(p rebased.Progress) bool { return p.State.Waits() })
+	if err != nil || ended {
+		t.Errorf("ended %v, error %v", ended, err)
+	}
+}
+
+func TestFollowEndsWithItsContextAndLeavesTheWorkflow(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1}
+	run := server.Add("build/squad/b1", workflows.BuildDatasetName)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, _, err := cluster.Follow[rebased.Progress, rebased.BuildResult](ctx, connect(server), cluster.Watch[rebased.Progress]{
+		ID: run.ID, Progress: func(rebased.Progress) bool { cancel(); return false }, Silent: func(string) {},
+	})
+	if err != context.Canceled { //nolint:errorlint // as it is
+		t.Errorf("error %v", err)
+	}
+	select {
+	case <-run.Canceled():
+		t.Error("the workflow was canceled")
+	default:
+	}
+}
+
+func TestFollowTellsHowAWorkflowFailed(t *testing.T) {
+	cases := []struct {
+		name string
+		play func(run *clustertest.Run)
+		want cluster.Failure
+	}{
+		{"refused", func(run *clustertest.Run) {
+			run.End(nil, temporal.NewNonRetryableApplicationError("corpus hub\nis not indexed", "refused", nil))
+		}, cluster.Failure{State: rebased.StateFailed, Refused: true, Message: "corpus hub is not indexed"}},
+		{"failed", func(run *clustertest.Run) {
+			run.End(nil, temporal.NewNonRetryableApplicationError("teacher: 401", "unauthorized", nil))
+		}, cluster.Failure{State: rebased.StateFailed, Message: "teacher: 401"}},
+		{"canceled", func(run *clustertest.Run) { run.EndCanceled() }, cluster.Failure{State: rebased.StateCanceled, Message: "canceled"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, _, err := follow(t, c.play, func(rebased.Progress) bool { return false })
+			failure, ok := err.(*cluster.Failure) //nolint:errorlint // as it is
+			if !ok || *failure != c.want {
+				t.Errorf("got %#v, want %#v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestFindUnderstandsWhatAUserCallsABuild(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1}
+	for _, id := range []string{"build/squad/1", "build/squad/2", "build/other/3"} {
+		server.Add(id, workflows.BuildDatasetName).End(rebased.BuildResult{State: rebased.StateReleased}, nil)
+	}
+	server.Add("build/squad/4", workflows.BuildDatasetName).Show(rebased.Progress{}, rebased.StateAwaitingApproval)
+	server.Add("build/other/5", workflows.BuildDatasetName).Show(rebased.Progress{}, rebased.StateAwaitingApproval)
+	server.Add("index/hub", workflows.IndexCorpusName)
+	c := connect(server)
+	all := func(cluster.Build) bool { return true }
+	final := func(b cluster.Build) bool { return b.State.Final() }
+	waits := func(b cluster.Build) bool { return b.State == rebased.StateAwaitingApproval }
+	for _, q := range []struct {
+		name string
+		keep func(cluster.Build) bool
+		want string // the build's name or the error
+	}{
+		{"squad/1", all, "squad/1"},
+		{"build/squad/1", all, "squad/1"},
+		{"2", all, "squad/2"},
+		{"squad", final, "squad/2"},
+		{"squad", waits, "squad/4"},
+		{"", final, "other/3"},
+		{"", waits, "more than one build (other/5, squad/4): say which"},
+		{"", func(cluster.Build) bool { return false }, "no build: rebased builds ls lists all"},
+		{"none", all, "no build called none: rebased builds ls lists all"},
+		{"squad/9", all, "no build squad/9: rebased builds ls lists them"},
+		{`x" OR "y`, all, `"x\" OR \"y" is no build: give TASK/BUILD, as rebased builds ls prints it`},
+	} {
+		b, err := c.Find(t.Context(), q.name, "build", q.keep)
+		got := b.Name()
+		if err != nil {
+			got = err.Error()
+		}
+		if got != q.want {
+			t.Errorf("Find(%q) = %s, want %s", q.name, got, q.want)
+		}
+	}
+}
+
+func TestBuildsAreListedWithStateAndTime(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1}
+	server.Add("build/squad/1", workflows.BuildDatasetName).End(nil, temporal.NewNonRetryableApplicationError("x", "", nil))
+	server.Add("build/squad/2", workflows.BuildDatasetName).EndCanceled()
+	server.Add("build/other/3", workflows.BuildDatasetName)
+	builds, err := connect(server).Builds(t.Context(), "squad", 10, func(cluster.Build) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(builds) != 2 || builds[0].Name() != "squad/2" || builds[0].State != rebased.StateCanceled || builds[1].State != rebased.StateFailed || builds[1].Seconds != 90 {
+		t.Errorf("%+v", builds)
+	}
+}
+
+func TestADecisionIsTakenToTheBuild(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1, Update: func(_ *clustertest.Run, name string, d workflows.Decision) (rebased.Progress, error) {
+		if name != "approve" {
+			return rebased.Progress{}, temporal.NewApplicationError("the build is running, it is not paused", "")
+		}
+		return rebased.Progress{State: rebased.StateRunning, Detail: d.By}, nil
+	}}
+	run := server.Add("build/squad/1", workflows.BuildDatasetName)
+	b := cluster.Build{Task: "squad", Build: "1"}
+	progress, err := connect(server).Decide(t.Context(), b, workflows.UpdateApprove, workflows.Decision{By: "ada"})
+	if err != nil || progress.State != rebased.StateRunning || progress.Detail != "ada" {
+		t.Errorf("%+v, %v", progress, err)
+	}
+	_, err = connect(server).Decide(t.Context(), b, workflows.UpdateResume, workflows.Decision{})
+	wantError(t, err, rebased.Invalid, "resume squad/1: the build is running, it is not paused")
+	run.End(rebased.BuildResult{}, nil)
+	_, err = connect(server).Decide(t.Context(), b, workflows.UpdateResume, workflows.Decision{})
+	wantError(t, err, rebased.Invalid, "resume squad/1: it has ended: rebased builds show squad/1 says how")
+}
+
+func TestCancelWaitsForTheEnd(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1}
+	run := server.Add("build/squad/1", workflows.BuildDatasetName)
+	go func() { <-run.Canceled(); run.EndCanceled() }()
+	b, err := connect(server).Cancel(t.Context(), cluster.Build{Task: "squad", Build: "1"})
+	if err != nil || b.State != rebased.StateCanceled {
+		t.Errorf("%+v, %v", b, err)
+	}
+	_, err = connect(server).Cancel(t.Context(), b)
+	wantError(t, err, rebased.Invalid, "cancel squad/1: it has ended: rebased builds show squad/1 says how")
+}
+
+func TestRequireSearchAttributesSaysHowToMakeThem(t *testing.T) {
+	wantError(t, connect(&clustertest.Temporal{Attributes: []string{"RebasedTask"}}).RequireSearchAttributes(t.Context()), rebased.Invalid,
+		"namespace default has no search attribute RebasedState: temporal operator search-attribute create --name RebasedState --type Keyword")
+	if err := connect(&clustertest.Temporal{Attributes: []string{"RebasedTask", "RebasedState"}}).RequireSearchAttributes(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

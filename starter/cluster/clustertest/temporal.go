@@ -1,0 +1,346 @@
+// Package clustertest is a small Temporal in memory for tests of the command line: workflows that a test plays by hand, a task queue with or
+// without a worker, schedules that fire when triggered. Errors are those of the SDK.
+package clustertest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/starter/cluster"
+	"github.com/rebased/rebased/workflows"
+)
+
+var _ cluster.Temporal = (*Temporal)(nil)
+
+// Temporal is the server. Set its fields before it is used.
+type Temporal struct {
+	Workers    int            // that poll the task queue
+	Asleep     bool           // the workers poll no more, but are still remembered
+	Attributes []string       // search attributes of the namespace
+	Play       func(run *Run) // plays each workflow that is started, in a goroutine of its own
+	Update     func(run *Run, name string, d workflows.Decision) (rebased.Progress, error)
+
+	mu        sync.Mutex
+	runs      []*Run
+	schedules map[string]*schedule
+	clock     time.Time
+}
+
+// Run is one workflow.
+type Run struct {
+	ID      string
+	Type    string
+	Input   json.RawMessage
+	Options client.StartWorkflowOptions
+
+	mu       sync.Mutex
+	progress any
+	result   any
+	err      error
+	status   enumspb.WorkflowExecutionStatus
+	state    rebased.State // the search attribute
+	started  time.Time
+	ended    time.Time
+	canceled chan struct{}
+	done     chan struct{}
+	followed sync.Once
+	follow   chan struct{}
+}
+
+// Show sets what the query answers, and the state that lists tell.
+func (r *Run) Show(progress any, state rebased.State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress, r.state = progress, state
+}
+
+// End ends the workflow with a result, or with an error of a workflow function.
+func (r *Run) End(result any, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.result, r.status = result, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	if build, ok := result.(rebased.BuildResult); ok {
+		r.state = build.State
+	}
+	if err != nil {
+		r.err, r.status = executionError(err), enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
+	}
+	r.close()
+}
+
+// Canceled is closed when somebody asks the workflow to stop.
+func (r *Run) Canceled() <-chan struct{} { return r.canceled }
+
+// Followed is closed when somebody waits for the end.
+func (r *Run) Followed() <-chan struct{} { return r.follow }
+
+// EndCanceled ends the workflow as canceled.
+func (r *Run) EndCanceled() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err, r.status = executionError(workflow.ErrCanceled), enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED
+	r.close()
+}
+
+func (r *Run) close() {
+	r.ended = r.started.Add(90 * time.Second)
+	close(r.done)
+}
+
+// executionError is the error that the SDK gives for a workflow that ended with an error: made by the SDK itself.
+func executionError(err error) error {
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.ExecuteWorkflow(func(workflow.Context) error { return err })
+	return env.GetWorkflowError()
+}
+
+// Runs gives all workflows so far, in the order of their start.
+func (t *Temporal) Runs() []*Run {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.runs)
+}
+
+// Add puts a workflow in as if it had been started before.
+func (t *Temporal) Add(id, workflowType string) *Run {
+	return t.start(client.StartWorkflowOptions{ID: id}, workflowType, nil)
+}
+
+func (t *Temporal) start(options client.StartWorkflowOptions, workflowType string, input any) *Run {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.clock.IsZero() {
+		t.clock = time.Date(2026, 11, 22, 21, 0, 0, 0, time.UTC)
+	}
+	t.clock = t.clock.Add(time.Minute)
+	body, _ := json.Marshal(input) // inputs are plain structs
+	run := &Run{
+		ID: options.ID, Type: workflowType, Input: body, Options: options, status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+		state: rebased.StateRunning, started: t.clock, canceled: make(chan struct{}), done: make(chan struct{}), follow: make(chan struct{}),
+	}
+	t.runs = append(t.runs, run)
+	return run
+}
+
+func (t *Temporal) find(id string) (*Run, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, run := range slices.Backward(t.runs) {
+		if run.ID == id {
+			return run, nil
+		}
+	}
+	return nil, serviceerror.NewNotFound("workflow not found for ID: " + id)
+}
+
+// ExecuteWorkflow implements cluster.Temporal.
+func (t *Temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, workflowType any, args ...any) (client.WorkflowRun, error) {
+	if old, err := t.find(o.ID); err == nil {
+		old.mu.Lock()
+		open := old.status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+		old.mu.Unlock()
+		if open || o.WorkflowIDReusePolicy == enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE {
+			return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("Workflow execution is already running", "", "")
+		}
+	}
+	run := t.start(o, workflowType.(string), args[0])
+	if t.Workers > 0 && !t.Asleep && t.Play != nil {
+		go t.Play(run)
+	}
+	return handle{run: run}, nil
+}
+
+// GetWorkflow implements cluster.Temporal.
+func (t *Temporal) GetWorkflow(_ context.Context, id, _ string) client.WorkflowRun {
+	run, err := t.find(id)
+	return handle{run: run, err: err}
+}
+
+// handle is a client.WorkflowRun.
+type handle struct {
+	client.WorkflowRun
+	run *Run
+	err error
+}
+
+func (h handle) GetID() string    { return h.run.ID }
+func (h handle) GetRunID() string { return "run" }
+
+func (h handle) Get(ctx context.Context, into any) error {
+	if h.err != nil {
+		return h.err
+	}
+	h.run.followed.Do(func() { close(h.run.follow) })
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-h.run.done:
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	if h.run.err != nil {
+		return h.run.err
+	}
+	return copyInto(into, h.run.result)
+}
+
+func (h handle) GetWithOptions(ctx context.Context, into any, _ client.WorkflowRunGetOptions) error {
+	return h.Get(ctx, into)
+}
+
+func copyInto(into, from any) error {
+	body, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, into)
+}
+
+// QueryWorkflow implements cluster.Temporal: without a worker nobody answers.
+func (t *Temporal) QueryWorkflow(ctx context.Context, id, _, _ string, _ ...any) (converter.EncodedValue, error) {
+	run, err := t.find(id)
+	if err != nil {
+		return nil, err
+	}
+	if t.Workers == 0 || t.Asleep {
+		<-ctx.Done()
+		return nil, serviceerror.NewDeadlineExceeded("context deadline exceeded")
+	}
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(run.progress)
+	return client.NewValue(payloads), err
+}
+
+// UpdateWorkflow implements cluster.Temporal.
+func (t *Temporal) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	run, err := t.find(o.WorkflowID)
+	if err != nil {
+		return nil, err
+	}
+	run.mu.Lock()
+	open := run.status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+	run.mu.Unlock()
+	if !open {
+		return nil, serviceerror.NewNotFound("workflow execution already completed")
+	}
+	progress, err := t.Update(run, o.UpdateName, o.Args[0].(workflows.Decision))
+	return updated{progress: progress, err: err}, nil
+}
+
+type updated struct {
+	client.WorkflowUpdateHandle
+	progress rebased.Progress
+	err      error
+}
+
+func (u updated) Get(_ context.Context, into any) error {
+	if u.err != nil {
+		return u.err
+	}
+	return copyInto(into, u.progress)
+}
+
+// CancelWorkflow implements cluster.Temporal.
+func (t *Temporal) CancelWorkflow(_ context.Context, id, _ string) error {
+	run, err := t.find(id)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-run.done:
+		return serviceerror.NewNotFound("workflow execution already completed")
+	default:
+		close(run.canceled)
+		return nil
+	}
+}
+
+// TerminateWorkflow implements cluster.Temporal.
+func (t *Temporal) TerminateWorkflow(_ context.Context, id, _, _ string, _ ...any) error {
+	run, err := t.find(id)
+	if err != nil {
+		return err
+	}
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	run.err, run.status = executionError(errors.New("terminated")), enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED
+	run.close()
+	return nil
+}
+
+// DescribeWorkflowExecution implements cluster.Temporal.
+func (t *Temporal) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	run, err := t.find(id)
+	if err != nil {
+		return nil, err
+	}
+	described := &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: run.info()}
+	if t.Workers == 0 || t.Asleep {
+		described.WorkflowExecutionInfo.HistoryLength = 2
+		described.PendingWorkflowTask = &workflowpb.PendingWorkflowTaskInfo{State: enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED}
+	}
+	return described, nil
+}
+
+func (r *Run) info() *workflowpb.WorkflowExecutionInfo {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	state, _ := converter.GetDefaultDataConverter().ToPayload(r.state) // a text
+	info := &workflowpb.WorkflowExecutionInfo{
+		Execution: &commonpb.WorkflowExecution{WorkflowId: r.ID, RunId: "run"},
+		Type:      &commonpb.WorkflowType{Name: r.Type},
+		Status:    r.status, StartTime: timestamppb.New(r.started), HistoryLength: 5,
+		SearchAttributes: &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{workflows.AttributeState: state}},
+	}
+	if !r.ended.IsZero() {
+		info.CloseTime = timestamppb.New(r.ended)
+	}
+	return info
+}
+
+// ListWorkflow implements cluster.Temporal. It knows the queries of package cluster alone.
+func (t *Temporal) ListWorkflow(_ context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	page := &workflowservice.ListWorkflowExecutionsResponse{}
+	if attribute, _, _ := strings.Cut(request.GetQuery(), " "); attribute != "WorkflowType" && !slices.Contains(t.Attributes, attribute) {
+		return nil, serviceerror.NewInvalidArgument("invalid query: unknown search attribute " + attribute)
+	}
+	_, task, byTask := strings.Cut(request.GetQuery(), ` AND RebasedTask = "`)
+	for _, run := range slices.Backward(t.Runs()) {
+		if run.Type == workflows.BuildDatasetName && (!byTask || strings.HasPrefix(run.ID, "build/"+strings.TrimSuffix(task, `"`)+"/")) {
+			page.Executions = append(page.Executions, run.info())
+		}
+	}
+	return page, nil
+}
+
+// DescribeTaskQueue implements cluster.Temporal.
+func (t *Temporal) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
+	queue := &workflowservice.DescribeTaskQueueResponse{}
+	for range t.Workers {
+		queue.Pollers = append(queue.Pollers, &taskqueuepb.PollerInfo{LastAccessTime: timestamppb.New(time.Date(2026, 11, 22, 21, 0, 0, 0, time.UTC))})
+	}
+	return queue, nil
+}
+
+// Close implements cluster.Temporal.
+func (t *Temporal) Close() {}

@@ -1,0 +1,73 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/workflows"
+)
+
+// Decide takes a person's decision (workflows.UpdateApprove, UpdateReject, UpdateResume) to a build and gives the state that it led to. A build
+// that does not wait for it refuses it, as Invalid.
+func (c *Cluster) Decide(ctx context.Context, b Build, update string, d workflows.Decision) (progress rebased.Progress, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: b.ID(), UpdateName: update, Args: []any{d}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, &progress)
+	}
+	if err == nil {
+		return progress, nil
+	}
+	var (
+		refused *temporal.ApplicationError
+		gone    *serviceerror.NotFound
+	)
+	switch {
+	case errors.As(err, &refused):
+		return progress, rebased.E(rebased.Invalid, "%s %s: %s", update, b.Name(), oneLine(refused.Message()))
+	case errors.As(err, &gone):
+		return progress, rebased.E(rebased.Invalid, "%s %s: it has ended: rebased builds show %s says how", update, b.Name(), b.Name())
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return progress, rebased.E(rebased.Unavailable, "%s %s: no answer within %s: is a worker running on task queue %q? It may still take effect",
+			update, b.Name(), answerWait, workflows.TaskQueue)
+	}
+	return progress, c.translate(update+" "+b.Name(), err)
+}
+
+// Cancel asks a build to stop and waits a little for its end: the build as it then stands.
+func (c *Cluster) Cancel(ctx context.Context, b Build) (Build, error) {
+	call, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	if err := c.temporal.CancelWorkflow(call, b.ID(), ""); err != nil {
+		var gone *serviceerror.NotFound
+		if errors.As(err, &gone) {
+			return b, rebased.E(rebased.Invalid, "cancel %s: it has ended: rebased builds show %s says how", b.Name(), b.Name())
+		}
+		return b, c.translate("cancel "+b.Name(), err)
+	}
+	ticker := time.NewTicker(c.tick)
+	defer ticker.Stop()
+	for {
+		now, err := c.Describe(call, b.Task, b.Build)
+		if err == nil {
+			b = now
+		}
+		if b.State.Final() {
+			return b, nil
+		}
+		select {
+		case <-ticker.C:
+		case <-call.Done():
+			return b, ctx.Err() // nil when only our own patience ended: cancellation is asked for and takes effect
+		}
+	}
+}

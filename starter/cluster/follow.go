@@ -1,0 +1,114 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/workflows"
+)
+
+// Silence is how long a followed workflow may not answer before the follower is told, and lost how long Temporal may be away before it gives up.
+const (
+	silence = 5 * time.Second
+	lost    = 5 * time.Minute
+)
+
+// Watch says what to follow and whom to tell.
+type Watch[P any] struct {
+	ID       string               // of the workflow
+	Progress func(P) (stop bool)  // each answer of the workflow; true stops following
+	Silent   func(message string) // nobody answers, said once in a while of silence
+}
+
+// Follow watches a workflow until it ends: with its result, with a *Failure, or with ended false when Progress said stop. It goes through
+// restarts of workers and of Temporal. A context that is done ends the watching, never the workflow.
+func Follow[P, R any](ctx context.Context, c *Cluster, w Watch[P]) (result R, ended bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	finished := make(chan error, 1)
+	go func() { finished <- c.await(ctx, w.ID, &result) }()
+	ticker := time.NewTicker(c.tick)
+	defer ticker.Stop()
+	heard, told := time.Now(), false
+	for {
+		select {
+		case err := <-finished:
+			return result, true, err
+		case <-ticker.C:
+		}
+		progress, err := Query[P](ctx, c, w.ID)
+		switch {
+		case err == nil:
+			heard, told = time.Now(), false
+			if w.Progress(progress) {
+				cancel()
+				<-finished // result is written by nobody else from here on
+				return result, false, nil
+			}
+		case time.Since(heard) > silence && !told && ctx.Err() == nil:
+			told = true
+			w.Silent(fmt.Sprintf("no answer for %s: is a worker running on task queue %q? still waiting", silence, workflows.TaskQueue))
+		}
+	}
+}
+
+// await waits for the end of a workflow.
+func (c *Cluster) await(ctx context.Context, id string, result any) error {
+	var away time.Time // since when Temporal does not answer
+	for {
+		err := c.temporal.GetWorkflow(ctx, id, "").Get(ctx, result)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err = c.ended(id, err); rebased.KindOf(err) != rebased.Unavailable {
+			return err
+		}
+		if away.IsZero() {
+			away = time.Now()
+		}
+		if time.Since(away) > lost {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(c.tick):
+		}
+	}
+}
+
+// Query asks a workflow how far it is. A worker must be there to answer.
+func Query[P any](ctx context.Context, c *Cluster, id string) (progress P, err error) {
+	ctx, cancel := context.WithTimeout(ctx, silence-time.Second)
+	defer cancel()
+	value, err := c.temporal.QueryWorkflow(ctx, id, "", workflows.QueryProgress)
+	if err != nil {
+		var missing *serviceerror.NotFound
+		if errors.As(err, &missing) {
+			return progress, rebased.E(rebased.NotFound, "%s does not exist", id)
+		}
+		return progress, c.translate("ask "+id, err)
+	}
+	if err := value.Get(&progress); err != nil {
+		return progress, fmt.Errorf("read the progress of %s: %w", id, err)
+	}
+	return progress, nil
+}
+
+// Result is the result of a workflow that has ended; a *Failure when it did not end well.
+func Result[R any](ctx context.Context, c *Cluster, id string) (result R, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	if err := c.temporal.GetWorkflow(ctx, id, "").Get(ctx, &result); err != nil {
+		return result, c.ended(id, err)
+	}
+	return result, nil
+}

@@ -1,0 +1,233 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/workflows"
+)
+
+const (
+	schedulePrefix = "schedule/"
+	// nightly is the build's name under a schedule; Temporal appends the time.
+	nightly = "nightly"
+	// catchup is how late a build may start that Temporal missed while it was down.
+	catchup = 12 * time.Hour
+)
+
+// memo names of a schedule: what ls shows.
+const (
+	memoSpec = "spec"
+	memoZone = "timezone"
+)
+
+// Schedule is when a task is built by itself. There is one a task at most.
+type Schedule struct {
+	Task     string      `json:"task"`
+	Spec     string      `json:"spec"` // the cron line, or "every 24h0m0s"
+	TimeZone string      `json:"timezone"`
+	Paused   bool        `json:"paused"`
+	Note     string      `json:"note"`
+	Last     []LastBuild `json:"last"` // what it started, the oldest first
+	Next     []time.Time `json:"next"`
+	Skipped  int         `json:"skipped"` // times it did not start, because the build before still ran; known to Schedule, not to Schedules
+}
+
+// LastBuild is a build that a schedule started.
+type LastBuild struct {
+	Build string    `json:"build"`
+	At    time.Time `json:"at"`
+}
+
+// ScheduleSpec says when: by a cron line or every so often.
+type ScheduleSpec struct {
+	Cron     string
+	Every    time.Duration
+	TimeZone string // IANA name; "" = UTC
+	Jitter   time.Duration
+}
+
+func (s ScheduleSpec) String() string {
+	if s.Cron != "" {
+		return s.Cron
+	}
+	return "every " + s.Every.String()
+}
+
+func (s ScheduleSpec) temporal() client.ScheduleSpec {
+	spec := client.ScheduleSpec{TimeZoneName: s.TimeZone, Jitter: s.Jitter}
+	if s.Cron != "" {
+		spec.CronExpressions = []string{s.Cron}
+	} else {
+		spec.Intervals = []client.ScheduleIntervalSpec{{Every: s.Every}}
+	}
+	return spec
+}
+
+// CreateSchedule makes the schedule of a task: builds that do not overlap. Where one exists it is Conflict.
+func (c *Cluster) CreateSchedule(ctx context.Context, in workflows.BuildInput, spec ScheduleSpec) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	in.Unattended = true
+	_, err := c.temporal.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID:            schedulePrefix + in.Task,
+		Spec:          spec.temporal(),
+		Overlap:       enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
+		CatchupWindow: catchup,
+		Memo:          map[string]any{memoSpec: spec.String(), memoZone: spec.TimeZone},
+		Action: &client.ScheduleWorkflowAction{
+			ID:                    workflows.BuildID(in.Task, nightly),
+			Workflow:              workflows.BuildDatasetName,
+			Args:                  []any{in},
+			TaskQueue:             workflows.TaskQueue,
+			TypedSearchAttributes: taskAttribute(in.Task),
+			Memo:                  map[string]any{workflows.AttributeTask: in.Task},
+		},
+	})
+	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) || rebased.KindOf(c.translate("", err)) == rebased.Conflict {
+		return rebased.E(rebased.Conflict, "task %s has a schedule already: rebased schedule delete %s, then create it anew", in.Task, in.Task)
+	}
+	return c.translate("create the schedule of "+in.Task, err)
+}
+
+// Schedules lists the schedules of all tasks, by task.
+func (c *Cluster) Schedules(ctx context.Context) ([]Schedule, error) {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	iterator, err := c.temporal.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: pageSize})
+	if err != nil {
+		return nil, c.translate("list schedules", err)
+	}
+	var schedules []Schedule
+	for iterator.HasNext() {
+		entry, err := iterator.Next()
+		if err != nil {
+			return nil, c.translate("list schedules", err)
+		}
+		task, ok := strings.CutPrefix(entry.ID, schedulePrefix)
+		if !ok {
+			continue
+		}
+		s := Schedule{Task: task, Paused: entry.Paused, Note: entry.Note, Last: lastBuilds(entry.RecentActions), Next: entry.NextActionTimes}
+		for name, into := range map[string]*string{memoSpec: &s.Spec, memoZone: &s.TimeZone} {
+			if payload, ok := entry.Memo.GetFields()[name]; ok {
+				_ = converter.GetDefaultDataConverter().FromPayload(payload, into) // shown, not relied on
+			}
+		}
+		schedules = append(schedules, s)
+	}
+	slices.SortFunc(schedules, func(a, b Schedule) int { return strings.Compare(a.Task, b.Task) })
+	return schedules, nil
+}
+
+// Schedule looks at the schedule of a task.
+func (c *Cluster) Schedule(ctx context.Context, task string) (Schedule, error) {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	found, err := c.handle(ctx, task).Describe(ctx)
+	if err != nil {
+		return Schedule{}, c.scheduleError("look at", task, err)
+	}
+	s := Schedule{
+		Task: task, Last: lastBuilds(found.Info.RecentActions), Next: found.Info.NextActionTimes, Skipped: found.Info.NumActionsSkippedOverlap,
+	}
+	if state := found.Schedule.State; state != nil {
+		s.Paused, s.Note = state.Paused, state.Note
+	}
+	for name, into := range map[string]*string{memoSpec: &s.Spec, memoZone: &s.TimeZone} {
+		if payload, ok := found.Memo.GetFields()[name]; ok {
+			_ = converter.GetDefaultDataConverter().FromPayload(payload, into) // shown, not relied on
+		}
+	}
+	return s, nil
+}
+
+// PauseSchedule stops a schedule from starting builds; ResumeSchedule lets it go on.
+func (c *Cluster) PauseSchedule(ctx context.Context, task, note string) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	return c.scheduleError("pause", task, c.handle(ctx, task).Pause(ctx, client.SchedulePauseOptions{Note: note}))
+}
+
+// ResumeSchedule undoes PauseSchedule.
+func (c *Cluster) ResumeSchedule(ctx context.Context, task, note string) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	return c.scheduleError("resume", task, c.handle(ctx, task).Unpause(ctx, client.ScheduleUnpauseOptions{Note: note}))
+}
+
+// DeleteSchedule removes a schedule; builds that it started go on.
+func (c *Cluster) DeleteSchedule(ctx context.Context, task string) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	return c.scheduleError("delete", task, c.handle(ctx, task).Delete(ctx))
+}
+
+// TriggerSchedule starts a build now and gives its name; "" when the schedule skipped it, since the build before still runs, or has not told yet.
+func (c *Cluster) TriggerSchedule(ctx context.Context, task string) (build string, err error) {
+	before, err := c.Schedule(ctx, task)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	if err := c.handle(ctx, task).Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP}); err != nil {
+		return "", c.scheduleError("trigger", task, err)
+	}
+	ticker := time.NewTicker(c.tick)
+	defer ticker.Stop()
+	for {
+		now, err := c.Schedule(ctx, task)
+		switch {
+		case err == nil && newest(now) != newest(before):
+			return newest(now).Build, nil
+		case err == nil && now.Skipped > before.Skipped:
+			return "", rebased.E(rebased.Conflict, "a build of %s still runs: the schedule does not start another beside it", task)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return "", nil
+		}
+	}
+}
+
+func newest(s Schedule) LastBuild {
+	if len(s.Last) == 0 {
+		return LastBuild{}
+	}
+	return s.Last[len(s.Last)-1]
+}
+
+func (c *Cluster) handle(ctx context.Context, task string) client.ScheduleHandle {
+	return c.temporal.ScheduleClient().GetHandle(ctx, schedulePrefix+task)
+}
+
+func (c *Cluster) scheduleError(op, task string, err error) error {
+	err = c.translate(op+" the schedule of "+task, err)
+	if rebased.KindOf(err) == rebased.NotFound && !strings.Contains(err.Error(), "namespace") {
+		return rebased.E(rebased.NotFound, "task %s has no schedule: rebased schedule ls lists those there are", task)
+	}
+	return err
+}
+
+func lastBuilds(actions []client.ScheduleActionResult) []LastBuild {
+	last := []LastBuild{}
+	for _, action := range actions {
+		if action.StartWorkflowResult == nil {
+			continue
+		}
+		_, build, _ := workflows.ParseBuildID(action.StartWorkflowResult.WorkflowID)
+		last = append(last, LastBuild{Build: build, At: action.ActualTime})
+	}
+	return last
+}

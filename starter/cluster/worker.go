@@ -1,0 +1,98 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/workflows"
+)
+
+// RequireWorker reports, as Unavailable, that no worker asks the task queue for work. Temporal remembers those that asked in the last minutes, so
+// that a worker which was killed passes: Start finds that out.
+func (c *Cluster) RequireWorker(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dialWait)
+	defer cancel()
+	_, err := c.Workers(ctx)
+	return err
+}
+
+// Workers says which workers asked the task queue for work in the last minutes; Unavailable when none did.
+func (c *Cluster) Workers(ctx context.Context) (string, error) {
+	queue, err := c.temporal.DescribeTaskQueue(ctx, workflows.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	if err != nil {
+		return "", c.translate("look for a worker", err)
+	}
+	var last time.Time
+	for _, poller := range queue.GetPollers() {
+		if at := poller.GetLastAccessTime().AsTime(); at.After(last) {
+			last = at
+		}
+	}
+	if last.IsZero() {
+		return "", c.noWorker()
+	}
+	return fmt.Sprintf("%d on task queue %q, last heard of %s", len(queue.GetPollers()), workflows.TaskQueue, last.UTC().Format(time.RFC3339)), nil
+}
+
+func (c *Cluster) noWorker() error {
+	return rebased.E(rebased.Unavailable, "no worker on task queue %q of %s: start rebased-worker", workflows.TaskQueue, c)
+}
+
+// awaitPickup waits until a worker has taken the first task of a workflow. One that none takes is ended again, so that it does not run unasked
+// whenever a worker comes.
+func (c *Cluster) awaitPickup(ctx context.Context, workflowID, runID string) error {
+	waited, cancel := context.WithTimeout(ctx, c.pickup)
+	defer cancel()
+	ticker := time.NewTicker(c.pickup / 40)
+	defer ticker.Stop()
+	for {
+		run, err := c.temporal.DescribeWorkflowExecution(waited, workflowID, runID)
+		if err == nil {
+			task := run.GetPendingWorkflowTask()
+			first := run.GetWorkflowExecutionInfo().GetHistoryLength() <= 2 // started, task scheduled
+			if !first || task == nil || task.GetState() == enumspb.PENDING_WORKFLOW_TASK_STATE_STARTED {
+				return nil
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-waited.Done():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return c.withdraw(ctx, workflowID, runID)
+		}
+	}
+}
+
+func (c *Cluster) withdraw(ctx context.Context, workflowID, runID string) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	if err := c.temporal.TerminateWorkflow(ctx, workflowID, runID, "no worker took it within "+c.pickup.String()); err != nil {
+		return rebased.E(rebased.Unavailable, "no worker took %s within %s, and it could not be withdrawn (%s): it runs when a worker starts",
+			workflowID, c.pickup, oneLine(err.Error()))
+	}
+	return c.noWorker()
+}
+
+// SearchAttributes says what the namespace must have; builds are listed by them.
+const SearchAttributes = workflows.AttributeTask + " and " + workflows.AttributeState
+
+// RequireSearchAttributes reports, as Invalid, what the namespace lacks. It asks for builds by them, which every user may do.
+func (c *Cluster) RequireSearchAttributes(ctx context.Context) error {
+	for _, name := range []string{workflows.AttributeTask, workflows.AttributeState} {
+		_, err := c.listPage(ctx, fmt.Sprintf("%s = %q", name, "none"), nil)
+		if rebased.KindOf(err) == rebased.Invalid {
+			return rebased.E(rebased.Invalid, "namespace %s has no search attribute %s: temporal operator search-attribute create --name %s --type Keyword",
+				c.namespace, name, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package rebased_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rebased/rebased"
+)
+
+// smallTask has what a user must give, and the defaults for the rest.
+func smallTask() rebased.Task {
+	task := rebased.DefaultTask()
+	task.Name, task.Corpus, task.Instruction = "squad", "hub", "Write a question."
+	task.Examples = []rebased.TaskExample{{Input: "in", Output: "out"}}
+	return task
+}
+
+func TestTheRequiredFieldsAndTheDefaultsMakeATask(t *testing.T) {
+	if err := smallTask().Validate(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestValuesAtTheirBoundsAreAccepted(t *testing.T) {
+	for name, change := range map[string]func(*rebased.Task){
+		"name of 1":       func(t *rebased.Task) { t.Name = "-" },
+		"name of 63":      func(t *rebased.Task) { t.Name = strings.Repeat("a", 63) },
+		"corpus of 63":    func(t *rebased.Task) { t.Corpus = "0" + strings.Repeat(".", 62) },
+		"instruction":     func(t *rebased.Task) { t.Instruction = strings.Repeat("x", 16_000) },
+		"32 examples":     func(t *rebased.Task) { t.Examples = slices.Repeat(t.Examples, 32) },
+		"example":         func(t *rebased.Task) { t.Examples[0].Input = strings.Repeat("x", 32_000-len("out")) },
+		"encoder":         func(t *rebased.Task) { t.Retrieve.Encoder = "openai:m" },
+		"1 row":           func(t *rebased.Task) { t.Retrieve.Rows = 1 },
+		"1000000 rows":    func(t *rebased.Task) { t.Retrieve.Rows = 1_000_000 },
+		"mode paper":      func(t *rebased.Task) { t.Retrieve.Mode = rebased.ModePaper },
+		"1 a dataset":     func(t *rebased.Task) { t.Retrieve.MaxPerDataset = 1 },
+		"glob":            func(t *rebased.Task) { t.Retrieve.Exclude = []string{"*squad*", "owner/[a-c]?"} },
+		"base URL":        func(t *rebased.Task) { t.Transform.Teacher.BaseURL = "https://host/v1" },
+		"temperature 0":   func(t *rebased.Task) { t.Transform.Teacher.Temperature = 0 },
+		"temperature 2":   func(t *rebased.Task) { t.Transform.Teacher.Temperature = 2 },
+		"1 token":         func(t *rebased.Task) { t.Transform.Teacher.MaxTokens = 1 },
+		"128000 tokens":   func(t *rebased.Task) { t.Transform.Teacher.MaxTokens = 128_000 },
+		"timeout 1":       func(t *rebased.Task) { t.Transform.Teacher.Timeout = 1 },
+		"timeout 3600":    func(t *rebased.Task) { t.Transform.Teacher.Timeout = 3600 },
+		"1 in flight":     func(t *rebased.Task) { t.Transform.Teacher.Limits.InFlight = 1 },
+		"10000 in flight": func(t *rebased.Task) { t.Transform.Teacher.Limits.InFlight = 10_000 },
+		"rationale":       func(t *rebased.Task) { t.Reason.Mode = rebased.ReasonRationale },
+		"minhash off":     func(t *rebased.Task) { t.Dedupe.MinHash = 0 },
+		"minhash 0.5":     func(t *rebased.Task) { t.Dedupe.MinHash = 0.5 },
+		"minhash 1":       func(t *rebased.Task) { t.Dedupe.MinHash = 1 },
+		"validation 0.5":  func(t *rebased.Task) { t.Output.Validation = 0.5 },
+		"every format":    func(t *rebased.Task) { t.Output.Formats = rebased.Formats() },
+		"no format":       func(t *rebased.Task) { t.Output.Formats = nil },
+		"workflow to follow": func(t *rebased.Task) {
+			t.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train", TaskQueue: "training"}
+		},
+	} {
+		task := smallTask()
+		change(&task)
+		if err := task.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAValueOutOfBoundsIsRefusedWithItsPathAndItsBound(t *testing.T) {
+	for _, c := range []struct {
+		path, says string
+		change     func(*rebased.Task)
+	}{
+		{"apiVersion", `"rebased/v1", got "v2"`, func(t *rebased.Task) { t.APIVersion = "v2" }},
+		{"name", "required", func(t *rebased.Task) { t.Name = "" }},
+		{"name", "63", func(t *rebased.Task) { t.Name = strings.Repeat("a", 64) }},
+		{"name", `"../x"`, func(t *rebased.Task) { t.Name = "../x" }},
+		{"name", `"Squad"`, func(t *rebased.Task) { t.Name = "Squad" }},
+		{"name", `"a\n"`, func(t *rebased.Task) { t.Name = "a\n" }},
+		{"corpus", "required", func(t *rebased.Task) { t.Corpus = "" }},
+		{"corpus", `".."`, func(t *rebased.Task) { t.Corpus = ".." }},
+		{"corpus", `"a/b"`, func(t *rebased.Task) { t.Corpus = "a/b" }},
+		{"corpus", "63", func(t *rebased.Task) { t.Corpus = strings.Repeat("a", 64) }},
+		{"instruction", "required", func(t *rebased.Task) { t.Instruction = " \n" }},
+		{"instruction", "16000 bytes, has 16001", func(t *rebased.Task) { t.Instruction = strings.Repeat("x", 16_001) }},
+		{"examples", "at least one", func(t *rebased.Task) { t.Examples = nil }},
+		{"examples", "32 entries, has 33", func(t *rebased.Task) { t.Examples = slices.Repeat(t.Examples, 33) }},
+		{"examples[0].input", "empty", func(t *rebased.Task) { t.Examples[0].Input = "\t" }},
+		{"examples[1].output", "empty", func(t *rebased.Task) { t.Examples = append(t.Examples, rebased.TaskExample{Input: "in"}) }},
+		{"examples[0]", "32000 bytes, has 32001", func(t *rebased.Task) { t.Examples[0].Input = strings.Repeat("x", 32_001-len("out")) }},
+		{"retrieve.encoder", "openai:<model>", func(t *rebased.Task) { t.Retrieve.Encoder = "" }},
+		{"retrieve.encoder", `"openai:"`, func(t *rebased.Task) { t.Retrieve.Encoder = "openai:" }},
+		{"retrieve.encoder", `"bert"`, func(t *rebased.Task) { t.Retrieve.Encoder = "bert" }},
+		{"retrieve.rows", "got 0", func(t *rebased.Task) { t.Retrieve.Rows = 0 }},
+		{"retrieve.rows", "1000000, got 1000001", func(t *rebased.Task) { t.Retrieve.Rows = 1_000_001 }},
+		{"retrieve.mode", "diverse or paper", func(t *rebased.Task) { t.Retrieve.Mode = "" }},
+		{"retrieve.max_per_dataset", "at least 1, got 0", func(t *rebased.Task) { t.Retrieve.MaxPerDataset = 0 }},
+		{"retrieve.exclude[1]", `"[a"`, func(t *rebased.Task) { t.Retrieve.Exclude = []string{"a", "[a"} }},
+		{"retrieve.exclude[0]", `""`, func(t *rebased.Task) { t.Retrieve.Exclude = []string{""} }},
+		{"transform.teacher.provider", `"acme"`, func(t *rebased.Task) { t.Transform.Teacher.Provider = "acme" }},
+		{"transform.teacher.base_url", "http://", func(t *rebased.Task) { t.Transform.Teacher.BaseURL = "localhost:80" }},
+		{"transform.teacher.base_url", "credentials", func(t *rebased.Task) { t.Transform.Teacher.BaseURL = "http://u:hush@host" }},
+		{"transform.teacher.temperature", "2, got 2.5", func(t *rebased.Task) { t.Transform.Teacher.Temperature = 2.5 }},
+		{"transform.teacher.temperature", "got -0.1", func(t *rebased.Task) { t.Transform.Teacher.Temperature = -0.1 }},
+		{"transform.teacher.temperature", "NaN", func(t *rebased.Task) { t.Transform.Teacher.Temperature = math.NaN() }},
+		{"transform.teacher.max_tokens", "got 0", func(t *rebased.Task) { t.Transform.Teacher.MaxTokens = 0 }},
+		{"transform.teacher.max_tokens", "128000, got 128001", func(t *rebased.Task) { t.Transform.Teacher.MaxTokens = 128_001 }},
+		{"transform.teacher.timeout", "got 0", func(t *rebased.Task) { t.Transform.Teacher.Timeout = 0 }},
+		{"transform.teacher.timeout", "3600 seconds, got 3601", func(t *rebased.Task) { t.Transform.Teacher.Timeout = 3601 }},
+		{"transform.teacher.limits.in_flight", "got 0", func(t *rebased.Task) { t.Transform.Teacher.Limits.InFlight = 0 }},
+		{"transform.teacher.limits.in_flight", "10000, got 10001", func(t *rebased.Task) { t.Transform.Teacher.Limits.InFlight = 10_001 }},
+		{"reason.mode", `none or rationale, got "deep"`, func(t *rebased.Task) { t.Reason.Mode = "deep" }},
+		{"dedupe.minhash", "0.5 and 1, got 0.49", func(t *rebased.Task) { t.Dedupe.MinHash = 0.49 }},
+		{"dedupe.minhash", "got 1.01", func(t *rebased.Task) { t.Dedupe.MinHash = 1.01 }},
+		{"dedupe.minhash", "got -1", func(t *rebased.Task) { t.Dedupe.MinHash = -1 }},
+		{"dedupe.minhash", "NaN", func(t *rebased.Task) { t.Dedupe.MinHash = math.NaN() }},
+		{"output.validation", "0.5, got 0.51", func(t *rebased.Task) { t.Output.Validation = 0.51 }},
+		{"output.validation", "got -0.1", func(t *rebased.Task) { t.Output.Validation = -0.1 }},
+		{"output.validation", "NaN", func(t *rebased.Task) { t.Output.Validation = math.NaN() }},
+		{"output.formats[1]", `sharegpt, got "xml"`, func(t *rebased.Task) { t.Output.Formats = []string{"alpaca", "xml"} }},
+		{"output.formats[1]", `repeats "alpaca"`, func(t *rebased.Task) { t.Output.Formats = []string{"alpaca", "alpaca"} }},
+		{"handoff.workflow.type", "required", func(t *rebased.Task) { t.Handoff.Workflow = &rebased.WorkflowSpec{TaskQueue: "q"} }},
+		{"handoff.workflow.task_queue", "required", func(t *rebased.Task) { t.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train"} }},
+	} {
+		t.Run(fmt.Sprintf("%s says %s", c.path, c.says), func(t *testing.T) {
+			task := smallTask()
+			c.change(&task)
+			err := task.Validate()
+			var field *rebased.FieldError
+			if !errors.As(err, &field) || field.Path != c.path || !strings.Contains(field.Message, c.says) {
+				t.Fatalf("got %v", err)
+			}
+			if strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%q shows a secret or is more than a line", err)
+			}
+		})
+	}
+}
+
+func TestRetrievalAimsAtTheAnswerWhereThereIsOne(t *testing.T) {
+	for want, e := range map[string]rebased.TaskExample{"out": {Output: "out"}, "short": {Output: "out", Answer: "short"}} {
+		if got := e.Target(); got != want {
+			t.Errorf("%+v: got %q, want %q", e, got, want)
+		}
+	}
+}

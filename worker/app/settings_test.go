@@ -1,0 +1,74 @@
+package app
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rebased/rebased"
+)
+
+const secret = "sk-secret-0123456789"
+
+// needed is the least that a worker is told.
+var needed = []string{"REBASED_STORE=s3://bucket/prefix", "QDRANT_URL=http://127.0.0.1:6334"}
+
+func settingsOf(t *testing.T, more ...string) settings {
+	t.Helper()
+	s, err := settingsFrom(append(append([]string{"PATH=/bin"}, needed...), more...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.environ = nil
+	return s
+}
+
+func TestSettingsComeFromTheEnvironment(t *testing.T) {
+	for name, c := range map[string]struct {
+		environ []string
+		want    settings
+	}{
+		"defaults": {nil, settings{store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239"}},
+		"empty is as not set": {
+			[]string{"REBASED_HEALTH_ADDR=", "OPENAI_BASE_URL=", "REBASED_TEACHER_ORIGINS="},
+			settings{store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239"},
+		},
+		"the last one counts": {
+			[]string{"REBASED_STORE=s3://one", "REBASED_STORE=s3://two", "NO_VALUE"},
+			settings{store: "s3://two", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239"},
+		},
+		"all": {
+			[]string{
+				"QDRANT_API_KEY=q", "OPENAI_BASE_URL=http://own:8000/v1", "OPENAI_API_KEY=" + secret, "REBASED_HEALTH_ADDR=off",
+				"REBASED_TEACHER_ORIGINS= https://A.example/ ,,http://b:1",
+			},
+			settings{
+				store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", qdrantAPIKey: "q", openAIBaseURL: "http://own:8000/v1", openAIAPIKey: secret,
+				origins: []string{"https://a.example", "http://b:1"},
+			},
+		},
+	} {
+		if diff := cmp.Diff(c.want, settingsOf(t, c.environ...), cmp.AllowUnexported(settings{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestSettingsThatCannotBeUsedAreNamed(t *testing.T) {
+	for _, c := range []struct{ environ, name string }{
+		{"REBASED_STORE=", "REBASED_STORE"},
+		{"QDRANT_URL=", "QDRANT_URL"},
+		{"OPENAI_BASE_URL=localhost:8000", "OPENAI_BASE_URL"},
+		{"OPENAI_BASE_URL=https://user:" + secret + "@host/v1", "OPENAI_BASE_URL"},
+		{"REBASED_TEACHER_ORIGINS=openrouter.ai", "REBASED_TEACHER_ORIGINS"},
+		{"REBASED_TEACHER_ORIGINS=https://a.example,https://openrouter.ai/api/v1", "REBASED_TEACHER_ORIGINS"},
+		{"REBASED_TEACHER_ORIGINS=https://user:" + secret + "@a.example", "REBASED_TEACHER_ORIGINS"},
+		{"REBASED_TEACHER_ORIGINS=*", "REBASED_TEACHER_ORIGINS"},
+	} {
+		_, err := settingsFrom(append(append([]string{}, needed...), c.environ))
+		if rebased.KindOf(err) != rebased.Invalid || !strings.HasPrefix(err.Error(), c.name) || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: got %v", c.environ, err)
+		}
+	}
+}
