@@ -33,7 +33,10 @@ left out, the youngest of all, or the only one that waits for what the command d
 	return cmd
 }
 
-func anyBuild(cluster.Build) bool { return true }
+// anyBuild is what show and watch look for.
+func anyBuild(args []string) cluster.Wanted {
+	return cluster.Wanted{Name: optional(args, 0), What: "build", Fits: func(cluster.Build) bool { return true }}
+}
 
 func (a *app) buildsListCommand() *cobra.Command {
 	var state string
@@ -91,7 +94,7 @@ func (a *app) buildsShowCommand() *cobra.Command {
 		Short: "Show how a build stands or how it ended",
 		Args:  arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withBuild(cmd.Context(), optional(args, 0), "build", anyBuild, func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
+			return a.withBuild(cmd.Context(), anyBuild(args), func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
 				result, err := a.look(cmd.Context(), temporal, bucket, b)
 				if err != nil {
 					return err
@@ -129,7 +132,7 @@ func (a *app) buildsWatchCommand() *cobra.Command {
 		Long:  "Show the progress of a build until it ends or waits for a person, and its result. Ctrl-C ends the watching, not the build.",
 		Args:  arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withBuild(cmd.Context(), optional(args, 0), "build", anyBuild, func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
+			return a.withBuild(cmd.Context(), anyBuild(args), func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
 				return a.followBuild(cmd.Context(), temporal, bucket, b)
 			})
 		},
@@ -142,8 +145,10 @@ func (a *app) buildsCancelCommand() *cobra.Command {
 		Short: "End a build; nothing of it is released",
 		Args:  arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			open := func(b cluster.Build) bool { return !b.State.Final() }
-			return a.withBuild(cmd.Context(), optional(args, 0), "build that runs", open, func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
+			wanted := cluster.Wanted{
+				Name: optional(args, 0), What: "build that runs", Fits: func(b cluster.Build) bool { return !b.State.Final() }, Only: true,
+			}
+			return a.withBuild(cmd.Context(), wanted, func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
 				now, err := temporal.Cancel(cmd.Context(), b)
 				if err != nil {
 					return err
@@ -172,9 +177,10 @@ func (a *app) decideCommand(update, short string, waits rebased.State) *cobra.Co
 			if d.By == "" {
 				d.By = a.who()
 			}
-			want := "build that is " + string(waits)
-			fits := func(b cluster.Build) bool { return b.State == waits }
-			return a.withBuild(cmd.Context(), optional(args, 0), want, fits, func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
+			wanted := cluster.Wanted{
+				Name: optional(args, 0), What: "build that is " + string(waits), Fits: func(b cluster.Build) bool { return b.State == waits }, Only: true,
+			}
+			return a.withBuild(cmd.Context(), wanted, func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
 				progress, err := temporal.Decide(cmd.Context(), b, update, d)
 				if err != nil {
 					return err
@@ -202,13 +208,13 @@ func (a *app) who() string {
 }
 
 // withBuild finds the build that a user means and hands it to do. The bucket is nil when none is set: only addresses need it.
-func (a *app) withBuild(ctx context.Context, name, want string, fits func(cluster.Build) bool, do func(*cluster.Cluster, store, cluster.Build) error) error {
+func (a *app) withBuild(ctx context.Context, wanted cluster.Wanted, do func(*cluster.Cluster, store, cluster.Build) error) error {
 	temporal, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
-	b, err := temporal.Find(ctx, name, want, fits)
+	b, err := temporal.Find(ctx, wanted)
 	if err != nil {
 		return err
 	}

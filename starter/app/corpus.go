@@ -133,7 +133,7 @@ func readCorpus(ctx context.Context, bucket store, name string) (corpus rebased.
 	}
 	key := rebased.CorpusManifestKey(name)
 	body, _, err := bucket.Get(ctx, key)
-	if rebased.KindOf(err) == rebased.NotFound && !strings.Contains(err.Error(), "bucket") {
+	if rebased.KindOf(err) == rebased.NotFound {
 		return corpus, rebased.E(rebased.NotFound, "no corpus %s in %s: import it with rebased corpus import %s FOLDER", name, bucket.URI(""), name)
 	}
 	if err != nil {

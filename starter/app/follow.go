@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/starter/cluster"
@@ -31,6 +32,9 @@ func followCorpus[R any](ctx context.Context, a *app, temporal *cluster.Cluster,
 	result, _, err := cluster.Follow[workflows.CorpusProgress, R](ctx, temporal, cluster.Watch[workflows.CorpusProgress]{
 		ID: id,
 		Progress: func(p workflows.CorpusProgress) bool {
+			if p.Phase == "" {
+				return false // it has not begun
+			}
 			step := console.Step{Phase: p.Phase, Done: p.Done, Total: p.Total, Unit: unit}
 			if p.Rows > 0 {
 				step.Detail = console.Thousands(p.Rows) + " rows"
@@ -78,9 +82,7 @@ func (a *app) followBuild(ctx context.Context, temporal *cluster.Cluster, bucket
 		Silent: func(message string) { a.console.Note("%s", message) },
 	})
 	progress.Close()
-	if now, err := temporal.Describe(context.WithoutCancel(ctx), b.Task, b.Build); err == nil {
-		b = now // for the time that it took
-	}
+	b = timed(ctx, temporal, b)
 	switch {
 	case ctx.Err() != nil:
 		a.console.Note("%s goes on without you: rebased builds watch %s follows it, rebased builds cancel %s ends it", b.Name(), b.Name(), b.Name())
@@ -100,6 +102,16 @@ func (a *app) followBuild(ctx context.Context, temporal *cluster.Cluster, bucket
 		return &ended{status}
 	}
 	return nil
+}
+
+// timed adds to a build how long it has run; a Temporal that is slow to tell is not waited for.
+func timed(ctx context.Context, temporal *cluster.Cluster, b cluster.Build) cluster.Build {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if now, err := temporal.Describe(ctx, b.Task, b.Build); err == nil {
+		return now
+	}
+	return b
 }
 
 // buildFailed prints what is known of a build that failed or was canceled, then ends the command with its error.

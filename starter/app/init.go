@@ -83,7 +83,7 @@ func checkName(name string) error {
 	t := rebased.Task{APIVersion: rebased.APIVersion, Name: name}
 	var field *rebased.FieldError
 	if errors.As(t.Validate(), &field) && field.Path == "name" {
-		return rebased.E(rebased.Invalid, "NAME %s", field.Message)
+		return rebased.E(rebased.Invalid, "the name of a task %s", field.Message)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -132,30 +131,31 @@ func attribute(attributes *commonpb.SearchAttributes, name string) (state rebase
 	return state
 }
 
-// someBuild is what a task, or a build of any task, is called in a query: names that need no quoting.
-var someBuild = regexp.MustCompile(`^[A-Za-z0-9:._+-]+$`)
+// Wanted says which build a user means.
+type Wanted struct {
+	Name string           // TASK/BUILD, with or without "build/" before it, or BUILD, or TASK for its youngest; "" = the youngest of all
+	What string           // what such builds are called in an error, for instance "build that is paused"
+	Fits func(Build) bool // builds that do not fit do not count, but for one that is named in full
+	Only bool             // where more than one fits, the user must say which
+}
 
-// Find gives the build that a user means: TASK/BUILD (with or without "build/" before it), BUILD, or TASK for its youngest; "" for the youngest
-// of all. Only builds that keep takes count, and want says in a word what those are. Where "" fits several that wait or run, the user must choose.
-func (c *Cluster) Find(ctx context.Context, name, want string, keep func(Build) bool) (Build, error) {
-	name = strings.TrimPrefix(name, "build/")
+// Find gives the build that a user means. Errors: NotFound when there is none, Invalid when the user must say which.
+func (c *Cluster) Find(ctx context.Context, w Wanted) (Build, error) {
+	name := strings.TrimPrefix(w.Name, "build/")
 	if task, build, ok := strings.Cut(name, "/"); ok {
 		return c.Describe(ctx, task, build)
 	}
-	if name != "" && !someBuild.MatchString(name) {
-		return Build{}, rebased.E(rebased.Invalid, "%q is no build: give TASK/BUILD, as rebased builds ls prints it", name)
-	}
-	found, err := c.Builds(ctx, "", 1000, func(b Build) bool { return keep(b) && (name == "" || b.Task == name || b.Build == name) })
+	found, err := c.Builds(ctx, "", 1000, func(b Build) bool { return w.Fits(b) && (name == "" || b.Task == name || b.Build == name) })
 	if err != nil {
 		return Build{}, err
 	}
 	switch {
 	case len(found) == 0 && name == "":
-		return Build{}, rebased.E(rebased.NotFound, "no %s: rebased builds ls lists all", want)
+		return Build{}, rebased.E(rebased.NotFound, "no %s: rebased builds ls lists all", w.What)
 	case len(found) == 0:
-		return Build{}, rebased.E(rebased.NotFound, "no %s called %s: rebased builds ls lists all", want, name)
-	case len(found) > 1 && !found[0].State.Final() && !found[1].State.Final():
-		return Build{}, rebased.E(rebased.Invalid, "more than one %s (%s, %s): say which", want, found[0].Name(), found[1].Name())
+		return Build{}, rebased.E(rebased.NotFound, "no %s called %q: rebased builds ls lists all", w.What, name)
+	case len(found) > 1 && w.Only:
+		return Build{}, rebased.E(rebased.Invalid, "more than one %s (%s, %s): say which", w.What, found[0].Name(), found[1].Name())
 	}
 	return found[0], nil
 }

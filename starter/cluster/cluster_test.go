@@ -202,28 +202,29 @@ func TestFindUnderstandsWhatAUserCallsABuild(t *testing.T) {
 	waits := func(b cluster.Build) bool { return b.State == rebased.StateAwaitingApproval }
 	for _, q := range []struct {
 		name string
-		keep func(cluster.Build) bool
+		fits func(cluster.Build) bool
+		only bool
 		want string // the build's name or the error
 	}{
-		{"squad/1", all, "squad/1"},
-		{"build/squad/1", all, "squad/1"},
-		{"2", all, "squad/2"},
-		{"squad", final, "squad/2"},
-		{"squad", waits, "squad/4"},
-		{"", final, "other/3"},
-		{"", waits, "more than one build (other/5, squad/4): say which"},
-		{"", func(cluster.Build) bool { return false }, "no build: rebased builds ls lists all"},
-		{"none", all, "no build called none: rebased builds ls lists all"},
-		{"squad/9", all, "no build squad/9: rebased builds ls lists them"},
-		{`x" OR "y`, all, `"x\" OR \"y" is no build: give TASK/BUILD, as rebased builds ls prints it`},
+		{"squad/1", all, true, "squad/1"},
+		{"build/squad/1", all, true, "squad/1"},
+		{"2", all, true, "squad/2"},
+		{"squad", final, false, "squad/2"},
+		{"squad", waits, true, "squad/4"},
+		{"", final, false, "other/3"},
+		{"", waits, false, "other/5"},
+		{"", waits, true, "more than one build (other/5, squad/4): say which"},
+		{"", func(cluster.Build) bool { return false }, false, "no build: rebased builds ls lists all"},
+		{"none", all, false, `no build called "none": rebased builds ls lists all`},
+		{"squad/9", all, false, "no build squad/9: rebased builds ls lists them"},
 	} {
-		b, err := c.Find(t.Context(), q.name, "build", q.keep)
+		b, err := c.Find(t.Context(), cluster.Wanted{Name: q.name, What: "build", Fits: q.fits, Only: q.only})
 		got := b.Name()
 		if err != nil {
 			got = err.Error()
 		}
 		if got != q.want {
-			t.Errorf("Find(%q) = %s, want %s", q.name, got, q.want)
+			t.Errorf("Find(%q, only %v) = %s, want %s", q.name, q.only, got, q.want)
 		}
 	}
 }

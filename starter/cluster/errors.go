@@ -25,7 +25,7 @@ func (c *Cluster) unreachable(err error) error {
 	if _, dialing, ok := strings.Cut(cause, "Error while dialing: "); ok { // what stands before it are names of layers
 		cause = strings.TrimSuffix(dialing, `"`)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if strings.Contains(cause, context.DeadlineExceeded.Error()) {
 		cause = "no answer within " + dialWait.String()
 	}
 	return rebased.E(rebased.Unavailable, "cannot reach Temporal at %s (%s): start it, or set TEMPORAL_ADDRESS", c.address, cause)

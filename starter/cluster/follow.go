@@ -95,6 +95,9 @@ func Query[P any](ctx context.Context, c *Cluster, id string) (progress P, err e
 		if errors.As(err, &missing) {
 			return progress, rebased.E(rebased.NotFound, "%s does not exist", id)
 		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return progress, rebased.E(rebased.Unavailable, "ask %s: no worker answered", id)
+		}
 		return progress, c.translate("ask "+id, err)
 	}
 	if err := value.Get(&progress); err != nil {

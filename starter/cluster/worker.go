@@ -42,7 +42,11 @@ func (c *Cluster) noWorker() error {
 	return rebased.E(rebased.Unavailable, "no worker on task queue %q of %s: start rebased-worker", workflows.TaskQueue, c)
 }
 
-// awaitPickup waits until a worker has taken the first task of a workflow. One that none takes is ended again, so that it does not run unasked
+// untouched is the length of a history that no worker has added to: started, task scheduled, task handed out. The last is no proof of a worker,
+// since Temporal also hands tasks to one that was killed a moment ago.
+const untouched = 3
+
+// awaitPickup waits until a worker has done the first task of a workflow. One that none takes is ended again, so that it does not run unasked
 // whenever a worker comes.
 func (c *Cluster) awaitPickup(ctx context.Context, workflowID, runID string) error {
 	waited, cancel := context.WithTimeout(ctx, c.pickup)
@@ -51,12 +55,8 @@ func (c *Cluster) awaitPickup(ctx context.Context, workflowID, runID string) err
 	defer ticker.Stop()
 	for {
 		run, err := c.temporal.DescribeWorkflowExecution(waited, workflowID, runID)
-		if err == nil {
-			task := run.GetPendingWorkflowTask()
-			first := run.GetWorkflowExecutionInfo().GetHistoryLength() <= 2 // started, task scheduled
-			if !first || task == nil || task.GetState() == enumspb.PENDING_WORKFLOW_TASK_STATE_STARTED {
-				return nil
-			}
+		if err == nil && run.GetWorkflowExecutionInfo().GetHistoryLength() > untouched {
+			return nil
 		}
 		select {
 		case <-ticker.C:

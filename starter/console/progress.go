@@ -66,7 +66,7 @@ func (l *lines) Show(step Step) {
 
 func (l *lines) Close() {}
 
-// bar is progress as a bar that a terminal redraws: one for each phase.
+// bar is progress as one line that a terminal redraws: a bar where the total is known, else a turning sign. It leaves nothing behind.
 type bar struct {
 	out   io.Writer
 	shown *progressbar.ProgressBar
@@ -74,49 +74,41 @@ type bar struct {
 }
 
 func (b *bar) Show(step Step) {
-	if step == b.last {
-		return
-	}
 	if b.shown == nil || step.Phase != b.last.Phase || (step.Total > 0) != (b.last.Total > 0) {
 		b.Close()
-		b.shown = b.start(step)
+		b.shown = b.start(step.Total)
 	}
 	b.last = step
-	description := OneLine(step.Phase)
-	if step.Detail != "" {
-		description += ": " + OneLine(step.Detail)
-	}
-	b.shown.Describe(description)
 	if step.Total > 0 {
+		b.shown.Describe(step.String())
 		b.shown.ChangeMax(step.Total)
 		_ = b.shown.Set(min(step.Done, step.Total)) // an unwritable terminal is no reason to stop
 		return
 	}
+	b.shown.Describe(step.String())
 	_ = b.shown.Add(1)
 }
 
-func (b *bar) start(step Step) *progressbar.ProgressBar {
-	total := step.Total
+func (b *bar) start(total int) *progressbar.ProgressBar {
 	if total == 0 {
 		total = -1
 	}
 	return progressbar.NewOptions(total,
 		progressbar.OptionSetWriter(b.out),
-		progressbar.OptionShowCount(),
 		progressbar.OptionSetPredictTime(total > 0),
 		progressbar.OptionSetElapsedTime(true),
 		progressbar.OptionSetWidth(30),
+		progressbar.OptionSpinnerType(14),
 		progressbar.OptionSetSpinnerChangeInterval(0), // turned by Show, not by a goroutine that outlives the bar
+		progressbar.OptionThrottle(50*time.Millisecond),
 		progressbar.OptionUseANSICodes(true),
 		progressbar.OptionShowDescriptionAtLineEnd(),
 	)
 }
 
 func (b *bar) Close() {
-	if b.shown == nil {
-		return
+	if b.shown != nil {
+		_ = b.shown.Clear()
 	}
-	_ = b.shown.Exit()
-	fmt.Fprintln(b.out)
 	b.shown = nil
 }

@@ -68,8 +68,8 @@ func countLines(t *testing.T, out string) int {
 	return lines
 }
 
-// demo starts a stack with the demo corpus imported and indexed, and gives a task of it with n rows.
-func demo(t *testing.T, options stacktest.Options, n int, more map[string]any) (*stacktest.Stack, string) {
+// demoStack starts a stack with the demo corpus imported and indexed, and gives a task of it with n rows.
+func demoStack(t *testing.T, options stacktest.Options, n int, more map[string]any) (*stacktest.Stack, string) {
 	t.Helper()
 	s := stacktest.Start(t, options)
 	indexed(t, s, demoCorpus(t))
@@ -77,7 +77,7 @@ func demo(t *testing.T, options stacktest.Options, n int, more map[string]any) (
 }
 
 func TestCancelEndsABuildWithinSecondsAndReleasesNothing(t *testing.T) {
-	s, task := demo(t, stacktest.Options{Latency: time.Hour}, 100, nil)
+	s, task := demoStack(t, stacktest.Options{Latency: time.Hour}, 100, nil)
 	build := strings.TrimSpace(must(t, s, "build", "-f", task, "--detach", "--json"))
 	id := result(t, build).Build
 	waitUntil(t, "calls are under way", func() bool { return statsOf(t, s).number(t, "requests") > 0 })
@@ -94,7 +94,7 @@ func TestCancelEndsABuildWithinSecondsAndReleasesNothing(t *testing.T) {
 }
 
 func TestApprovalIsAskedForAndRecorded(t *testing.T) {
-	s, task := demo(t, stacktest.Options{}, 60, map[string]any{"handoff": map[string]any{"approval": true}})
+	s, task := demoStack(t, stacktest.Options{}, 60, map[string]any{"handoff": map[string]any{"approval": true}})
 	out, errs, code := s.Run("build", "-f", task, "--json")
 	if code != 3 {
 		t.Fatalf("exit status %d, want 3 (waits for a person): %s%s", code, out, errs)
@@ -117,7 +117,7 @@ func TestApprovalIsAskedForAndRecorded(t *testing.T) {
 }
 
 func TestAScheduledNightThatChangesNothingMakesNoVersionAndNoCall(t *testing.T) {
-	s, task := demo(t, stacktest.Options{}, 60, nil)
+	s, task := demoStack(t, stacktest.Options{}, 60, nil)
 	must(t, s, "schedule", "create", "--every", "24h", "-f", task)
 	states := func() []string { return buildStates(t, s) }
 	must(t, s, "schedule", "trigger", "demo")

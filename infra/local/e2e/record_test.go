@@ -22,7 +22,7 @@ func TestRecordHistories(t *testing.T) {
 	if dir == "" {
 		t.Skip("REBASED_RECORD is not set: it names the folder to write histories to")
 	}
-	s, task := demo(t, stacktest.Options{}, 60, map[string]any{
+	s, task := demoStack(t, stacktest.Options{}, 60, map[string]any{
 		"reason": map[string]any{"mode": "rationale"}, "handoff": map[string]any{"approval": true},
 	})
 	out, _, _ := s.Run("build", "-f", task, "--json")

@@ -18,7 +18,7 @@ type refusedCase struct {
 }
 
 func TestABadBuildIsRefusedInOneLineAndSpendsNothing(t *testing.T) {
-	s, _ := demo(t, stacktest.Options{}, 20, nil)
+	s, _ := demoStack(t, stacktest.Options{}, 20, nil)
 	cases := []refusedCase{
 		{name: "unknown key", task: map[string]any{"colour": "red"}, says: "colour"},
 		{name: "wrong type", task: map[string]any{"retrieve": map[string]any{"rows": "many"}}, says: "retrieve.rows"},

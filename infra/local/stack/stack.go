@@ -42,9 +42,9 @@ type TeacherConfig struct {
 	AllowFaults bool
 }
 
-// Run starts the parts, then the worker, calls use once all of them answer, and stops them when it returns. The context of use ends with ctx or when a
-// part fails, whose error is then the one returned; when ctx is done before, that is the error. What is refused before anything starts (a port in use, a folder whose parts run elsewhere) is an
-// error of kind Invalid.
+// Run starts the parts, then the worker, calls use once all of them answer, and stops them when it returns. The context of use ends with ctx or when
+// a part fails, whose error is then the one returned; when ctx is done before use is called, its error is. What is refused before anything starts
+// (a port in use, a folder whose parts run elsewhere) is an error of kind Invalid.
 func Run(ctx context.Context, c Config, use func(ctx context.Context) error) error {
 	release, err := c.claim()
 	defer release()

@@ -296,8 +296,7 @@ func (t *Temporal) DescribeWorkflowExecution(_ context.Context, id, _ string) (*
 	}
 	described := &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: run.info()}
 	if t.Workers == 0 || t.Asleep {
-		described.WorkflowExecutionInfo.HistoryLength = 2
-		described.PendingWorkflowTask = &workflowpb.PendingWorkflowTaskInfo{State: enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED}
+		described.WorkflowExecutionInfo.HistoryLength = 3 // as far as the server goes by itself
 	}
 	return described, nil
 }

@@ -17,7 +17,7 @@ func (a scored) compare(b scored) int {
 	case a.score < b.score:
 		return 1
 	}
-	return b.id.Compare(a.id)
+	return a.id.Compare(b.id)
 }
 
 // best keeps the first k of all that it is offered: a heap with the worst one kept on top.

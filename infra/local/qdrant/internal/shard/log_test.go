@@ -128,6 +128,25 @@ func TestAPayloadSetDuringACompactionKeepsAPointWithoutVectors(t *testing.T) {
 	}
 }
 
+func TestACompactionIsOnDiskBeforeTheOldSegmentsGo(t *testing.T) {
+	s := open(t, config(t, t.TempDir()))
+	s.stopCompaction() // it is called by hand here
+	s.compaction.stop = make(chan struct{})
+	s.cfg.SegmentBytes = 1 << 20 // so that it is worthwhile
+	var points []Point
+	for i := range compactBatch>>20 + 2 {
+		points = append(points, Point{ID: ID{lo: uint64(i)}, Payload: Payload{"long": pb.NewValueString(strings.Repeat("x", 1<<20))}})
+	}
+	check(t, s.Upsert(t.Context(), points))
+	check(t, s.Upsert(t.Context(), points))
+	last := len(points) - 2 // one batch of those that live, one in which all are dead
+	check(t, s.Delete(t.Context(), Selection{IDs: []ID{points[last].ID, points[last+1].ID}}))
+	check(t, s.compact())
+	if f := &s.log.flush; s.log.segments[0].number == 1 || f.synced != f.written {
+		t.Errorf("%d of %d bytes are on disk, and the first segment is %d", f.synced, f.written, s.log.segments[0].number)
+	}
+}
+
 // TestAnInterruptedCompactionLosesNothing stops it before it removes anything and after each segment that it removes.
 func TestAnInterruptedCompactionLosesNothing(t *testing.T) {
 	for dropped := range 5 {

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/workflows"
+)
+
+// The teacher of the throughput figure: so slow, and asked so much at once.
+const (
+	latency  = 200 * time.Millisecond
+	inFlight = 256
+	ideal    = float64(inFlight) / (float64(latency) / float64(time.Second)) // answers a second
+)
+
+// measurement is one run of everything on one stack.
+type measurement struct {
+	*stack
+	input
+	figures []figure
+}
+
+// measure starts a stack in a folder and measures everything once, always in the same order.
+func measure(ctx context.Context, p programs, dir string) ([]figure, error) {
+	in, err := findInput(dir)
+	if err != nil {
+		return nil, err
+	}
+	s, servers, worker, err := startStack(ctx, p, dir)
+	if s != nil {
+		defer s.stop()
+	}
+	if err != nil {
+		return nil, err
+	}
+	m := &measurement{stack: s, input: in}
+	m.add(figure{name: "servers, start to ready", unit: inSeconds, value: servers.Seconds()})
+	m.add(figure{name: "worker, start to polling", unit: inSeconds, value: worker.Seconds()})
+	m.add(figure{name: "servers, idle memory", unit: inBytes, value: s.servers.spent().Now})
+	m.add(figure{name: "worker, idle memory", unit: inBytes, value: s.worker.spent().Now})
+	for _, part := range []func(context.Context) error{m.corpus, m.build, m.throughput} {
+		if err := part(ctx); err != nil {
+			return nil, err
+		}
+	}
+	s.stop()
+	return m.figures, m.demo(ctx)
+}
+
+// add takes a figure into the table. The targets are those of the real data.
+func (m *measurement) add(f figure) {
+	if !m.real {
+		f.target = 0
+	}
+	m.figures = append(m.figures, f)
+}
+
+// during times what is done and adds what both processes spent on it.
+func (m *measurement) during(f figure, do func() error) (figure, error) {
+	m.worker.forgetPeak()
+	m.servers.forgetPeak()
+	workerBefore, serversBefore, began := m.worker.spent(), m.servers.spent(), time.Now()
+	err := do()
+	f.unit, f.value = inSeconds, time.Since(began).Seconds()
+	f.worker, f.servers = m.worker.spent().since(workerBefore), m.servers.spent().since(serversBefore)
+	return f, err
+}
+
+// corpus imports the datasets and indexes them.
+func (m *measurement) corpus(ctx context.Context) error {
+	var imported workflows.ImportResult
+	first, err := m.during(figure{}, func() error { return m.command(ctx, &imported, "corpus", "import", "hub", m.input.corpus) })
+	if err != nil {
+		return err
+	}
+	var indexed workflows.IndexResult
+	second, err := m.during(figure{}, func() error { return m.command(ctx, &indexed, "index", "hub") })
+	if err != nil {
+		return err
+	}
+	first.name = fmt.Sprintf("import %s, %s rows", m.input.name, thousands(imported.Rows))
+	second.name = fmt.Sprintf("index %s, %s cells", m.input.name, thousands(indexed.Cells))
+	m.add(first)
+	m.add(second)
+	m.add(figure{
+		name: "import and index", unit: inSeconds, value: first.value + second.value, target: 90,
+		worker: first.worker.and(second.worker), servers: first.servers.and(second.servers),
+	})
+	return nil
+}
+
+// build makes a version with a teacher that answers at once, makes it again, and ranks in the other mode.
+func (m *measurement) build(ctx context.Context) error {
+	rows := thousands(m.task.Retrieve.Rows)
+	_, err := m.timed(ctx, figure{name: "build of " + rows + " rows, no latency", target: 30}, "first", nil, true)
+	if err != nil {
+		return err
+	}
+	if _, err := m.timed(ctx, figure{name: "the same again, unchanged"}, "first", nil, false); err != nil {
+		return err
+	}
+	paper := func(t *rebased.Task) { t.Retrieve.Mode = rebased.ModePaper }
+	_, err = m.timed(ctx, figure{name: "build of " + rows + " rows, mode paper"}, "paper", paper, true)
+	return err
+}
+
+// timed runs a build, and adds how long it and, when asked, its longest steps took.
+func (m *measurement) timed(ctx context.Context, f figure, name string, change func(*rebased.Task), steps bool) (result rebased.BuildResult, err error) {
+	if change == nil {
+		change = func(*rebased.Task) {}
+	}
+	file, err := m.write(name, change)
+	if err != nil {
+		return result, err
+	}
+	f, err = m.during(f, func() error { return m.command(ctx, &result, "build", "-f", file) })
+	if err != nil {
+		return result, err
+	}
+	m.add(f)
+	if !steps {
+		return result, nil
+	}
+	took, err := m.steps(ctx, result)
+	if err != nil {
+		return result, err
+	}
+	m.add(figure{name: "  of it, retrieve", unit: inSeconds, value: took["Rank"].seconds(), target: 3})
+	m.add(figure{name: "  of it, transform", unit: inSeconds, value: took["TransformShard"].seconds()})
+	return result, nil
+}
+
+// throughput builds with a teacher that takes its time and compares the rate of answers with the ideal and with that of a plain client. Both
+// rates are the teacher's own: from the first request that came in to the last answer that went out.
+func (m *measurement) throughput(ctx context.Context) error {
+	if err := m.setLatency(ctx, latency); err != nil {
+		return err
+	}
+	slow := func(t *rebased.Task) {
+		t.Transform.Teacher.MaxTokens-- // other parameters: no answer is stored yet
+		t.Transform.Teacher.Limits.InFlight = inFlight
+	}
+	name := fmt.Sprintf("build of %s rows, %s latency, %d in flight", thousands(m.task.Retrieve.Rows), latency, inFlight)
+	result, err := m.timed(ctx, figure{name: name}, "slow", slow, true)
+	if err != nil {
+		return err
+	}
+	mine, err := m.share(ctx)
+	if err != nil {
+		return err
+	}
+	prompts, err := m.prompts(ctx, m.task, result)
+	if err != nil {
+		return err
+	}
+	if err := m.setLatency(ctx, latency); err != nil {
+		return err
+	}
+	var cpu float64
+	plain, err := m.during(figure{name: "  plain client's share, its CPU in the worker's place"}, func() (err error) {
+		cpu, err = m.askAll(ctx, prompts, inFlight)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	plain.unit, plain.worker = inPercent, spent{CPU: cpu}
+	if plain.value, err = m.share(ctx); err != nil {
+		return err
+	}
+	m.add(figure{name: fmt.Sprintf("  share of the ideal %s answers/s", thousands(int(ideal))), unit: inPercent, value: mine, target: 80, plain: plain.value})
+	m.add(plain)
+	return nil
+}
+
+// share is the rate of answers that the teacher has seen, in per cent of the ideal one.
+func (m *measurement) share(ctx context.Context) (float64, error) {
+	stats, err := m.teacherStats(ctx)
+	if err != nil {
+		return 0, err
+	}
+	took := time.Duration(stats.LastAnswer - stats.FirstRequest).Seconds()
+	return 100 * float64(stats.Answered) / took / ideal, nil
+}
+
+// demo runs what `make demo` runs, built already.
+func (m *measurement) demo(ctx context.Context) error {
+	log, err := os.Create(filepath.Join(m.stack.dir, "demo.log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.CommandContext(ctx, m.programs.path("rebased-local"), "demo", "--port-base=0", "--dir", filepath.Join(m.stack.dir, "demo"))
+	cmd.Stdout, cmd.Stderr = log, log
+	began := time.Now()
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	m.figures = append(m.figures, figure{name: "make demo, built already", unit: inSeconds, value: time.Since(began).Seconds(), target: 20})
+	return nil
+}
