@@ -28,9 +28,9 @@ type DedupeResult struct {
 
 // DedupeRows reads all rows of a build and writes those that stay.
 func (a *Dedupe) DedupeRows(ctx context.Context, in DedupeInput) (DedupeResult, error) {
-	progress, stop := heartbeat(ctx)
+	work, progress, stop := heartbeat(ctx)
 	defer stop()
-	out, err := a.rows(ctx, in, progress)
+	out, err := a.rows(work, in, progress)
 	return out, translate(ctx, err)
 }
 

@@ -20,8 +20,13 @@ const maxUnknown = 5
 // Unavailable are, after the time that the other side asked for, else by the retry policy, for as long as it takes. The type of the
 // application error is the kind.
 func translate(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return temporal.NewCanceledError()
+	case errors.Is(err, errStopping) || errors.Is(err, context.Canceled):
+		return temporal.NewApplicationError(errStopping.Error(), string(rebased.Unavailable))
 	}
 	kind := rebased.KindOf(err)
 	options := temporal.ApplicationErrorOptions{NextRetryDelay: rebased.RetryAfterOf(err)}

@@ -42,9 +42,9 @@ type StageResult struct {
 
 // Stage writes the version that the deduplicated rows make.
 func (a *Handoff) Stage(ctx context.Context, in StageInput) (StageResult, error) {
-	_, stop := heartbeat(ctx)
+	work, _, stop := heartbeat(ctx)
 	defer stop()
-	out, err := a.stage(ctx, in)
+	out, err := a.stage(work, in)
 	return out, translate(ctx, err)
 }
 

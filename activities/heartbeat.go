@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -12,10 +13,15 @@ import (
 // together with the worker's MaxHeartbeatThrottleInterval.
 const heartbeatEvery = time.Second
 
-// heartbeat reports progress once a second until stop is called. The number is how many rows, files or parts are done.
-func heartbeat(ctx context.Context) (progress func(done int), stop func()) {
-	var done atomic.Int64
-	ended := make(chan struct{})
+// errStopping ends the work of an activity whose worker stops; another worker takes it up at once.
+var errStopping = errors.New("the worker is stopping")
+
+// heartbeat reports progress once a second until stop is called. The number is how many rows, files or parts are done; rows end out of order, so
+// the largest counts. The work's context ends with the activity's, and when the worker stops.
+func heartbeat(ctx context.Context) (work context.Context, progress func(done int), stop func()) {
+	var most atomic.Int64
+	work, cancel := context.WithCancelCause(ctx)
+	stopping := activity.GetWorkerStopChannel(ctx)
 	activity.RecordHeartbeat(ctx, 0)
 	go func() {
 		ticker := time.NewTicker(heartbeatEvery)
@@ -23,19 +29,18 @@ func heartbeat(ctx context.Context) (progress func(done int), stop func()) {
 		for {
 			select {
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx, done.Load())
-			case <-ended:
+				activity.RecordHeartbeat(ctx, most.Load())
+			case <-stopping:
+				cancel(errStopping)
 				return
-			case <-ctx.Done():
+			case <-work.Done():
 				return
 			}
 		}
 	}()
-	return func(n int) { raise(&done, int64(n)) }, func() { close(ended) }
-}
-
-// raise keeps the largest number seen: rows end out of order.
-func raise(done *atomic.Int64, n int64) {
-	for old := done.Load(); n > old && !done.CompareAndSwap(old, n); old = done.Load() {
+	progress = func(done int) {
+		for old := most.Load(); int64(done) > old && !most.CompareAndSwap(old, int64(done)); old = most.Load() {
+		}
 	}
+	return work, progress, func() { cancel(nil) }
 }

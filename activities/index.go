@@ -113,10 +113,10 @@ func (a *Index) IndexPart(ctx context.Context, in IndexPartInput) (IndexPartResu
 			from = 0
 		}
 	}
-	progress, stop := heartbeat(ctx)
+	work, progress, stop := heartbeat(ctx)
 	defer stop()
 	progress(from)
-	out, err := a.part(ctx, in, from, progress)
+	out, err := a.part(work, in, from, progress)
 	return out, translate(ctx, err)
 }
 
@@ -145,16 +145,16 @@ type IndexFinishInput struct {
 
 // IndexFinish removes what the revision no longer holds and marks the index as complete.
 func (a *Index) IndexFinish(ctx context.Context, in IndexFinishInput) error {
-	_, stop := heartbeat(ctx)
+	work, _, stop := heartbeat(ctx)
 	defer stop()
-	corpus, err := rebased.ReadCorpusRevision(ctx, a.Objects, in.Corpus, in.Revision)
+	corpus, err := rebased.ReadCorpusRevision(work, a.Objects, in.Corpus, in.Revision)
 	if err != nil {
 		return translate(ctx, err)
 	}
-	indexer, err := a.indexer(ctx, in.Encoder)
+	indexer, err := a.indexer(work, in.Encoder)
 	if err != nil {
 		return translate(ctx, err)
 	}
-	_, err = indexer.Finish(ctx, corpus)
+	_, err = indexer.Finish(work, corpus)
 	return translate(ctx, err)
 }

@@ -77,9 +77,9 @@ type ImportBatchResult struct {
 
 // ImportBatch converts one batch of dataset splits.
 func (a *Ingest) ImportBatch(ctx context.Context, in ImportBatchInput) (ImportBatchResult, error) {
-	progress, stop := heartbeat(ctx)
+	work, progress, stop := heartbeat(ctx)
 	defer stop()
-	out, err := a.batch(ctx, in, progress)
+	out, err := a.batch(work, in, progress)
 	return out, translate(ctx, err)
 }
 
@@ -135,9 +135,9 @@ type ImportCommitResult struct {
 
 // ImportCommit switches the corpus to what the batches made.
 func (a *Ingest) ImportCommit(ctx context.Context, in ImportCommitInput) (ImportCommitResult, error) {
-	_, stop := heartbeat(ctx)
+	work, _, stop := heartbeat(ctx)
 	defer stop()
-	out, err := a.commit(ctx, in)
+	out, err := a.commit(work, in)
 	return out, translate(ctx, err)
 }
 

@@ -17,9 +17,9 @@ type Reason struct {
 
 // ReasonShard reasons about one shard of examples. Tokens of its result are those of this step alone.
 func (a *Reason) ReasonShard(ctx context.Context, in ShardInput) (ShardResult, error) {
-	progress, stop := heartbeat(ctx)
+	work, progress, stop := heartbeat(ctx)
 	defer stop()
-	out, err := a.shard(ctx, in, progress)
+	out, err := a.shard(work, in, progress)
 	return out, translate(ctx, err)
 }
 

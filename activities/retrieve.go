@@ -34,9 +34,9 @@ type RankResult struct {
 
 // Rank writes the best rows, best first, in shards.
 func (a *Retrieve) Rank(ctx context.Context, in RankInput) (RankResult, error) {
-	progress, stop := heartbeat(ctx)
+	work, progress, stop := heartbeat(ctx)
 	defer stop()
-	out, err := a.rank(ctx, in, progress)
+	out, err := a.rank(work, in, progress)
 	return out, translate(ctx, err)
 }
 

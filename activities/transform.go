@@ -17,9 +17,9 @@ type Transform struct {
 
 // TransformShard transforms one shard of candidates.
 func (a *Transform) TransformShard(ctx context.Context, in ShardInput) (ShardResult, error) {
-	progress, stop := heartbeat(ctx)
+	work, progress, stop := heartbeat(ctx)
 	defer stop()
-	out, err := a.shard(ctx, in, progress)
+	out, err := a.shard(work, in, progress)
 	return out, translate(ctx, err)
 }
 
