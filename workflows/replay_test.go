@@ -1,10 +1,14 @@
 package workflows_test
 
 import (
+	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -28,7 +32,18 @@ func TestOldHistoriesReplay(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			err := replayer().ReplayWorkflowHistoryFromJSONFile(nil, file)
+			body, err := os.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer body.Close()
+			history, err := client.HistoryFromJSON(body, client.HistoryJSONOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			execution := workflow.Execution{ID: history.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes().GetWorkflowId()}
+			quiet := sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))
+			err = replayer().ReplayWorkflowHistoryWithOptions(quiet, history, worker.ReplayWorkflowHistoryOptions{OriginalExecution: execution})
 			if bad := strings.HasPrefix(filepath.Base(file), "bad-"); (err != nil) != bad {
 				t.Errorf("replay: %v", err)
 			}
