@@ -45,7 +45,7 @@ Write a question about the text, and its answer.
 }
 
 func TestACellIsCutAt250Characters(t *testing.T) {
-	for _, letter := range []string{"x", "é", "川", "🙂", "\xff"} {
+	for _, letter := range []string{"x", "é", "あ", "🙂", "\xff"} {
 		for _, n := range []int{0, 249, 250, 251, 1000} {
 			got := shown(candidate(rebased.Cell{Column: "q", Text: strings.Repeat(letter, n)}))
 			if want := strings.Repeat(letter, min(n, 250)); len(got) != 1 || got[0].Column != "q" || got[0].Text != want {

@@ -94,8 +94,8 @@ func fields(of reflect.Value) map[string]reflect.Value {
 // names lists the keys of a struct in the order of its fields.
 func names(of reflect.Type) []string {
 	var keys []string
-	for i := range of.NumField() {
-		keys = append(keys, keyOf(of.Field(i)))
+	for field := range of.Fields() {
+		keys = append(keys, keyOf(field))
 	}
 	return keys
 }
@@ -103,8 +103,7 @@ func names(of reflect.Type) []string {
 // paths lists the dotted keys of a struct and of the structs in it, those in lists left out.
 func paths(of reflect.Type, parent string) []string {
 	var all []string
-	for i := range of.NumField() {
-		field := of.Field(i)
+	for field := range of.Fields() {
 		at := join(parent, keyOf(field))
 		all = append(all, at)
 		inner := field.Type

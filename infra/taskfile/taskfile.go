@@ -30,8 +30,7 @@ func Decode(name string, data []byte) (rebased.Task, error) {
 		return rebased.Task{}, err
 	}
 	if err := task.Validate(); err != nil {
-		var field *rebased.FieldError
-		if errors.As(err, &field) {
+		if field, ok := errors.AsType[*rebased.FieldError](err); ok {
 			return rebased.Task{}, r.refuse(r.line(field.Path), field.Path, "%s", field.Message)
 		}
 		return rebased.Task{}, rebased.E(rebased.Invalid, "%s: %w", name, err)

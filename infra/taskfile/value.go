@@ -143,7 +143,7 @@ func whole(node ast.Node) (int64, bool) {
 	case int64:
 		return n, true
 	case uint64:
-		return int64(min(n, math.MaxInt64)), true //nolint:gosec // clamped: every bound is far below
+		return int64(min(n, math.MaxInt64)), true
 	}
 	return 0, false
 }

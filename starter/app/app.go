@@ -9,6 +9,7 @@ import (
 	"context"
 	"io"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -59,7 +60,7 @@ func newApp(environ []string, stdin io.Reader, stdout, stderr io.Writer) *app {
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
-	root := a.root()
+	root := a.root() //nolint:contextcheck // commands get theirs from ExecuteContext
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetOut(a.console.Out)
@@ -69,8 +70,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 
 // getenv reads the environment that came in.
 func (a *app) getenv(name string) string {
-	for i := len(a.environ) - 1; i >= 0; i-- {
-		if key, value, ok := strings.Cut(a.environ[i], "="); ok && key == name {
+	for _, entry := range slices.Backward(a.environ) {
+		if key, value, ok := strings.Cut(entry, "="); ok && key == name {
 			return value
 		}
 	}

@@ -35,7 +35,7 @@ left out, the youngest of all, or the only one that waits for what the command d
 
 // anyBuild is what show and watch look for.
 func anyBuild(args []string) cluster.Wanted {
-	return cluster.Wanted{Name: optional(args, 0), What: "build", Fits: func(cluster.Build) bool { return true }}
+	return cluster.Wanted{Name: optional(args), What: "build", Fits: func(cluster.Build) bool { return true }}
 }
 
 func (a *app) buildsListCommand() *cobra.Command {
@@ -52,7 +52,7 @@ func (a *app) buildsListCommand() *cobra.Command {
 			if err := checkState(cmd, state); err != nil {
 				return err
 			}
-			if task := optional(args, 0); task != "" {
+			if task := optional(args); task != "" {
 				if err := checkName(task); err != nil {
 					return err
 				}
@@ -62,7 +62,7 @@ func (a *app) buildsListCommand() *cobra.Command {
 				return err
 			}
 			defer temporal.Close()
-			builds, err := temporal.Builds(cmd.Context(), optional(args, 0), limit, func(b cluster.Build) bool {
+			builds, err := temporal.Builds(cmd.Context(), optional(args), limit, func(b cluster.Build) bool {
 				return state == "" || string(b.State) == state
 			})
 			if err != nil {
@@ -110,7 +110,7 @@ func (a *app) look(ctx context.Context, temporal *cluster.Cluster, bucket store,
 	if !b.State.Final() {
 		progress, err := cluster.Query[rebased.Progress](ctx, temporal, b.ID())
 		if err != nil {
-			a.console.Note("%v", err)
+			a.console.Notef("%v", err)
 		}
 		return resultOf(bucket, b, progress), nil
 	}
@@ -146,7 +146,7 @@ func (a *app) buildsCancelCommand() *cobra.Command {
 		Args:  arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wanted := cluster.Wanted{
-				Name: optional(args, 0), What: "build that runs", Fits: func(b cluster.Build) bool { return !b.State.Final() }, Only: true,
+				Name: optional(args), What: "build that runs", Fits: func(b cluster.Build) bool { return !b.State.Final() }, Only: true,
 			}
 			return a.withBuild(cmd.Context(), wanted, func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
 				now, err := temporal.Cancel(cmd.Context(), b)
@@ -154,7 +154,7 @@ func (a *app) buildsCancelCommand() *cobra.Command {
 					return err
 				}
 				if !now.State.Final() {
-					a.console.Note("%s was told to stop and has not ended yet", now.Name())
+					a.console.Notef("%s was told to stop and has not ended yet", now.Name())
 				}
 				result, err := a.look(cmd.Context(), temporal, bucket, now)
 				if err != nil {
@@ -178,7 +178,7 @@ func (a *app) decideCommand(update, short string, waits rebased.State) *cobra.Co
 				d.By = a.who()
 			}
 			wanted := cluster.Wanted{
-				Name: optional(args, 0), What: "build that is " + string(waits), Fits: func(b cluster.Build) bool { return b.State == waits }, Only: true,
+				Name: optional(args), What: "build that is " + string(waits), Fits: func(b cluster.Build) bool { return b.State == waits }, Only: true,
 			}
 			return a.withBuild(cmd.Context(), wanted, func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
 				progress, err := temporal.Decide(cmd.Context(), b, update, d)

@@ -15,9 +15,16 @@ import (
 	"github.com/rebased/rebased/starter/console"
 )
 
+// Words that several commands show.
+const (
+	corpusLabel = "corpus"
+	rowsLabel   = "rows"
+	rowsHeader  = "ROWS"
+)
+
 func (a *app) corpusCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "corpus",
+		Use:   corpusLabel,
 		Short: "Import and look at corpora, the datasets that rows are taken from",
 		RunE:  group,
 	}
@@ -40,7 +47,7 @@ func (a *app) corpusListCommand() *cobra.Command {
 				return err
 			}
 			return console.List(a.console, corpora, "no corpus yet: rebased corpus import NAME FOLDER makes one",
-				[]string{"CORPUS", "REVISION", "SPLITS", "ROWS", "INDEXED"}, func(c corpusSummary) []string {
+				[]string{"CORPUS", "REVISION", "SPLITS", rowsHeader, "INDEXED"}, func(c corpusSummary) []string {
 					return []string{c.Corpus, c.Revision, console.Thousands(c.Splits), console.Thousands(c.Rows), c.indexed()}
 				})
 		},
@@ -181,9 +188,9 @@ func (a *app) showCorpus(summary corpusSummary, corpus rebased.Corpus) error {
 	}{summary, splitsOf(corpus)}
 	return a.console.Result(shown, func(w io.Writer) {
 		console.Table(w, nil, [][]string{
-			{"corpus", summary.Corpus},
+			{corpusLabel, summary.Corpus},
 			{"revision", summary.Revision},
-			{"rows", fmt.Sprintf("%s in %s splits", console.Thousands(summary.Rows), console.Thousands(len(shown.Datasets)))},
+			{rowsLabel, fmt.Sprintf("%s in %s splits", console.Thousands(summary.Rows), console.Thousands(len(shown.Datasets)))},
 			{"imported", strings.Join(summary.Options, ", ")},
 			{"indexed", summary.indexed()},
 		})
@@ -192,7 +199,7 @@ func (a *app) showCorpus(summary corpusSummary, corpus rebased.Corpus) error {
 		for i, d := range shown.Datasets {
 			rows[i] = []string{d.Name, d.Config, d.Split, console.Thousands(d.Rows)}
 		}
-		console.Table(w, []string{"DATASET", "CONFIG", "SPLIT", "ROWS"}, rows)
+		console.Table(w, []string{"DATASET", "CONFIG", "SPLIT", rowsHeader}, rows)
 	})
 }
 
@@ -228,7 +235,7 @@ func (a *app) showDataset(ctx context.Context, bucket store, corpus rebased.Corp
 			}
 			console.Table(w, nil, [][]string{
 				{"split", d.String()},
-				{"rows", console.Thousands(d.Rows)},
+				{rowsLabel, console.Thousands(d.Rows)},
 				{"license", orUnknown(d.License)},
 				{"description", orUnknown(d.Description)},
 				{"revision", d.Revision},

@@ -2,14 +2,16 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
+	neturl "net/url"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/infra/qdrant"
 	"github.com/rebased/rebased/starter/cluster"
 	"github.com/rebased/rebased/starter/console"
 )
@@ -101,12 +103,23 @@ func (a *app) checkQdrant(ctx context.Context) (string, error) {
 	if url == "" {
 		return "", rebased.E(rebased.Invalid, "QDRANT_URL is not set: set it to the address of Qdrant, for instance http://127.0.0.1:6334")
 	}
-	index, err := qdrant.Open(qdrant.Config{URL: url, APIKey: a.getenv("QDRANT_API_KEY"), Timeout: checkWait / 2})
-	if err != nil {
-		return "", err
+	u, err := neturl.Parse(url)
+	if err != nil || u.Hostname() == "" {
+		return "", rebased.E(rebased.Invalid, "QDRANT_URL must look like http://host:6334")
 	}
-	defer index.Close()
-	return url, index.Ping(ctx)
+	port := u.Port()
+	if port == "" || port == "6333" { // the address of its REST interface, with gRPC on the port after it
+		port = "6334"
+	}
+	address := net.JoinHostPort(u.Hostname(), port)
+	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		if dial, ok := errors.AsType[*net.OpError](err); ok {
+			err = dial.Err
+		}
+		return "", rebased.E(rebased.Unavailable, "nothing answers at %s (%w): start Qdrant, or set QDRANT_URL", address, err)
+	}
+	return address + " answers; that it takes the key is for the worker to see", connection.Close()
 }
 
 func (a *app) checkTeacher(context.Context) (string, error) {

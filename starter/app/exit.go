@@ -45,10 +45,10 @@ func (a *app) finish(ctx context.Context, err error) int {
 	case errors.As(err, &done):
 		return done.status
 	case ctx.Err() != nil && !isFailed(err):
-		a.console.Note("rebased: interrupted")
+		a.console.Notef("rebased: interrupted")
 		return exitCanceled
 	}
-	a.console.Note("rebased: %v", err)
+	a.console.Notef("rebased: %v", err)
 	return statusOf(err)
 }
 

@@ -42,11 +42,11 @@ func followCorpus[R any](ctx context.Context, a *app, temporal *cluster.Cluster,
 			progress.Show(step)
 			return false
 		},
-		Silent: func(message string) { a.console.Note("%s", message) },
+		Silent: func(message string) { a.console.Notef("%s", message) },
 	})
 	progress.Close()
 	if ctx.Err() != nil {
-		a.console.Note("%s goes on without you: the same command follows it again", id)
+		a.console.Notef("%s goes on without you: the same command follows it again", id)
 		return result, &ended{exitCanceled}
 	}
 	return result, afterStart(err)
@@ -74,18 +74,18 @@ func (a *app) followBuild(ctx context.Context, temporal *cluster.Cluster, bucket
 			}
 			if !announced {
 				announced = true
-				a.console.Note("build %s", b.Name())
+				a.console.Notef("build %s", b.Name())
 			}
 			progress.Show(buildStep(p))
 			return p.State.Waits()
 		},
-		Silent: func(message string) { a.console.Note("%s", message) },
+		Silent: func(message string) { a.console.Notef("%s", message) },
 	})
 	progress.Close()
 	b = timed(ctx, temporal, b)
 	switch {
 	case ctx.Err() != nil:
-		a.console.Note("%s goes on without you: rebased builds watch %s follows it, rebased builds cancel %s ends it", b.Name(), b.Name(), b.Name())
+		a.console.Notef("%s goes on without you: rebased builds watch %s follows it, rebased builds cancel %s ends it", b.Name(), b.Name(), b.Name())
 		if a.console.JSON {
 			_ = a.printBuild(resultOf(bucket, b, last)) // the status tells all the same
 		}

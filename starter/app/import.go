@@ -94,17 +94,17 @@ func (a *app) discover(paths []string) ([]ingest.Folder, error) {
 		}
 		for i, m := range folder.Malformed {
 			if i == shownBad {
-				a.console.Note("%s: %s more lines are malformed", path, console.Thousands(len(folder.Malformed)-i))
+				a.console.Notef("%s: %s more lines are malformed", path, console.Thousands(len(folder.Malformed)-i))
 				break
 			}
-			a.console.Note("%s:%d: %s", m.Path, m.Line, m.Error)
+			a.console.Notef("%s:%d: %s", m.Path, m.Line, m.Error)
 		}
 		for i, s := range folder.Skipped {
 			if i == shownBad {
-				a.console.Note("%s: %s more files are skipped", path, console.Thousands(len(folder.Skipped)-i))
+				a.console.Notef("%s: %s more files are skipped", path, console.Thousands(len(folder.Skipped)-i))
 				break
 			}
-			a.console.Note("skipped %s: %s", s.Path, s.Why)
+			a.console.Notef("skipped %s: %s", s.Path, s.Why)
 		}
 		folders = append(folders, folder)
 	}
@@ -138,7 +138,7 @@ func (a *app) attach(id string, err error) error {
 	if rebased.KindOf(err) != rebased.Conflict {
 		return err
 	}
-	a.console.Note("%s runs already: following that run; to have what you gave, run the command again when it has ended", id)
+	a.console.Notef("%s runs already: following that run; to have what you gave, run the command again when it has ended", id)
 	return nil
 }
 
@@ -149,11 +149,11 @@ func (a *app) reportBad(ctx context.Context, bucket store, result workflows.Impo
 	}
 	body, _, err := bucket.Get(ctx, result.BadKey)
 	if err != nil {
-		a.console.Note("%s malformed lines or files were left out, listed in %s", console.Thousands(result.Bad), bucket.URI(result.BadKey))
+		a.console.Notef("%s malformed lines or files were left out, listed in %s", console.Thousands(result.Bad), bucket.URI(result.BadKey))
 		return
 	}
 	lines := json.NewDecoder(bytes.NewReader(body))
-	for shown := 0; shown < shownBad; shown++ {
+	for range shownBad {
 		var m rebased.Malformed
 		if err := lines.Decode(&m); errors.Is(err, io.EOF) {
 			return
@@ -161,12 +161,12 @@ func (a *app) reportBad(ctx context.Context, bucket store, result workflows.Impo
 			break
 		}
 		if m.Line == 0 {
-			a.console.Note("%s: %s", m.Path, m.Error)
+			a.console.Notef("%s: %s", m.Path, m.Error)
 		} else {
-			a.console.Note("%s:%d: %s", m.Path, m.Line, m.Error)
+			a.console.Notef("%s:%d: %s", m.Path, m.Line, m.Error)
 		}
 	}
 	if result.Bad > shownBad {
-		a.console.Note("… %s in all, listed in %s", console.Thousands(result.Bad), bucket.URI(result.BadKey))
+		a.console.Notef("… %s in all, listed in %s", console.Thousands(result.Bad), bucket.URI(result.BadKey))
 	}
 }

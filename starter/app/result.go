@@ -69,7 +69,7 @@ func writeBuild(w io.Writer, r rebased.BuildResult) {
 	}
 	add("because", r.Detail)
 	if r.Retrieved > 0 {
-		add("rows", fmt.Sprintf("%s of %s retrieved", console.Thousands(r.Rows), console.Thousands(r.Retrieved)))
+		add(rowsLabel, fmt.Sprintf("%s of %s retrieved", console.Thousands(r.Rows), console.Thousands(r.Retrieved)))
 		add("rejected", byCount(r.Rejected))
 		add("skipped", byCount(r.Skipped))
 		add("calls", fmt.Sprintf("%s made, %s reused, %s failed; %s tokens in, %s out", console.Thousands(r.Calls.Made), console.Thousands(r.Calls.Reused),

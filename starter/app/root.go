@@ -61,10 +61,10 @@ func arguments(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// optional gives an argument, "" when it was left out.
-func optional(args []string, n int) string {
-	if n < len(args) {
-		return args[n]
+// optional gives the first argument, "" when it was left out.
+func optional(args []string) string {
+	if len(args) == 0 {
+		return ""
 	}
-	return ""
+	return args[0]
 }

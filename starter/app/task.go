@@ -40,7 +40,7 @@ func (a *app) readTask(cmd *cobra.Command, file string) (taskFile, error) {
 		t.name = "<stdin>"
 		t.data, err = io.ReadAll(a.stdin)
 	default:
-		t.data, err = os.ReadFile(file)
+		t.data, err = os.ReadFile(file) //nolint:gosec // the user names the file
 	}
 	if err != nil {
 		return t, rebased.E(rebased.Invalid, "read the task file %s: %w", t.name, cause(err))
@@ -109,9 +109,8 @@ func (a *app) previewCommand() *cobra.Command {
 
 // cause drops the operation and path that package os puts in front of an error: the caller names the path itself.
 func cause(err error) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
-		return pathError.Err
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err
 	}
 	return err
 }

@@ -186,9 +186,9 @@ func writeVersion(w io.Writer, v versionSummary, m handoff.Manifest) {
 		{"released", v.released()},
 		{"approved by", orDash(v.ApprovedBy)},
 		{"build", orDash(v.Build)},
-		{"rows", fmt.Sprintf("%s train, %s validation, of %s retrieved", console.Thousands(v.Train), console.Thousands(v.Validation), console.Thousands(m.Counts.Retrieved))},
+		{rowsLabel, fmt.Sprintf("%s train, %s validation, of %s retrieved", console.Thousands(v.Train), console.Thousands(v.Validation), console.Thousands(m.Counts.Retrieved))},
 		{"rejected", orDash(byCount(m.Counts.Rejected))},
-		{"corpus", m.Corpus.Name + " " + m.Corpus.Revision},
+		{corpusLabel, m.Corpus.Name + " " + m.Corpus.Revision},
 		{"teacher", orDash(m.Teacher.Model)},
 		{"encoder", m.Encoder},
 		{"uri", v.URI},
@@ -198,7 +198,7 @@ func writeVersion(w io.Writer, v versionSummary, m handoff.Manifest) {
 	for i, f := range m.Files {
 		rows[i] = []string{f.Name, console.Thousands(f.Rows), console.Thousands(int(f.Size)), f.SHA256}
 	}
-	console.Table(w, []string{"FILE", "ROWS", "BYTES", "SHA-256"}, rows)
+	console.Table(w, []string{"FILE", rowsHeader, "BYTES", "SHA-256"}, rows)
 }
 
 func orDash(s string) string {

@@ -20,7 +20,7 @@ import (
 )
 
 // Temporal is what the command line needs of the SDK's client.
-type Temporal interface {
+type Temporal interface { //nolint:interfacebloat // a part of the SDK's client, which has many more
 	ExecuteWorkflow(ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
 	GetWorkflow(ctx context.Context, workflowID, runID string) client.WorkflowRun
 	QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)

@@ -48,8 +48,7 @@ func (c *Cluster) Cancel(ctx context.Context, b Build) (Build, error) {
 	call, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
 	if err := c.temporal.CancelWorkflow(call, b.ID(), ""); err != nil {
-		var gone *serviceerror.NotFound
-		if errors.As(err, &gone) {
+		if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
 			return b, rebased.E(rebased.Invalid, "cancel %s: it has ended: rebased builds show %s says how", b.Name(), b.Name())
 		}
 		return b, c.translate("cancel "+b.Name(), err)

@@ -17,8 +17,7 @@ func (c *Cluster) unreachable(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return context.Canceled
 	}
-	var denied *serviceerror.PermissionDenied
-	if errors.As(err, &denied) {
+	if _, denied := errors.AsType[*serviceerror.PermissionDenied](err); denied {
 		return c.translate("connect", err)
 	}
 	cause := oneLine(err.Error())
@@ -36,8 +35,7 @@ func (c *Cluster) translate(op string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	var namespace *serviceerror.NamespaceNotFound
-	if errors.As(err, &namespace) {
+	if _, missing := errors.AsType[*serviceerror.NamespaceNotFound](err); missing {
 		return rebased.E(rebased.NotFound, "%s: Temporal at %s has no namespace %q: create it, or set TEMPORAL_NAMESPACE", op, c.address, c.namespace)
 	}
 	text := oneLine(err.Error())
@@ -74,7 +72,7 @@ func kindOf(err error) rebased.Kind {
 }
 
 // Failure is how a workflow ended when it did not end well.
-type Failure struct {
+type Failure struct { //nolint:errname // it is an end first, and an error to who wanted another
 	State   rebased.State // failed or canceled
 	Refused bool          // before anything was spent
 	Message string        // one line

@@ -47,7 +47,7 @@ func Follow[P, R any](ctx context.Context, c *Cluster, w Watch[P]) (result R, en
 			heard, told = time.Now(), false
 			if w.Progress(progress) {
 				cancel()
-				<-finished // result is written by nobody else from here on
+				<-finished //nolint:errcheck // we ended it; result is written by nobody else from here on
 				return result, false, nil
 			}
 		case time.Since(heard) > silence && !told && ctx.Err() == nil:
@@ -91,8 +91,7 @@ func Query[P any](ctx context.Context, c *Cluster, id string) (progress P, err e
 	defer cancel()
 	value, err := c.temporal.QueryWorkflow(ctx, id, "", workflows.QueryProgress)
 	if err != nil {
-		var missing *serviceerror.NotFound
-		if errors.As(err, &missing) {
+		if _, missing := errors.AsType[*serviceerror.NotFound](err); missing {
 			return progress, rebased.E(rebased.NotFound, "%s does not exist", id)
 		}
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {

@@ -50,8 +50,7 @@ func (c *Cluster) start(ctx context.Context, options client.StartWorkflowOptions
 	call, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
 	run, err := c.temporal.ExecuteWorkflow(call, options, workflow, in)
-	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &started) {
+	if _, runs := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); runs {
 		return rebased.E(rebased.Conflict, "%s runs already", options.ID)
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -48,7 +49,7 @@ func List[T any](c *Console, entries []T, empty string, header []string, cells f
 		return nil
 	}
 	if len(entries) == 0 {
-		c.Note("%s", empty)
+		c.Notef("%s", empty)
 		return nil
 	}
 	rows := make([][]string, len(entries))
@@ -78,8 +79,8 @@ func Table(w io.Writer, header []string, rows [][]string) {
 	_ = table.Flush() // the writer is a buffer
 }
 
-// Note says something on the side: one line on standard error.
-func (c *Console) Note(format string, args ...any) {
+// Notef says something on the side: one line on standard error.
+func (c *Console) Notef(format string, args ...any) {
 	fmt.Fprintln(c.Err, OneLine(fmt.Sprintf(format, args...)))
 }
 
@@ -96,7 +97,7 @@ func OneLine(s string) string {
 
 // Thousands writes a count with commas.
 func Thousands(n int) string {
-	s := fmt.Sprint(max(n, -n))
+	s := strconv.Itoa(max(n, -n))
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}
@@ -123,5 +124,5 @@ func write(w io.Writer, s string) error {
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor fits an int
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -13,7 +13,7 @@ import (
 func TestResultsGoToOutAndAllElseToErr(t *testing.T) {
 	var out, err strings.Builder
 	c := console.New(&out, &err)
-	c.Note("hello\nthere \x1b[31m")
+	c.Notef("hello\nthere \x1b[31m")
 	if e := c.Result(map[string]int{"n": 1}, func(w io.Writer) { _, _ = io.WriteString(w, "n is 1\n") }); e != nil {
 		t.Fatal(e)
 	}
@@ -33,20 +33,20 @@ func TestAListIsATableOrOneObjectALine(t *testing.T) {
 	type entry struct {
 		Name string `json:"name"`
 	}
-	entries := []entry{{"a"}, {"long name\n"}}
+	entries := []entry{{"b"}, {"long name\n"}}
 	list := func(asJSON bool, entries []entry) (string, string) {
 		var out, err strings.Builder
 		c := console.New(&out, &err)
 		c.JSON = asJSON
-		if e := console.List(c, entries, "no entries", []string{"NAME", "AGAIN"}, func(e entry) []string { return []string{e.Name, e.Name} }); e != nil {
+		if e := console.List(c, entries, "no entries", []string{"NAME", "WHAT"}, func(e entry) []string { return []string{e.Name, "x"} }); e != nil {
 			t.Fatal(e)
 		}
 		return out.String(), err.String()
 	}
-	if out, _ := list(false, entries); out != "NAME       AGAIN\na          a\nlong name  long name\n" {
+	if out, _ := list(false, entries); out != "NAME       WHAT\nb          x\nlong name  x\n" {
 		t.Errorf("table:\n%s", out)
 	}
-	if out, _ := list(true, entries); out != "{\"name\":\"a\"}\n{\"name\":\"long name\\n\"}\n" {
+	if out, _ := list(true, entries); out != "{\"name\":\"b\"}\n{\"name\":\"long name\\n\"}\n" {
 		t.Errorf("JSON:\n%s", out)
 	}
 	if out, err := list(false, nil); out != "" || err != "no entries\n" {

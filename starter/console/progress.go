@@ -61,7 +61,7 @@ func (l *lines) Show(step Step) {
 		return
 	}
 	l.last, l.spoke = step, now
-	l.console.Note("%s", step)
+	l.console.Notef("%s", step)
 }
 
 func (l *lines) Close() {}

@@ -54,7 +54,9 @@ func reply(w http.ResponseWriter, status int, body string) {
 // echo answers with the prompt.
 func echo(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		Messages []struct{ Content string }
+		Messages []struct {
+			Content string `json:"content"`
+		} `json:"messages"`
 	}
 	_ = json.NewDecoder(r.Body).Decode(&in)
 	text, _ := json.Marshal("to " + in.Messages[1].Content)

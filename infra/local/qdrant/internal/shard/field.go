@@ -52,7 +52,7 @@ func (f *field) pack(alive bitset, moved []uint32) *field {
 		var kept []uint32
 		for _, slot := range slots {
 			if alive.has(slot) {
-				kept = append(kept, slot)
+				kept = append(kept, moved[slot])
 			}
 		}
 		if len(kept) > 0 {

@@ -1,0 +1,275 @@
+"""Loads the latest version of a task as a training pipeline would, and compares what comes back with the manifest and with the corpus.
+
+    eval "$(rebased-local env)" && python load.py TASK --rebased bin/rebased --dir DIR
+
+The version comes from the bucket by pyarrow's S3 client and from `rebased export`; what is loaded comes by pyarrow and by Hugging Face's
+datasets, which has no network here. One line a check; exit status 1 when one failed.
+"""
+
+import argparse
+import collections
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import traceback
+
+import datasets
+import huggingface_hub
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+COLUMNS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("input", "output", "answer", "dataset", "config", "split", "row_id", "license", "revision")),
+        ("rank", pa.int64()),
+        *((name, pa.float32()) for name in ("score", "score_in", "score_out", "score_data")),
+        ("responses", pa.list_(pa.string())),
+        ("teacher", pa.string()),
+        ("usage_input", pa.int64()),
+        ("usage_output", pa.int64()),
+    ]
+)
+FILLED = ("input", "output", "answer", "dataset", "config", "split", "row_id", "revision", "teacher")  # "" in license means unknown
+# What one row is in each format, by what trainers expect of it.
+LINES = {
+    "messages": lambda instruction, row: {
+        "messages": [
+            {"role": "system", "content": instruction},
+            {"role": "user", "content": row["input"]},
+            {"role": "assistant", "content": row["output"]},
+        ]
+    },
+    "prompt-completion": lambda instruction, row: {"prompt": f"{instruction}\n\n{row['input']}\n\n", "completion": row["output"]},
+    "alpaca": lambda instruction, row: {"instruction": instruction, "input": row["input"], "output": row["output"]},
+    "sharegpt": lambda instruction, row: {
+        "conversations": [
+            {"from": "system", "value": instruction},
+            {"from": "human", "value": row["input"]},
+            {"from": "gpt", "value": row["output"]},
+        ]
+    },
+}
+
+
+class Version:
+    """A released version: its folder in the bucket, a copy on this machine, and the build that made it."""
+
+    def __init__(self, task: str, rebased: str, work: pathlib.Path) -> None:
+        self.rebased, self.work, self.folder = rebased, work, work / "version"
+        self.s3 = fs.S3FileSystem(
+            endpoint_override=os.environ["AWS_ENDPOINT_URL_S3"],
+            access_key=os.environ["AWS_ACCESS_KEY_ID"],
+            secret_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+            region=os.environ["AWS_REGION"],
+        )
+        self.root = os.environ["REBASED_STORE"].removeprefix("s3://")
+        self.latest = self.json(f"datasets/{task}/latest.json")
+        self.task, self.name = task, self.latest["version"]
+        self.uri = f"{self.root}/datasets/{task}/{self.name}"
+        self.folder.mkdir(parents=True)
+        fs.copy_files(self.uri, str(self.folder), source_filesystem=self.s3)
+        self.manifest = json.loads((self.folder / "manifest.json").read_bytes())
+        self.splits = [s for s in ("train", "validation") if self.manifest["counts"][s]]
+
+    def json(self, key: str):
+        with self.s3.open_input_stream(f"{self.root}/{key}") as f:
+            return json.load(f)
+
+    @functools.cache  # noqa: B019 (there is one version)
+    def table(self, split: str) -> pa.Table:
+        """The rows of a split, straight from the bucket."""
+        return pq.read_table(f"{self.uri}/{split}-00000.parquet", filesystem=self.s3)
+
+    def rows(self) -> list[dict]:
+        return [row for split in self.splits for row in self.table(split).to_pylist()]
+
+    def sizes(self) -> str:
+        return " + ".join(f"{self.manifest['counts'][split]:,}" for split in self.splits) + " rows"
+
+    def of_build(self, step: str) -> pa.Table:
+        """All rows that a step of the build wrote."""
+        folder = f"{self.root}/builds/{self.task}/{self.latest['build']}/{step}"
+        return pyarrow.dataset.dataset(folder, format="parquet", filesystem=self.s3).to_table()
+
+    def load(self, builder: str, suffix: str) -> datasets.DatasetDict:
+        """The splits by the datasets library, from files that are named."""
+        files = {split: str(self.folder / f"{split}{suffix}") for split in self.splits}
+        return datasets.load_dataset(builder, data_files=files)
+
+    def export(self, split: str, form: str) -> pathlib.Path:
+        path = self.work / f"{split}.{form}"
+        ref = f"{self.task}@{self.name}"
+        subprocess.run([self.rebased, "export", ref, "--format", form, "--split", split, "-o", path], check=True, capture_output=True)
+        return path
+
+
+def equal(what: str, got, want) -> None:
+    if got != want:
+        raise AssertionError(f"{what}: got {str(got)[:500]}, want {str(want)[:500]}")
+
+
+def true(what: str, fact: bool) -> None:
+    if not fact:
+        raise AssertionError(what)
+
+
+def manifest(v: Version) -> str:
+    """the version has the files of its manifest, with their SHA-256"""
+    body = (v.folder / "manifest.json").read_bytes()
+    equal("name of the version", v.name, hashlib.sha256(body).hexdigest()[:12])
+    equal("SHA-256 in latest.json", v.latest["manifest_sha256"], hashlib.sha256(body).hexdigest())
+    listed = {f["name"]: (f["size"], f["sha256"]) for f in v.manifest["files"]}
+    there = {p.name: p.read_bytes() for p in v.folder.iterdir() if p.name != "manifest.json"}
+    equal("files", {name: (len(b), hashlib.sha256(b).hexdigest()) for name, b in there.items()}, listed)
+    return f"{len(listed)} files"
+
+
+def counts(v: Version) -> str:
+    """the counts of the manifest add up, and are those of the build and its tables"""
+    c, result = v.manifest["counts"], v.json(f"builds/{v.task}/{v.latest['build']}/result.json")
+    rows = c["train"] + c["validation"]
+    equal("retrieved", c["retrieved"], rows + sum(c["rejected"].values()))
+    for key, want in (("retrieved", c["retrieved"]), ("rows", rows), ("rejected", c["rejected"]), ("version", v.name)):
+        equal(f"{key} of the build's result", result[key], want)
+    equal("rows of retrieved", v.of_build("retrieved").num_rows, c["retrieved"])
+    rejects = v.of_build("rejects").column("reason").to_pylist() if c["rejected"] else []
+    equal("reasons of the rejects", dict(collections.Counter(rejects)), c["rejected"])
+    return f"{c['retrieved']} retrieved, {rows} rows"
+
+
+def parquet(v: Version) -> str:
+    """pyarrow reads the Parquet from the bucket: rows, columns and their types"""
+    for split in v.splits:
+        table = v.table(split)
+        equal(f"rows of {split}", table.num_rows, v.manifest["counts"][split])
+        equal("columns", table.schema.remove_metadata().names, COLUMNS.names)
+        for field in COLUMNS:
+            equal(f"type of {field.name}", kind(table.schema.field(field.name).type), kind(field.type))
+        equal("nulls", sum(column.null_count for column in table.columns), 0)
+        true("the copy on this machine differs", pq.read_table(v.folder / f"{split}-00000.parquet").equals(table))
+    entries = {f["name"]: f["rows"] for f in v.manifest["files"] if f["name"].endswith(".parquet")}
+    equal("rows of the manifest's files", entries, {f"{split}-00000.parquet": v.table(split).num_rows for split in v.splits})
+    return f"{v.sizes()}, {len(COLUMNS)} columns"
+
+
+def kind(t: pa.DataType) -> str:
+    """A type's name; writers differ in what they call the items of a list."""
+    return f"list of {t.value_type}" if pa.types.is_list(t) else str(t)
+
+
+def lineage(v: Version) -> str:
+    """every row says where it comes from, and stands there in the corpus"""
+    rows = v.rows()
+    for row in rows:
+        true(f"empty column in {row}", all(row[name] for name in FILLED) and row["responses"] and all(row["responses"]))
+        true(f"score of {row['row_id']}", abs(row["score"] - (row["score_in"] + row["score_out"] + row["score_data"]) / 3) < 1e-5)
+    equal("different row ids", len({row["row_id"] for row in rows}), len(rows))
+    sources = collections.Counter((row["dataset"], row["license"]) for row in rows)
+    equal("sources", dict(sources), {(s["dataset"], s["license"]): s["rows"] for s in v.manifest["sources"]})
+    teachers = collections.Counter(row["teacher"] for row in rows)
+    equal("teachers", dict(teachers), {a["model"]: a["rows"] for a in v.manifest["teacher"]["answered"]})
+    place = ("row_id", "dataset", "config", "split")
+    used = {tuple(row[name] for name in place) for row in rows}
+    ref = v.manifest["corpus"]
+    parts = [
+        f"{v.root}/{p['key']}"
+        for p in v.json(f"corpora/{ref['name']}/revisions/{ref['revision']}.json")["parts"]
+        if (p["dataset"]["dataset"], p["dataset"]["config"], p["dataset"]["split"]) in {place[1:] for place in used}
+    ]
+    corpus = pyarrow.dataset.dataset(parts, format="parquet", filesystem=v.s3).to_table(columns=list(place)).to_pylist()
+    missing = used - {tuple(row[name] for name in place) for row in corpus}
+    true(f"not in the corpus: {sorted(missing)[:3]}", not missing)
+    return f"{len(parts)} parts of the corpus read"
+
+
+def datasets_parquet(v: Version) -> str:
+    """datasets loads the Parquet: the same columns and values"""
+    loaded = v.load("parquet", "-00000.parquet")
+    same_splits(v, loaded)
+    return v.sizes()
+
+
+def datasets_card(v: Version) -> str:
+    """datasets loads the folder, splits and files as its card says"""
+    card = huggingface_hub.DatasetCard.load(v.folder / "README.md").data
+    rows = sum(v.manifest["counts"][split] for split in v.splits)
+    equal("size of the card", card.size_categories, ["n<1K" if rows < 1000 else "1K<n<10K"])
+    equal("splits of the card", [f["split"] for f in card.configs[0]["data_files"]], v.splits)
+    equal("configurations", datasets.get_dataset_config_names(str(v.folder)), ["default"])
+    loaded = datasets.load_dataset(str(v.folder))
+    same_splits(v, loaded)
+    return v.sizes()
+
+
+def same_splits(v: Version, loaded: datasets.DatasetDict) -> None:
+    """Compares whole tables; libraries differ in the width of string offsets, which casts away."""
+    equal("splits", sorted(loaded), v.splits)
+    for split, rows in loaded.items():
+        equal(f"columns of {split}", rows.column_names, COLUMNS.names)
+        true(f"{split} differs", rows.data.table.combine_chunks().cast(COLUMNS).equals(v.table(split).combine_chunks().cast(COLUMNS)))
+
+
+def datasets_lines(form: str):
+    def check(v: Version) -> str:
+        loaded = v.load("json", f".{form}.jsonl")
+        equal("splits", sorted(loaded), v.splits)
+        for split, rows in loaded.items():
+            equal(f"rows of {split}", rows.num_rows, v.manifest["counts"][split])
+            for n, (got, row) in enumerate(zip(rows, v.table(split).to_pylist(), strict=True)):
+                equal(f"line {n + 1} of {split}", got, LINES[form](v.manifest["instruction"], row))
+        return f"{v.sizes()}, {describe(loaded['train'].features)}"
+
+    check.__doc__ = f"datasets loads the JSONL of format {form}: line by line the rows of the Parquet"
+    return check
+
+
+def describe(features: datasets.Features) -> str:
+    """The columns, for a list of turns with the keys of a turn."""
+    names = []
+    for name, feature in features.items():
+        turn = getattr(feature, "feature", None)
+        names.append(f"{name} of {' and '.join(turn)}" if isinstance(turn, dict) else name)
+    return "columns " + ", ".join(names)
+
+
+def exports(v: Version) -> str:
+    """rebased export writes the same bytes in every format"""
+    for split in v.splits:
+        for form in ("parquet", *LINES):
+            name = f"{split}-00000.parquet" if form == "parquet" else f"{split}.{form}.jsonl"
+            true(f"{name} is exported with other bytes", v.export(split, form).read_bytes() == (v.folder / name).read_bytes())
+    return f"{1 + len(LINES)} formats"
+
+
+CHECKS = (manifest, counts, parquet, lineage, datasets_parquet, datasets_card, *map(datasets_lines, LINES), exports)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("task", help="its version must have every format")
+    p.add_argument("--rebased", required=True, help="the program")
+    p.add_argument("--dir", type=pathlib.Path, required=True, help="a folder for copies")
+    args = p.parse_args()
+    datasets.disable_progress_bars()
+    version, failed = Version(args.task, args.rebased, args.dir), 0
+    for check in CHECKS:
+        started = time.monotonic()
+        try:
+            print(f"ok    {check.__doc__} ({check(version)}; {time.monotonic() - started:.0f} s)", flush=True)
+        except Exception as e:  # noqa: BLE001 (whatever a library raises, the other checks go on)
+            failed += 1
+            print(f"FAIL  {check.__doc__}: {e}", flush=True)
+            if not isinstance(e, AssertionError):
+                traceback.print_exc()
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()

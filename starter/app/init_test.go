@@ -1,0 +1,43 @@
+package app
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/taskfile"
+)
+
+// TestTheTemplateShowsEveryKeyWithItsDefault takes the comment signs off the template's keys: what then stands there are the defaults.
+func TestTheTemplateShowsEveryKeyWithItsDefault(t *testing.T) {
+	text, err := renderTask("squad", []rebased.TaskExample{{Input: "a", Output: "b", Answer: "c"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := strings.NewReplacer(`corpus: ""`, "corpus: hub", `instruction: ""`, "instruction: Answer.").Replace(string(text))
+	file = regexp.MustCompile(`(?m)^# ( *[a-z_]+:( .*)?)$`).ReplaceAllString(file, "$1")
+
+	got, err := taskfile.Decode("squad.yaml", []byte(file))
+	if err != nil {
+		t.Fatalf("%v in:\n%s", err, file)
+	}
+	want := rebased.DefaultTask()
+	want.Name, want.Corpus, want.Instruction = "squad", "hub", "Answer."
+	want.Examples = []rebased.TaskExample{{Input: "a", Output: "b", Answer: "c"}}
+	want.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train", TaskQueue: "training"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	encoded, err := taskfile.Encode(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(encoded), "\n") {
+		if key, _, ok := strings.Cut(line, ":"); ok && !strings.Contains(file, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(key), "- "))+":") {
+			t.Errorf("the template does not show %q", key)
+		}
+	}
+}
