@@ -7,7 +7,7 @@ TOOLS := $(BIN)/tools
 LOCAL := infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test interop lint bench fmt clean tools
+.PHONY: help build demo test soak interop lint bench fmt clean tools
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ demo: build ## Build a demo dataset from end to end on the embedded stack
 test: ## Run the tests: unit, workflow, conformance and end to end on the real servers
 	$(GO) test ./...
 	cd $(LOCAL) && REBASED_BIN= $(GO) test -timeout 20m ./...
+
+soak: ## Kill the worker five times and the stack once in mid-build, and compare byte for byte (10 minutes)
+	cd $(LOCAL) && REBASED_KILLS=5 $(GO) test ./e2e -run Killed -v -count=1 -timeout 30m
 
 interop: build ## Check against other people's software (Python in a virtual environment of its own)
 	infra/interop/run

@@ -3,8 +3,8 @@ package mem
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"sync"
 
@@ -72,6 +72,6 @@ func answerTo(prompt string) string {
 	}
 	_, row, _ := strings.Cut(prompt, "\n## Row\n")
 	sum := sha256.Sum256([]byte(row))
-	body, _ := json.Marshal(map[string]string{"input": "Read: " + row, "output": fmt.Sprintf("%x", sum[:2])}) // strings always encode
+	body, _ := json.Marshal(map[string]string{"input": "Read: " + row, "output": hex.EncodeToString(sum[:2])}) // strings always encode
 	return string(body)
 }

@@ -109,8 +109,7 @@ func oneLine(text string) string { return strings.Join(strings.Fields(text), " "
 
 // codeOf is S3's error code, "" when the error carries none.
 func codeOf(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""

@@ -129,6 +129,23 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 	}
 }
 
+func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
+	for _, path := range []string{
+		"budget", "decontaminate", "dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook", "reason.agree", "reason.samples",
+		"retrieve.rerank", "transform.batch", "transform.target_rows", "transform.teacher.limits.rpm", "transform.teacher.limits.tpm",
+	} {
+		keys := strings.Split(path, ".")
+		value := "1"
+		for i := len(keys) - 1; i > 0; i-- {
+			value = "{" + keys[i] + ": " + value + "}"
+		}
+		_, err := taskfile.Decode("task.yaml", []byte(minimal+keys[0]+": "+value+"\n"))
+		if want := "task.yaml:7: " + path + ": is not available in this version: remove it"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
 func TestErrorAtNamesTheLineOfAKeyOrOfTheOneAboveIt(t *testing.T) {
 	for path, want := range map[string]string{
 		"corpus":               `task.yaml:2: corpus: "hub" is not imported`,

@@ -45,7 +45,7 @@ func (a *app) build(ctx context.Context, t taskFile, detach bool) error {
 		return err
 	}
 	defer temporal.Close()
-	if err := t.requireCorpus(ctx, bucket); false {
+	if err := t.requireCorpus(ctx, bucket); err != nil {
 		return err
 	}
 	key, err := t.upload(ctx, bucket)

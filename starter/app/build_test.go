@@ -97,6 +97,8 @@ func TestBuildIsRefusedBeforeAnythingIsStarted(t *testing.T) {
 		w := newWorld(t)
 		w.corpus()
 		w.temporal.Play = func(run *clustertest.Run) {
+			run.Show(rebased.Progress{State: rebased.StateRunning, Phase: "plan"}, rebased.StateRunning)
+			<-run.Asked() // what was shown before a refusal would be a second line
 			run.End(nil, temporal.NewNonRetryableApplicationError("corpus hub is not indexed: run rebased index hub", "refused", nil))
 		}
 		status, stdout, stderr := w.run("build", "-f", w.task(), "--json")

@@ -35,7 +35,7 @@ func TestTheTemplateShowsEveryKeyWithItsDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range strings.Split(string(encoded), "\n") {
+	for line := range strings.SplitSeq(string(encoded), "\n") {
 		if key, _, ok := strings.Cut(line, ":"); ok && !strings.Contains(file, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(key), "- "))+":") {
 			t.Errorf("the template does not show %q", key)
 		}

@@ -38,6 +38,7 @@ type Temporal interface { //nolint:interfacebloat // a part of the SDK's client,
 const (
 	dialWait   = 3 * time.Second // to reach Temporal
 	callWait   = 10 * time.Second
+	queryWait  = 4 * time.Second  // for a worker to answer a query
 	answerWait = 15 * time.Second // for a worker to answer an update
 )
 
@@ -48,16 +49,18 @@ type Cluster struct {
 	namespace string
 	tick      time.Duration // between two looks at something that changes
 	pickup    time.Duration // how long a worker has to take a started workflow
+	silence   time.Duration // how long a followed workflow may not answer before the follower is told
 }
 
 const (
 	usualTick   = 500 * time.Millisecond
 	pickupTicks = 8 // four seconds: who starts something hears within five that no worker is there
+	silentTicks = 10
 )
 
 // New makes a cluster of a connection that stands. tick is the time between two looks at something that changes; waits follow from it.
 func New(temporal Temporal, address, namespace string, tick time.Duration) *Cluster {
-	return &Cluster{temporal: temporal, address: address, namespace: namespace, tick: tick, pickup: pickupTicks * tick}
+	return &Cluster{temporal: temporal, address: address, namespace: namespace, tick: tick, pickup: pickupTicks * tick, silence: silentTicks * tick}
 }
 
 // Options names a Temporal. Empty fields are read from the TEMPORAL_* variables and the file of the Temporal command line.

@@ -146,6 +146,22 @@ func TestFollowStopsWhereProgressSaysSo(t *testing.T) {
 	}
 }
 
+func TestFollowSaysThatNobodyAnswersAndWaitsOn(t *testing.T) {
+	server := &clustertest.Temporal{}
+	run := server.Add("index/hub", workflows.IndexCorpusName)
+	var said []string
+	result, ended, err := cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{
+		ID: run.ID, Silent: func(message string) {
+			said = append(said, message)
+			run.End(workflows.IndexResult{Rows: 7}, nil)
+		},
+	})
+	want := `no answer for 10ms: is a worker running on task queue "rebased"? still waiting`
+	if err != nil || !ended || result.Rows != 7 || len(said) != 1 || said[0] != want {
+		t.Errorf("said %q, result %+v, ended %v, error %v", said, result, ended, err)
+	}
+}
+
 func TestFollowEndsWithItsContextAndLeavesTheWorkflow(t *testing.T) {
 	server := &clustertest.Temporal{Workers: 1}
 	run := server.Add("build/squad/b1", workflows.BuildDatasetName)

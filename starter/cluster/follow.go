@@ -12,11 +12,8 @@ import (
 	"github.com/rebased/rebased/workflows"
 )
 
-// Silence is how long a followed workflow may not answer before the follower is told, and lost how long Temporal may be away before it gives up.
-const (
-	silence = 5 * time.Second
-	lost    = 5 * time.Minute
-)
+// lost is how long Temporal may be away before a follower gives up.
+const lost = 5 * time.Minute
 
 // Watch says what to follow and whom to tell.
 type Watch[P any] struct {
@@ -25,9 +22,10 @@ type Watch[P any] struct {
 	Silent   func(message string) // nobody answers, said once in a while of silence
 }
 
-// Follow watches a workflow until it ends: with its result, with a *Failure, or with ended false when Progress said stop. It goes through
+// Follow watches a workflow until it ends: with its result, with a *Failure, or with false when Progress said stop. It goes through
 // restarts of workers and of Temporal. A context that is done ends the watching, never the workflow.
-func Follow[P, R any](ctx context.Context, c *Cluster, w Watch[P]) (result R, ended bool, err error) {
+func Follow[P, R any](ctx context.Context, c *Cluster, w Watch[P]) (R, bool, error) {
+	var result, none R // result belongs to the one who waits for the end
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	finished := make(chan error, 1)
@@ -46,13 +44,11 @@ func Follow[P, R any](ctx context.Context, c *Cluster, w Watch[P]) (result R, en
 		case err == nil:
 			heard, told = time.Now(), false
 			if w.Progress(progress) {
-				cancel()
-				<-finished //nolint:errcheck // we ended it; result is written by nobody else from here on
-				return result, false, nil
+				return none, false, nil
 			}
-		case time.Since(heard) > silence && !told && ctx.Err() == nil:
+		case time.Since(heard) > c.silence && !told && ctx.Err() == nil:
 			told = true
-			w.Silent(fmt.Sprintf("no answer for %s: is a worker running on task queue %q? still waiting", silence, workflows.TaskQueue))
+			w.Silent(fmt.Sprintf("no answer for %s: is a worker running on task queue %q? still waiting", c.silence, workflows.TaskQueue))
 		}
 	}
 }
@@ -87,7 +83,7 @@ func (c *Cluster) await(ctx context.Context, id string, result any) error {
 
 // Query asks a workflow how far it is. A worker must be there to answer.
 func Query[P any](ctx context.Context, c *Cluster, id string) (progress P, err error) {
-	ctx, cancel := context.WithTimeout(ctx, silence-time.Second)
+	ctx, cancel := context.WithTimeout(ctx, queryWait)
 	defer cancel()
 	value, err := c.temporal.QueryWorkflow(ctx, id, "", workflows.QueryProgress)
 	if err != nil {

@@ -62,7 +62,7 @@ func (p *program) command() *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misuse(cmd, err) })
+	root.SetFlagErrorFunc(misuse)
 	root.AddCommand(p.up(), p.temporal(), p.s3(), p.qdrant(), p.teacher(), p.environment(), p.demo())
 	return root
 }

@@ -16,14 +16,13 @@ type input struct {
 	name   string // as the table calls it
 	corpus string // folder of datasets
 	task   rebased.Task
-	dir    string // for task files
-	real   bool   // the targets are for the real data
+	real   bool // the targets are for the real data
 }
 
 // findInput takes the real datasets and the task squad, or the demo's where there are none.
 func findInput(dir string) (input, error) {
 	if data := os.Getenv("REBASED_TEST_DATA"); data != "" {
-		in := input{name: "hub", corpus: filepath.Join(data, "hub"), dir: dir, real: true}
+		in := input{name: "hub", corpus: filepath.Join(data, "hub"), real: true}
 		var err error
 		in.task, err = readTask(filepath.Join(data, "tasks", "squad.json"))
 		return in, err
@@ -39,7 +38,7 @@ func findInput(dir string) (input, error) {
 	}
 	task, err := taskfile.Decode(file, body)
 	task.Corpus = "hub"
-	return input{name: "demo", corpus: corpus, task: task, dir: dir}, err
+	return input{name: "demo", corpus: corpus, task: task}, err
 }
 
 // readTask makes a task of a file that holds instruction and examples alone.
@@ -59,14 +58,11 @@ func readTask(path string) (rebased.Task, error) {
 	return taskfile.Decode(path, body)
 }
 
-// write puts a variant of the task into a file and gives its path.
-func (in input) write(name string, change func(*rebased.Task)) (string, error) {
-	task := in.task
-	change(&task)
+// writeTask puts a task into a file.
+func writeTask(path string, task rebased.Task) error {
 	body, err := taskfile.Encode(task)
 	if err != nil {
-		return "", err
+		return err
 	}
-	path := filepath.Join(in.dir, name+".yaml")
-	return path, os.WriteFile(path, body, 0o600)
+	return os.WriteFile(path, body, 0o600)
 }

@@ -39,6 +39,7 @@ func bench(ctx context.Context, runs int) error {
 		return errors.New("-runs must be at least 1")
 	}
 	var all [][]figure
+	before := load()
 	for n := range runs {
 		fmt.Fprintf(os.Stderr, "run %d of %d, load average %s\n", n+1, runs, load())
 		dir, err := os.MkdirTemp("", "rebased-bench-")
@@ -58,8 +59,8 @@ func bench(ctx context.Context, runs int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, %s %s/%s, %d cores, load average %s, medians of %d runs\n\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), load(), runs)
+	fmt.Printf("%s, %s %s/%s, %d cores, load average %s before and %s after, medians of %d runs\n\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), before, load(), runs)
 	return printTable(os.Stdout, append(medians(all), sizes...))
 }
 

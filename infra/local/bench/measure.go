@@ -22,7 +22,7 @@ const (
 // measurement is one run of everything on one stack.
 type measurement struct {
 	*stack
-	input
+	in      input
 	figures []figure
 }
 
@@ -32,33 +32,40 @@ func measure(ctx context.Context, p programs, dir string) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, servers, worker, err := startStack(ctx, p, dir)
-	if s != nil {
-		defer s.stop()
-	}
-	if err != nil {
-		return nil, err
-	}
-	m := &measurement{stack: s, input: in}
-	m.add(figure{name: "servers, start to ready", unit: inSeconds, value: servers.Seconds()})
-	m.add(figure{name: "worker, start to polling", unit: inSeconds, value: worker.Seconds()})
-	m.add(figure{name: "servers, idle memory", unit: inBytes, value: s.servers.spent().Now})
-	m.add(figure{name: "worker, idle memory", unit: inBytes, value: s.worker.spent().Now})
-	for _, part := range []func(context.Context) error{m.corpus, m.build, m.throughput} {
+	m := &measurement{stack: &stack{programs: p, dir: dir}, in: in}
+	defer m.stop()
+	for _, part := range []func(context.Context) error{m.start, m.corpus, m.builds, m.throughput} {
 		if err := part(ctx); err != nil {
 			return nil, err
 		}
 	}
-	s.stop()
+	m.stop()
 	return m.figures, m.demo(ctx)
 }
 
 // add takes a figure into the table. The targets are those of the real data.
 func (m *measurement) add(f figure) {
-	if !m.real {
+	if !m.in.real {
 		f.target = 0
 	}
 	m.figures = append(m.figures, f)
+}
+
+// start starts the stack.
+func (m *measurement) start(ctx context.Context) error {
+	servers, err := m.startServers(ctx)
+	if err != nil {
+		return err
+	}
+	worker, err := m.startWorker(ctx)
+	if err != nil {
+		return err
+	}
+	m.add(figure{name: "servers, start to ready", unit: inSeconds, value: servers.Seconds()})
+	m.add(figure{name: "worker, start to polling", unit: inSeconds, value: worker.Seconds()})
+	m.add(figure{name: "servers, idle memory", unit: inBytes, value: m.servers.spent().Now})
+	m.add(figure{name: "worker, idle memory", unit: inBytes, value: m.worker.spent().Now})
+	return nil
 }
 
 // during times what is done and adds what both processes spent on it.
@@ -75,7 +82,7 @@ func (m *measurement) during(f figure, do func() error) (figure, error) {
 // corpus imports the datasets and indexes them.
 func (m *measurement) corpus(ctx context.Context) error {
 	var imported workflows.ImportResult
-	first, err := m.during(figure{}, func() error { return m.command(ctx, &imported, "corpus", "import", "hub", m.input.corpus) })
+	first, err := m.during(figure{}, func() error { return m.command(ctx, &imported, "corpus", "import", "hub", m.in.corpus) })
 	if err != nil {
 		return err
 	}
@@ -84,8 +91,8 @@ func (m *measurement) corpus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	first.name = fmt.Sprintf("import %s, %s rows", m.input.name, thousands(imported.Rows))
-	second.name = fmt.Sprintf("index %s, %s cells", m.input.name, thousands(indexed.Cells))
+	first.name = fmt.Sprintf("import %s, %s rows", m.in.name, thousands(imported.Rows))
+	second.name = fmt.Sprintf("index %s, %s cells", m.in.name, thousands(indexed.Cells))
 	m.add(first)
 	m.add(second)
 	m.add(figure{
@@ -95,28 +102,25 @@ func (m *measurement) corpus(ctx context.Context) error {
 	return nil
 }
 
-// build makes a version with a teacher that answers at once, makes it again, and ranks in the other mode.
-func (m *measurement) build(ctx context.Context) error {
-	rows := thousands(m.task.Retrieve.Rows)
-	_, err := m.timed(ctx, figure{name: "build of " + rows + " rows, no latency", target: 30}, "first", nil, true)
-	if err != nil {
+// builds makes a version with a teacher that answers at once, makes it again, and makes one of rows ranked in the other mode.
+func (m *measurement) builds(ctx context.Context) error {
+	rows := thousands(m.in.task.Retrieve.Rows)
+	task := m.in.task
+	if _, err := m.build(ctx, task, figure{name: "build of " + rows + " rows, no latency", target: 30}, true); err != nil {
 		return err
 	}
-	if _, err := m.timed(ctx, figure{name: "the same again, unchanged"}, "first", nil, false); err != nil {
+	if _, err := m.build(ctx, task, figure{name: "the same again, unchanged"}, false); err != nil {
 		return err
 	}
-	paper := func(t *rebased.Task) { t.Retrieve.Mode = rebased.ModePaper }
-	_, err = m.timed(ctx, figure{name: "build of " + rows + " rows, mode paper"}, "paper", paper, true)
+	task.Retrieve.Mode = rebased.ModePaper
+	_, err := m.build(ctx, task, figure{name: "build of " + rows + " rows, mode paper"}, true)
 	return err
 }
 
-// timed runs a build, and adds how long it and, when asked, its longest steps took.
-func (m *measurement) timed(ctx context.Context, f figure, name string, change func(*rebased.Task), steps bool) (result rebased.BuildResult, err error) {
-	if change == nil {
-		change = func(*rebased.Task) {}
-	}
-	file, err := m.write(name, change)
-	if err != nil {
+// build runs a build, and adds how long it and, when asked, its longest steps took.
+func (m *measurement) build(ctx context.Context, task rebased.Task, f figure, steps bool) (result rebased.BuildResult, err error) {
+	file := filepath.Join(m.dir, "task.yaml")
+	if err := writeTask(file, task); err != nil {
 		return result, err
 	}
 	f, err = m.during(f, func() error { return m.command(ctx, &result, "build", "-f", file) })
@@ -142,12 +146,11 @@ func (m *measurement) throughput(ctx context.Context) error {
 	if err := m.setLatency(ctx, latency); err != nil {
 		return err
 	}
-	slow := func(t *rebased.Task) {
-		t.Transform.Teacher.MaxTokens-- // other parameters: no answer is stored yet
-		t.Transform.Teacher.Limits.InFlight = inFlight
-	}
-	name := fmt.Sprintf("build of %s rows, %s latency, %d in flight", thousands(m.task.Retrieve.Rows), latency, inFlight)
-	result, err := m.timed(ctx, figure{name: name}, "slow", slow, true)
+	task := m.in.task
+	task.Transform.Teacher.MaxTokens-- // other parameters: no answer is stored yet
+	task.Transform.Teacher.Limits.InFlight = inFlight
+	name := fmt.Sprintf("build of %s rows, %s latency, %d in flight", thousands(task.Retrieve.Rows), latency, inFlight)
+	result, err := m.build(ctx, task, figure{name: name}, true)
 	if err != nil {
 		return err
 	}
@@ -155,7 +158,7 @@ func (m *measurement) throughput(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	prompts, err := m.prompts(ctx, m.task, result)
+	prompts, err := m.prompts(ctx, task, result)
 	if err != nil {
 		return err
 	}
@@ -163,7 +166,7 @@ func (m *measurement) throughput(ctx context.Context) error {
 		return err
 	}
 	var cpu float64
-	plain, err := m.during(figure{name: "  plain client's share, its CPU in the worker's place"}, func() (err error) {
+	plain, err := m.during(figure{name: "  share of a plain client (CPU WORKER is its own)"}, func() (err error) {
 		cpu, err = m.askAll(ctx, prompts, inFlight)
 		return err
 	})
@@ -191,12 +194,12 @@ func (m *measurement) share(ctx context.Context) (float64, error) {
 
 // demo runs what `make demo` runs, built already.
 func (m *measurement) demo(ctx context.Context) error {
-	log, err := os.Create(filepath.Join(m.stack.dir, "demo.log"))
+	log, err := os.Create(filepath.Join(m.dir, "demo.log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, m.programs.path("rebased-local"), "demo", "--port-base=0", "--dir", filepath.Join(m.stack.dir, "demo"))
+	cmd := exec.CommandContext(ctx, m.programs.path("rebased-local"), "demo", "--port-base=0", "--dir", filepath.Join(m.dir, "demo"))
 	cmd.Stdout, cmd.Stderr = log, log
 	began := time.Now()
 	if err := cmd.Run(); err != nil {

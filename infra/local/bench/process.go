@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -35,18 +37,24 @@ func start(ctx context.Context, log string, env []string, path string, args ...s
 	go func() {
 		defer close(p.ended)
 		defer file.Close()
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if lines.Text() == "ready" {
-				close(p.ready)
-			}
+		lines := bufio.NewScanner(out)
+		for lines.Scan() && lines.Text() != "ready" {
+			continue
 		}
+		if lines.Text() == "ready" {
+			close(p.ready)
+		}
+		_, _ = io.Copy(io.Discard, out)
 		_ = p.cmd.Wait() // how it ended stands in its log
 	}()
 	return p, nil
 }
 
-// kill ends the process at once. Its data folder is thrown away in any case.
+// kill ends the process at once: its data folder is thrown away in any case. A process that was never started is no error.
 func (p *process) kill() {
+	if p == nil {
+		return
+	}
 	_ = p.cmd.Process.Kill()
 	<-p.ended
 }
@@ -66,7 +74,7 @@ func (p *process) spent() spent {
 		return s
 	}
 	const utime, stime, ticks = 11, 12, 100 // fields after the name, in 1/100 s (proc(5))
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	s.CPU = (number(fields[utime]) + number(fields[stime])) / ticks
 	status, err := os.ReadFile(p.proc("status"))
 	if err != nil {

@@ -45,34 +45,36 @@ type stack struct {
 // patience is how long a part may take to answer.
 const patience = 2 * time.Minute
 
-// startStack starts the servers, then the worker, each until it answers, and tells how long each took.
-func startStack(ctx context.Context, p programs, dir string) (s *stack, servers, worker time.Duration, err error) {
-	s = &stack{programs: p, dir: dir}
-	began := time.Now()
-	s.servers, err = start(ctx, filepath.Join(dir, "servers.log"), os.Environ(), p.path("rebased-local"),
-		"up", "--no-worker", "--allow-faults", "--port-base=0", "--dir", filepath.Join(dir, "data"))
+// startServers starts the servers and tells how long it took until they were ready.
+func (s *stack) startServers(ctx context.Context) (took time.Duration, err error) {
+	data, began := filepath.Join(s.dir, "data"), time.Now()
+	s.servers, err = start(ctx, filepath.Join(s.dir, "servers.log"), os.Environ(), s.programs.path("rebased-local"),
+		"up", "--no-worker", "--allow-faults", "--port-base=0", "--dir", data)
 	if err != nil {
-		return nil, 0, 0, err
+		return 0, err
 	}
 	select {
 	case <-s.servers.ready:
 	case <-s.servers.ended:
-		return nil, 0, 0, errors.New("the servers ended at their start")
+		return 0, errors.New("the servers ended at their start")
 	case <-time.After(patience):
-		return nil, 0, 0, fmt.Errorf("the servers were not ready within %s", patience)
+		return 0, fmt.Errorf("the servers were not ready within %s", patience)
 	}
-	servers = time.Since(began)
-	if s.folder, err = folder.Open(filepath.Join(dir, "data"), folder.Remembered); err != nil {
-		return nil, 0, 0, err
+	took = time.Since(began)
+	s.folder, err = folder.Open(data, folder.Remembered)
+	return took, err
+}
+
+// startWorker starts the worker and tells how long it took until it polled.
+func (s *stack) startWorker(ctx context.Context) (took time.Duration, err error) {
+	began := time.Now()
+	if s.worker, err = start(ctx, filepath.Join(s.dir, "worker.log"), s.env(), s.programs.path("rebased-worker")); err != nil {
+		return 0, err
 	}
-	began = time.Now()
-	if s.worker, err = start(ctx, filepath.Join(dir, "worker.log"), s.env(), p.path("rebased-worker")); err != nil {
-		return nil, 0, 0, err
-	}
-	limit, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err = probe.Until(limit, func(ctx context.Context) error { return probe.Worker(ctx, s.folder, began) })
-	return s, servers, time.Since(began), err
+	err = probe.Until(ctx, func(ctx context.Context) error { return probe.Worker(ctx, s.folder, began) })
+	return time.Since(began), err
 }
 
 func (s *stack) stop() {

@@ -86,7 +86,7 @@ func printTable(w io.Writer, figures []figure) error {
 	fmt.Fprintln(table, "FIGURE\tMEASURED\tLOW TO HIGH\tTARGET\tRATIO\tCPU WORKER\tCPU SERVERS\tPEAK WORKER\tPEAK SERVERS")
 	for _, f := range figures {
 		fmt.Fprintln(table, strings.Join([]string{
-			f.name, f.unit.text(f.value), f.spread(), f.goal(), f.ratio(),
+			f.name, known(f.unit, f.value), f.spread(), f.goal(), f.ratio(),
 			known(inSeconds, f.worker.CPU), known(inSeconds, f.servers.CPU), known(inBytes, f.worker.Peak), known(inBytes, f.servers.Peak),
 		}, "\t"))
 	}

@@ -140,7 +140,7 @@ func TestAScheduledNightThatChangesNothingMakesNoVersionAndNoCall(t *testing.T) 
 func buildStates(t *testing.T, s *stacktest.Stack) []string {
 	t.Helper()
 	var states []string
-	for _, line := range strings.Split(strings.TrimSpace(must(t, s, "builds", "ls", "--json")), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(must(t, s, "builds", "ls", "--json")), "\n") {
 		var build struct{ State string }
 		if line != "" && json.Unmarshal([]byte(line), &build) == nil {
 			states = append(states, build.State)

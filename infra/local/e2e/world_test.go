@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -69,9 +70,7 @@ func taskFile(t *testing.T, name string, more map[string]any) string {
 		t.Fatal(err)
 	}
 	task["name"], task["corpus"] = strings.ReplaceAll(name, "_", "-"), "hub"
-	for key, value := range more {
-		task[key] = value
-	}
+	maps.Copy(task, more)
 	return writeTask(t, task)
 }
 

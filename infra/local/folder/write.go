@@ -21,7 +21,7 @@ func publish(path string, body []byte, move func(from, to string) error) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }() // it is gone when it was renamed
 	_, err = tmp.Write(body)
 	if closed := tmp.Close(); err == nil {
 		err = closed

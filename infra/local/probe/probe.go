@@ -83,7 +83,7 @@ func Worker(ctx context.Context, f *folder.Folder, since time.Time) error {
 			if err != nil {
 				return err
 			}
-			if !polledSince(queue.Pollers, since) {
+			if !polledSince(queue.GetPollers(), since) {
 				return fmt.Errorf("nobody polls task queue %s (%s)", folder.TaskQueue, kind)
 			}
 		}
@@ -93,7 +93,7 @@ func Worker(ctx context.Context, f *folder.Folder, since time.Time) error {
 
 func polledSince(pollers []*taskqueue.PollerInfo, since time.Time) bool {
 	for _, poller := range pollers {
-		if poller.LastAccessTime.AsTime().After(since) {
+		if poller.GetLastAccessTime().AsTime().After(since) {
 			return true
 		}
 	}
@@ -106,7 +106,7 @@ func dial(address string, probe func(*grpc.ClientConn) error) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	return probe(conn)
 }
 

@@ -114,7 +114,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	select {
-	case <-ended:
+	case <-ended: //nolint:errcheck // how it ended is of no use any more
 	case <-time.After(stopLimit):
 	}
 	return nil

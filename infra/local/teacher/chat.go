@@ -252,7 +252,7 @@ func cutOff(w http.ResponseWriter, data []byte) {
 	if err != nil {
 		panic(http.ErrAbortHandler) // no HTTP/1 connection: the answer is cut off all the same
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	head := "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(data)) + "\r\n\r\n"
 	_, _ = io.Copy(conn, strings.NewReader(head+string(data[:len(data)/2])))
 }

@@ -138,7 +138,7 @@ func TestServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if kept := got.Config.WorkflowExecutionRetentionTtl.AsDuration(); kept != 30*24*time.Hour {
+		if kept := got.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration(); kept != 30*24*time.Hour {
 			t.Errorf("retention is %s", kept)
 		}
 	})
@@ -180,7 +180,7 @@ func awaitCount(t *testing.T, c client.Client, query string, n int64) {
 	defer tick.Stop()
 	for {
 		got, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: folder.Namespace, Query: query})
-		if err == nil && got.Count == n {
+		if err == nil && got.GetCount() == n {
 			return
 		}
 		select {

@@ -63,6 +63,8 @@ type Run struct {
 	done     chan struct{}
 	followed sync.Once
 	follow   chan struct{}
+	answers  sync.Once
+	asked    chan struct{}
 }
 
 // Show sets what the query answers, and the state that lists tell.
@@ -91,6 +93,9 @@ func (r *Run) Canceled() <-chan struct{} { return r.canceled }
 
 // Followed is closed when somebody waits for the end.
 func (r *Run) Followed() <-chan struct{} { return r.follow }
+
+// Asked is closed when a query was answered with what Show had set.
+func (r *Run) Asked() <-chan struct{} { return r.asked }
 
 // EndCanceled ends the workflow as canceled.
 func (r *Run) EndCanceled() {
@@ -135,7 +140,7 @@ func (t *Temporal) start(options client.StartWorkflowOptions, workflowType strin
 	body, _ := json.Marshal(input) // inputs are plain structs
 	run := &Run{
 		ID: options.ID, Type: workflowType, Input: body, Options: options, status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
-		state: rebased.StateRunning, started: t.clock, canceled: make(chan struct{}), done: make(chan struct{}), follow: make(chan struct{}),
+		state: rebased.StateRunning, started: t.clock, canceled: make(chan struct{}), done: make(chan struct{}), follow: make(chan struct{}), asked: make(chan struct{}),
 	}
 	t.runs = append(t.runs, run)
 	return run
@@ -216,17 +221,19 @@ func copyInto(into, from any) error {
 }
 
 // QueryWorkflow implements cluster.Temporal: without a worker nobody answers.
-func (t *Temporal) QueryWorkflow(ctx context.Context, id, _, _ string, _ ...any) (converter.EncodedValue, error) {
+func (t *Temporal) QueryWorkflow(_ context.Context, id, _, _ string, _ ...any) (converter.EncodedValue, error) {
 	run, err := t.find(id)
 	if err != nil {
 		return nil, err
 	}
 	if t.Workers == 0 || t.Asleep {
-		<-ctx.Done()
 		return nil, serviceerror.NewDeadlineExceeded("context deadline exceeded")
 	}
 	run.mu.Lock()
 	defer run.mu.Unlock()
+	if run.progress != nil {
+		run.answers.Do(func() { close(run.asked) })
+	}
 	payloads, err := converter.GetDefaultDataConverter().ToPayloads(run.progress)
 	return client.NewValue(payloads), err
 }
