@@ -18,6 +18,7 @@ import (
 // worker killed, and everything killed once, at random moments. The versions must be equal byte for byte, and no more calls be paid twice than
 // were in flight at the kills. Each kill costs a heartbeat timeout of a minute, so the worker is killed once, or REBASED_KILLS times.
 func TestKilledWorkersAndAKilledStackGiveTheBytesOfAnUndisturbedBuild(t *testing.T) {
+	t.Parallel()
 	const inFlight = 16
 	kills := 1
 	if n, err := strconv.Atoi(os.Getenv("REBASED_KILLS")); err == nil {

@@ -18,6 +18,7 @@ type refusedCase struct {
 }
 
 func TestABadBuildIsRefusedInOneLineAndSpendsNothing(t *testing.T) {
+	t.Parallel()
 	s, _ := demoStack(t, stacktest.Options{}, 20, nil)
 	cases := []refusedCase{
 		{name: "unknown key", task: map[string]any{"colour": "red"}, says: "colour"},
@@ -65,6 +66,7 @@ func TestABadBuildIsRefusedInOneLineAndSpendsNothing(t *testing.T) {
 }
 
 func TestABuildOnACorpusWithoutAnIndexIsRefused(t *testing.T) {
+	t.Parallel()
 	s := stacktest.Start(t, stacktest.Options{})
 	must(t, s, "corpus", "import", "hub", demoCorpus(t))
 	checkRefused(t, s, demoTask(t, 20, nil), "rebased index hub")
