@@ -156,7 +156,7 @@ func TestFollowSaysThatNobodyAnswersAndWaitsOn(t *testing.T) {
 			run.End(workflows.IndexResult{Rows: 7}, nil)
 		},
 	})
-	want := `no answer for 10ms: is a worker running on task queue "rebased"? still waiting`
+	want := `no answer for 10ms: are Temporal and a worker on task queue "rebased" up? still waiting`
 	if err != nil || !ended || result.Rows != 7 || len(said) != 1 || said[0] != want {
 		t.Errorf("said %q, result %+v, ended %v, error %v", said, result, ended, err)
 	}

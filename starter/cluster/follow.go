@@ -48,7 +48,7 @@ func Follow[P, R any](ctx context.Context, c *Cluster, w Watch[P]) (R, bool, err
 			}
 		case time.Since(heard) > c.silence && !told && ctx.Err() == nil:
 			told = true
-			w.Silent(fmt.Sprintf("no answer for %s: is a worker running on task queue %q? still waiting", c.silence, workflows.TaskQueue))
+			w.Silent(fmt.Sprintf("no answer for %s: are Temporal and a worker on task queue %q up? still waiting", c.silence, workflows.TaskQueue))
 		}
 	}
 }
