@@ -58,7 +58,7 @@ type Question[T any] struct {
 type Outcome[T any] struct {
 	Value     T
 	Problem   *Problem
-	Attempts  int      // requests with an answer, stored ones included
+	Attempts  int      // requests that were sent or found answered; what was throttled and then answered counts once
 	Responses []string // keys of these answers, in order
 	Usage     rebased.Usage
 	Model     string
@@ -129,6 +129,7 @@ func ask[T any](ctx context.Context, r *run, q Question[T]) (Outcome[T], error) 
 		answer, err := r.answer(ctx, request)
 		if rejected := (*rowError)(nil); errors.As(err, &rejected) {
 			out.Problem = &rejected.problem
+			out.Attempts += rejected.sent
 			return out, nil
 		}
 		if err != nil {
@@ -158,7 +159,10 @@ func reAskPrompt(prompt string, p *Problem) string {
 }
 
 // rowError is an error that ends one row and leaves the others alone.
-type rowError struct{ problem Problem }
+type rowError struct {
+	problem Problem
+	sent    int // requests that ended in it
+}
 
 func (e *rowError) Error() string { return e.problem.Detail }
 
@@ -173,7 +177,7 @@ func rowErrorOf(err error) error {
 	case rebased.KindOf(err) != rebased.Invalid && rebased.KindOf(err) != rebased.Rejected:
 		return nil
 	}
-	return &rowError{Problem{reason, err.Error()}}
+	return &rowError{problem: Problem{reason, err.Error()}, sent: 1}
 }
 
 // answer gives the stored answer or pays for one.
@@ -226,7 +230,8 @@ func (r *run) call(ctx context.Context, request Request) (Answer, error) {
 // giveUp tells a request that fails while others are answered, which ends its row, from a provider that is down, which ends the run.
 func (r *run) giveUp(err error, answeredBefore int64) error {
 	if r.made.Load() > answeredBefore {
-		return &rowError{Problem{rebased.ReasonUnavailable, fmt.Sprintf("failed %d times while other calls were answered: %v", maxFailures, err)}}
+		detail := fmt.Sprintf("failed %d times while other calls were answered: %v", maxFailures, err)
+		return &rowError{problem: Problem{rebased.ReasonUnavailable, detail}, sent: maxFailures}
 	}
 	return err
 }

@@ -142,8 +142,8 @@ func TestErrorsOfOneRowBecomeTypedRejectsAndTheOthersGoOn(t *testing.T) {
 		if err != nil || calls.Made != 2 || calls.Failed != 1 {
 			t.Fatalf("%s: %+v, %v", c.want, calls, err)
 		}
-		if p := outcomes[1].Problem; p == nil || p.Reason != c.want {
-			t.Errorf("want %s, got %+v", c.want, p)
+		if p := outcomes[1].Problem; p == nil || p.Reason != c.want || outcomes[1].Attempts != 1 {
+			t.Errorf("want %s after 1 attempt, got %+v after %d", c.want, p, outcomes[1].Attempts)
 		}
 		if outcomes[0].Problem != nil || outcomes[2].Value != "to b" {
 			t.Errorf("%s: other rows suffered", c.want)
