@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/llm"
 )
 
 // Build is where the steps of a build find their ports: what several of them share.
@@ -65,37 +64,4 @@ type ShardResult struct {
 	Rejected map[rebased.Reason]int `json:"rejected"`
 	Calls    rebased.Calls          `json:"calls"`
 	Tokens   rebased.Usage          `json:"tokens"` // of rows and rejects
-}
-
-// write stores the outcome of a shard.
-func (b *Build) write(
-	ctx context.Context, in ShardInput, folder, step string, examples []rebased.Example, rejects []rebased.Reject, calls rebased.Calls,
-) (ShardResult, error) {
-	out := ShardResult{Rows: len(examples), Rejected: countReasons(rejects), Calls: calls}
-	if _, err := b.Examples.Write(ctx, in.key(folder, in.Shard), examples); err != nil {
-		return out, fmt.Errorf("write the rows of shard %d: %w", in.Shard, err)
-	}
-	if len(rejects) > 0 {
-		if _, err := b.Rejects.Write(ctx, in.rejectsKey(step, in.Shard), rejects); err != nil {
-			return out, fmt.Errorf("write the rejects of shard %d: %w", in.Shard, err)
-		}
-	}
-	return out, nil
-}
-
-func countReasons(rejects []rebased.Reject) map[rebased.Reason]int {
-	counts := map[rebased.Reason]int{}
-	for _, r := range rejects {
-		counts[r.Reason]++
-	}
-	return counts
-}
-
-// runner opens the teacher of a task for the steps that ask it.
-func runner(teachers Teachers, store *llm.Store, task rebased.Task) (*llm.Runner, error) {
-	teacher, err := teachers.Open(task.Transform.Teacher)
-	if err != nil {
-		return nil, err
-	}
-	return &llm.Runner{Teacher: teacher, Store: store}, nil
 }

@@ -87,14 +87,15 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 		Objects: w.objects, Tasks: tasks{}, Candidates: mem.NewTable[rebased.Candidate](w.objects),
 		Examples: mem.NewTable[rebased.Example](w.objects), Rejects: mem.NewTable[rebased.Reject](w.objects),
 	}
+	teaching := &activities.Teaching{Build: build, Teachers: teachers{w}, Store: w.answers}
 	bucket, server := connection{"bucket", w}, connection{"index", w}
 	for _, steps := range []any{
 		&activities.Ingest{Objects: w.objects, Bucket: bucket, Importer: importer},
 		&activities.Index{Objects: w.objects, Rows: rows, Datasets: datasets, Writer: w.index, Server: server, Encoders: w},
 		&activities.Plan{Objects: w.objects, Bucket: bucket, Index: server, Tasks: tasks{}, Teachers: teachers{w}, Encoders: w},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: w.index, Encoders: w},
-		&activities.Transform{Build: build, Teachers: teachers{w}, Store: w.answers},
-		&activities.Reason{Build: build, Teachers: teachers{w}, Store: w.answers},
+		&activities.Transform{Teaching: teaching},
+		&activities.Reason{Teaching: teaching},
 		&activities.Dedupe{Build: build},
 		&activities.Handoff{Build: build, URI: "s3://bucket"},
 	} {

@@ -94,3 +94,11 @@ var (
 	ErrTooLong = errors.New("the prompt is longer than the model's context")
 	ErrRefused = errors.New("the provider's content policy refused the prompt")
 )
+
+// Shard is what a step that asks a teacher made of a shard: each row that went in is among the examples or the rejects, both in its order.
+type Shard struct {
+	Examples []rebased.Example
+	Rejects  []rebased.Reject
+	Calls    rebased.Calls
+	Tokens   rebased.Usage // of the answers of this step, those of rejects included
+}

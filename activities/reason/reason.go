@@ -35,27 +35,19 @@ func parse(a llm.Answer) (thought, *llm.Problem) {
 	return thought{text, answer}, nil
 }
 
-// Result is what came of one shard: len(Examples) + len(Rejects) is the number of examples that went in.
-type Result struct {
-	Examples []rebased.Example
-	Rejects  []rebased.Reject
-	Calls    rebased.Calls
-	Tokens   rebased.Usage // of this step's answers
-}
-
 // Shard writes a rationale for each example (mode rationale) with at most inFlight calls under way. A row whose rationale ends in another
 // answer is rejected as disagreed. Errors are those of llm.Run.
 func Shard(
 	ctx context.Context, runner *llm.Runner, task rebased.Task, examples []rebased.Example, inFlight int, done func(int),
-) (Result, error) {
+) (llm.Shard, error) {
 	question := func(i int) llm.Question[thought] {
 		return llm.Question[thought]{Prompt: Prompt(task, examples[i]), Parse: parse}
 	}
 	outcomes, calls, err := llm.Run(ctx, runner, llm.ParamsOf(task.Transform.Teacher, system, inFlight), len(examples), question, done)
 	if err != nil {
-		return Result{Calls: calls}, err
+		return llm.Shard{Calls: calls}, err
 	}
-	result := Result{Calls: calls}
+	result := llm.Shard{Calls: calls}
 	for i, o := range outcomes {
 		e := examples[i]
 		e.Responses = append(append([]string{}, e.Responses...), o.Responses...)

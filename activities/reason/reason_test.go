@@ -51,7 +51,7 @@ func keyOf(t llm.Teacher, task rebased.Task, e rebased.Example) string {
 	}.Key())
 }
 
-func run(t *testing.T, teacher llm.Teacher, examples []rebased.Example) Result {
+func run(t *testing.T, teacher llm.Teacher, examples []rebased.Example) llm.Shard {
 	t.Helper()
 	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, sumTask(), examples, 4, func(int) {})
 	if err != nil {
@@ -90,7 +90,7 @@ func TestTheOutputBecomesAThoughtThatEndsInTheAnswer(t *testing.T) {
 	after.Output = "Zero and one make one. The answer is 1."
 	after.Responses = []string{"transform-0", keyOf(teacher, sumTask(), before)}
 	after.Usage = rebased.Usage{InputTokens: 120, OutputTokens: 12}
-	want := Result{Examples: []rebased.Example{after}, Calls: rebased.Calls{Made: 1}, Tokens: rebased.Usage{InputTokens: 20, OutputTokens: 2}}
+	want := llm.Shard{Examples: []rebased.Example{after}, Calls: rebased.Calls{Made: 1}, Tokens: rebased.Usage{InputTokens: 20, OutputTokens: 2}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -107,7 +107,7 @@ func TestAThoughtThatEndsInAnotherAnswerIsRejectedWithBothAnswers(t *testing.T) 
 	got := run(t, teacher, []rebased.Example{before})
 	lineage := before.Lineage
 	lineage.Responses = []string{"transform-0", keyOf(teacher, sumTask(), before)}
-	want := Result{
+	want := llm.Shard{
 		Rejects: []rebased.Reject{{
 			Lineage: lineage, Step: "reason", Reason: rebased.ReasonDisagreed, Attempts: 2, Input: "0 + 1", Output: "1",
 			Detail: `the reasoning ends in "` + strings.Repeat("7", 80) + `", the transformed answer is "1"`, Usage: rebased.Usage{InputTokens: 120, OutputTokens: 12},
@@ -185,7 +185,7 @@ func TestAnErrorOfTheProviderEndsTheShardAndCountsItsCalls(t *testing.T) {
 	spent := rebased.E(rebased.Exhausted, "no quota left")
 	teacher := &mem.Teacher{Fail: func(llm.Request) error { return spent }}
 	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, sumTask(), transformed(5), 1, func(int) {})
-	if diff := cmp.Diff(Result{Calls: rebased.Calls{Failed: 1}}, got); !errors.Is(err, spent) || diff != "" {
+	if diff := cmp.Diff(llm.Shard{Calls: rebased.Calls{Failed: 1}}, got); !errors.Is(err, spent) || diff != "" {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 }

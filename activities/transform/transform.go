@@ -12,27 +12,19 @@ import (
 // Step is the name of this step in rejects.
 const Step = "transform"
 
-// Result is what came of one shard: len(Examples) + len(Rejects) is the number of candidates.
-type Result struct {
-	Examples []rebased.Example
-	Rejects  []rebased.Reject
-	Calls    rebased.Calls
-	Tokens   rebased.Usage
-}
-
 // Shard transforms candidates with at most inFlight calls under way. done is told how many rows are done, from several goroutines. Errors are
 // those of llm.Run; the answers that were paid by then are stored.
 func Shard(
 	ctx context.Context, runner *llm.Runner, task rebased.Task, candidates []rebased.Candidate, inFlight int, done func(int),
-) (Result, error) {
+) (llm.Shard, error) {
 	question := func(i int) llm.Question[example] {
 		return llm.Question[example]{Prompt: Prompt(task, candidates[i]), Parse: parse}
 	}
 	outcomes, calls, err := llm.Run(ctx, runner, llm.ParamsOf(task.Transform.Teacher, system, inFlight), len(candidates), question, done)
 	if err != nil {
-		return Result{Calls: calls}, err
+		return llm.Shard{Calls: calls}, err
 	}
-	result := Result{Calls: calls}
+	result := llm.Shard{Calls: calls}
 	for i, o := range outcomes {
 		result.Tokens = result.Tokens.Add(o.Usage)
 		lineage := rebased.LineageOf(candidates[i])

@@ -91,7 +91,7 @@ func TestAnExampleSaysWhereItComesFrom(t *testing.T) {
 	lineage := rebased.LineageOf(row)
 	lineage.Responses, lineage.Teacher = []string{string(keyOf(teacher, task, row))}, "teacher-1-0613"
 	usage := rebased.Usage{InputTokens: 90, OutputTokens: 9}
-	want := Result{
+	want := llm.Shard{
 		Examples: []rebased.Example{
 			{Input: "1 + 1?", Output: "One more than one. The answer is 2.", Answer: "2", Lineage: lineage, Usage: usage},
 		},
@@ -129,7 +129,7 @@ func TestARejectSaysWhatWasPaidForIt(t *testing.T) {
 
 func TestASecondTimeGivesTheSameAndPaysNothing(t *testing.T) {
 	objects, rows := mem.NewObjects(), candidates(20)
-	transform := func() Result {
+	transform := func() llm.Shard {
 		got, err := Shard(t.Context(), &llm.Runner{Teacher: &mem.Teacher{}, Store: llm.NewStore(objects)}, riverTask(), rows, 8, func(int) {})
 		if err != nil {
 			t.Fatal(err)
@@ -148,7 +148,7 @@ func TestASecondTimeGivesTheSameAndPaysNothing(t *testing.T) {
 
 func TestNoCandidatesGiveNothing(t *testing.T) {
 	got, err := Shard(t.Context(), &llm.Runner{Teacher: &mem.Teacher{}, Store: llm.NewStore(mem.NewObjects())}, riverTask(), nil, 8, func(int) {})
-	if diff := cmp.Diff(Result{}, got); err != nil || diff != "" {
+	if diff := cmp.Diff(llm.Shard{}, got); err != nil || diff != "" {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 }
@@ -159,7 +159,7 @@ func TestAnErrorOfTheProviderEndsTheShardAndCountsItsCalls(t *testing.T) {
 		t.Context(), &llm.Runner{Teacher: &mem.Teacher{Fail: func(llm.Request) error { return refused }}, Store: llm.NewStore(mem.NewObjects())},
 		riverTask(), candidates(5), 1, func(int) {},
 	)
-	if diff := cmp.Diff(Result{Calls: rebased.Calls{Failed: 1}}, got); !errors.Is(err, refused) || diff != "" {
+	if diff := cmp.Diff(llm.Shard{Calls: rebased.Calls{Failed: 1}}, got); !errors.Is(err, refused) || diff != "" {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 }

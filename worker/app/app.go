@@ -137,13 +137,14 @@ func (p *ports) register(w worker.Registry) {
 		Objects: p.objects, Tasks: tasks{},
 		Candidates: parquet.Candidates(p.objects), Examples: parquet.Examples(p.objects), Rejects: parquet.Rejects(p.objects),
 	}
+	teaching := &activities.Teaching{Build: build, Teachers: p.teachers, Store: p.answers}
 	for _, steps := range []any{
 		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
 		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Encoders: p.encoders},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Encoders: p.encoders},
-		&activities.Transform{Build: build, Teachers: p.teachers, Store: p.answers},
-		&activities.Reason{Build: build, Teachers: p.teachers, Store: p.answers},
+		&activities.Transform{Teaching: teaching},
+		&activities.Reason{Teaching: teaching},
 		&activities.Dedupe{Build: build},
 		&activities.Handoff{Build: build, URI: p.uri},
 	} {

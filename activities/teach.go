@@ -1,0 +1,68 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/llm"
+)
+
+// Teaching is what the steps that ask a teacher share.
+type Teaching struct {
+	*Build
+	Teachers Teachers
+	Store    *llm.Store
+}
+
+// lesson is one step that asks a teacher: which rows it reads, what it makes of a shard of them and where it writes.
+type lesson[T any] struct {
+	step     string
+	rows     rebased.Table[T]
+	from, to string // folders of the build
+	shard    func(context.Context, *llm.Runner, rebased.Task, []T, int, func(int)) (llm.Shard, error)
+}
+
+// teach runs a lesson on one shard.
+func teach[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson[T]) (ShardResult, error) {
+	work, progress, stop := heartbeat(ctx)
+	defer stop()
+	out, err := teachShard(work, a, in, l, progress)
+	return out, translate(ctx, err)
+}
+
+func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson[T], progress func(int)) (ShardResult, error) {
+	task, _, err := a.task(ctx, in.BuildRef)
+	if err != nil {
+		return ShardResult{}, err
+	}
+	teacher, err := a.Teachers.Open(task.Transform.Teacher)
+	if err != nil {
+		return ShardResult{}, err
+	}
+	rows, err := l.rows.Read(ctx, in.key(l.from, in.Shard))
+	if err != nil {
+		return ShardResult{}, fmt.Errorf("read shard %d: %w", in.Shard, err)
+	}
+	made, err := l.shard(ctx, &llm.Runner{Teacher: teacher, Store: a.Store}, task, rows, in.InFlight, progress)
+	if err != nil {
+		return ShardResult{}, fmt.Errorf("%s shard %d: %w", l.step, in.Shard, err)
+	}
+	if _, err := a.Examples.Write(ctx, in.key(l.to, in.Shard), made.Examples); err != nil {
+		return ShardResult{}, fmt.Errorf("write the rows of shard %d: %w", in.Shard, err)
+	}
+	if len(made.Rejects) > 0 {
+		if _, err := a.Rejects.Write(ctx, in.rejectsKey(l.step, in.Shard), made.Rejects); err != nil {
+			return ShardResult{}, fmt.Errorf("write the rejects of shard %d: %w", in.Shard, err)
+		}
+	}
+	return ShardResult{Rows: len(made.Examples), Rejected: countReasons(made.Rejects), Calls: made.Calls, Tokens: made.Tokens}, nil
+}
+
+func countReasons(rejects []rebased.Reject) map[rebased.Reason]int {
+	counts := map[rebased.Reason]int{}
+	for _, r := range rejects {
+		counts[r.Reason]++
+	}
+	return counts
+}
