@@ -17,7 +17,7 @@ type Limits struct {
 // DefaultLimits are far above what the hubs' datasets need.
 func DefaultLimits() Limits {
 	return Limits{
-		SourceBytes: 2 << 30,
+		SourceBytes: 1 << 30, // what the bucket gives in one piece
 		Bytes:       256 << 30,
 		Rows:        1 << 30,
 		RowBytes:    32 << 20,
