@@ -45,14 +45,22 @@ func TestEachFaultIsWhatItSays(t *testing.T) {
 }
 
 // leave asks so many different prompts at once, and leaves when all of them are being answered.
-func leave(t *testing.T, c client, n int) {
+func leave(t *testing.T, c client, n int, faults ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	errs := make(chan error, n)
 	for i := range n {
 		go func() { errs <- c.askUntil(ctx, transformPrompt(squad, fmt.Sprintf(`{"text": "row %d"}`, i))) }()
 	}
-	until(t, func() bool { return c.stats().InFlight == n })
+	until(t, func() bool {
+		stats := c.stats()
+		for _, fault := range faults { // one is chosen after the request is counted
+			if stats.Faults[fault] != n {
+				return false
+			}
+		}
+		return stats.InFlight == n
+	})
 	cancel()
 	for range n {
 		if err := <-errs; !errors.Is(err, context.Canceled) {
@@ -67,7 +75,7 @@ func leave(t *testing.T, c client, n int) {
 
 func TestAHangingAnswerEndsWhenTheClientLeaves(t *testing.T) {
 	c := serve(t, teacher.Config{Faults: teacher.Faults{Hanging: 1}})
-	leave(t, c, 1)
+	leave(t, c, 1, "hanging")
 	if got := c.stats().Faults["hanging"]; got != 1 {
 		t.Errorf("%d faults, want 1", got)
 	}
