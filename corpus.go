@@ -6,6 +6,14 @@ import (
 	"fmt"
 )
 
+// RowCount is the number of rows in all parts.
+func (c Corpus) RowCount() (rows int) {
+	for _, part := range c.Parts {
+		rows += part.Rows
+	}
+	return rows
+}
+
 // ReadCorpus reads the current revision of a corpus. A corpus that was never imported is NotFound.
 func ReadCorpus(ctx context.Context, objects Objects, name string) (Corpus, error) {
 	c, err := readCorpus(ctx, objects, CorpusManifestKey(name))

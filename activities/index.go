@@ -74,10 +74,7 @@ func (a *Index) begin(ctx context.Context, in IndexBeginInput) (IndexBeginResult
 	if err != nil {
 		return IndexBeginResult{}, err
 	}
-	out := IndexBeginResult{Index: record, Revision: corpus.Revision, Parts: len(corpus.Parts), Current: record.Updating == ""}
-	for _, p := range corpus.Parts {
-		out.Rows += p.Rows
-	}
+	out := IndexBeginResult{Index: record, Revision: corpus.Revision, Parts: len(corpus.Parts), Rows: corpus.RowCount(), Current: record.Updating == ""}
 	return out, nil
 }
 

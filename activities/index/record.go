@@ -105,7 +105,7 @@ func (x *Indexer) holds(ctx context.Context, collection string, corpus rebased.C
 	if err != nil {
 		return false, fmt.Errorf("count the index of %s: %w", corpus.Name, err)
 	}
-	return points == rowsOf(corpus), nil
+	return points == corpus.RowCount(), nil
 }
 
 // prune removes what the revision does not name and checks that all it names is there.
@@ -121,7 +121,7 @@ func (x *Indexer) prune(ctx context.Context, collection string, corpus rebased.C
 	if err != nil {
 		return fmt.Errorf("count the index of %s: %w", corpus.Name, err)
 	}
-	if want := rowsOf(corpus); points != want {
+	if want := corpus.RowCount(); points != want {
 		return rebased.E(rebased.Conflict, "index of %s has %d points for %d rows: run `rebased index %s` again", corpus.Name, points, want, corpus.Name)
 	}
 	return nil
@@ -150,12 +150,4 @@ func (x *Indexer) describe(ctx context.Context, collection string, corpus rebase
 		return fmt.Errorf("write the descriptions of %s: %w", corpus.Name, err)
 	}
 	return nil
-}
-
-func rowsOf(corpus rebased.Corpus) int {
-	rows := 0
-	for _, part := range corpus.Parts {
-		rows += part.Rows
-	}
-	return rows
 }
