@@ -24,6 +24,7 @@ type Task struct {
 	Dedupe      Dedupe        `json:"dedupe"`
 	Output      Output        `json:"output"`
 	Handoff     Handoff       `json:"handoff"`
+	Budget      Budget        `json:"budget"`
 }
 
 // TaskExample is one given example. Answer is the short final answer; retrieval uses it in place of Output when it is there.
@@ -59,11 +60,12 @@ type Retrieve struct {
 // Transform says who rewrites the rows.
 type Transform struct {
 	Teacher Teacher `json:"teacher"`
+	Batch   bool    `json:"batch"` // ask in the provider's batches: for less money, within a day
 }
 
 // Teacher is an LLM behind a provider, and how it is asked. It holds no secret: keys come from the worker's environment.
 type Teacher struct {
-	Provider    string  `json:"provider"` // openai
+	Provider    string  `json:"provider"` // openai, anthropic or bedrock
 	Model       string  `json:"model"`    // "" = the only model that the server lists
 	BaseURL     string  `json:"base_url"` // "" = the worker's OPENAI_BASE_URL
 	Temperature float64 `json:"temperature"`
@@ -78,9 +80,17 @@ type Seconds int
 // Duration converts to time.Duration.
 func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }
 
-// Limits cap the calls of one build over all workers.
+// Limits cap the calls of one build over all its shards and workers; 0 = none.
 type Limits struct {
-	InFlight int `json:"in_flight"`
+	InFlight int `json:"in_flight"` // calls under way; without a cap their number adapts by itself
+	RPM      int `json:"rpm"`       // requests a minute
+	TPM      int `json:"tpm"`       // tokens a minute, input and output
+}
+
+// Budget is a hard cap on what one build spends; 0 = none. It holds across crashes: what may have been billed counts as spent.
+type Budget struct {
+	USD    float64 `json:"usd"`
+	Tokens int64   `json:"tokens"` // input and output
 }
 
 // Modes of the reason step.

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"time"
 
 	"github.com/rebased/rebased"
 )
@@ -24,8 +25,13 @@ type Request struct {
 	MaxTokens   int
 	System      string
 	Prompt      string
-	Sample      int // 0 to k-1, for several answers to one prompt
-	Ask         int // 0; re-asks after an unusable answer are 1 and 2
+	// Shared is how many bytes of Prompt's beginning are equal in all requests of a step: what a provider can keep between calls. It does not
+	// change the answer and is not part of the key.
+	Shared int
+	// Schema is the JSON Schema that the answer should keep to, "" = none. A server that does not know schemas is asked without.
+	Schema string
+	Sample int // 0 to k-1, for several answers to one prompt
+	Ask    int // 0; re-asks after an unusable answer are 1 and 2
 }
 
 // Key is the content address of the answer to a request: hex SHA-256.
@@ -36,6 +42,7 @@ func (r Request) Key() Key {
 	h := sha256.New()
 	writeFields(h.Write, r.Endpoint, r.Model, r.System, r.Prompt)
 	writeInts(h.Write, int64(math.Float64bits(r.Temperature)), int64(r.MaxTokens), int64(r.Sample), int64(r.Ask)) //nolint:gosec // bits, not a number
+	writeFields(h.Write, r.Schema)
 	return Key(hex.EncodeToString(h.Sum(nil)))
 }
 
@@ -44,6 +51,7 @@ func (r Request) Scope() string {
 	h := sha256.New()
 	writeFields(h.Write, r.Endpoint, r.Model, r.System)
 	writeInts(h.Write, int64(math.Float64bits(r.Temperature)), int64(r.MaxTokens)) //nolint:gosec // bits, not a number
+	writeFields(h.Write, r.Schema)
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
@@ -79,6 +87,18 @@ type Answer struct {
 	Finish Finish        `json:"finish"`
 	Usage  rebased.Usage `json:"usage"`
 	At     int64         `json:"at"` // Unix milliseconds
+	// Rate is what the provider's headers said about its limits; it is used at once and not stored.
+	Rate RateLimit `json:"-"`
+}
+
+// RateLimit is how much a provider lets through, as its headers say; the zero value says nothing.
+type RateLimit struct{ Requests, Tokens Window }
+
+// Window is one limit of a provider.
+type Window struct {
+	Limit     int64         // in all; 0 = not said
+	Remaining int64         // that may be sent now
+	Reset     time.Duration // until Remaining is Limit again
 }
 
 // Teacher sends one request once. It does not retry. Errors carry a rebased.Kind: Throttled (with RetryAfter), Unavailable, Unauthorized,
