@@ -86,9 +86,18 @@ type Answer struct {
 	Model  string        `json:"model"` // as the provider reported it
 	Finish Finish        `json:"finish"`
 	Usage  rebased.Usage `json:"usage"`
-	At     int64         `json:"at"` // Unix milliseconds
+	Cached Cached        `json:"cached,omitzero"` // part of Usage.InputTokens
+	At     int64         `json:"at"`              // Unix milliseconds
+	By     string        `json:"by,omitempty"`    // the account that paid
+	Batch  bool          `json:"batch,omitempty"` // answered in a provider's batch, at its price
 	// Rate is what the provider's headers said about its limits; it is used at once and not stored.
 	Rate RateLimit `json:"-"`
+}
+
+// Cached counts the input tokens that a provider's prompt cache changed the price of.
+type Cached struct {
+	Read    int64 `json:"read"`
+	Written int64 `json:"written"`
 }
 
 // RateLimit is how much a provider lets through, as its headers say; the zero value says nothing.
@@ -115,10 +124,11 @@ var (
 	ErrRefused = errors.New("the provider's content policy refused the prompt")
 )
 
-// Shard is what a step that asks a teacher made of a shard: each row that went in is among the examples or the rejects, both in its order.
+// Shard is what a step that asks a teacher made of a shard: each row that went in is among the examples or the rejects, both in its order. When
+// Bill.Short is set there are neither: the grant was spent before the end.
 type Shard struct {
+	Bill
 	Examples []rebased.Example
 	Rejects  []rebased.Reject
-	Calls    rebased.Calls
 	Tokens   rebased.Usage // of the answers of this step, those of rejects included
 }
