@@ -60,12 +60,11 @@ type Retrieve struct {
 // Transform says who rewrites the rows.
 type Transform struct {
 	Teacher Teacher `json:"teacher"`
-	Batch   bool    `json:"batch"` // ask in the provider's batches: for less money, within a day
 }
 
 // Teacher is an LLM behind a provider, and how it is asked. It holds no secret: keys come from the worker's environment.
 type Teacher struct {
-	Provider    string  `json:"provider"` // openai, anthropic or bedrock
+	Provider    string  `json:"provider"` // openai
 	Model       string  `json:"model"`    // "" = the only model that the server lists
 	BaseURL     string  `json:"base_url"` // "" = the worker's OPENAI_BASE_URL
 	Temperature float64 `json:"temperature"`
@@ -148,7 +147,7 @@ func DefaultTask() Task {
 		APIVersion: APIVersion,
 		Retrieve:   Retrieve{Encoder: "static", Rows: 3000, Mode: ModeDiverse, MaxPerDataset: 300, Exclude: []string{}},
 		Transform: Transform{Teacher: Teacher{
-			Provider: "openai", Temperature: 0.7, MaxTokens: 1000, Timeout: 120, Limits: Limits{InFlight: 64},
+			Provider: "openai", Temperature: 0.7, MaxTokens: 1000, Timeout: 120,
 		}},
 		Reason: ReasonStep{Mode: ReasonNone},
 		Dedupe: Dedupe{Exact: true, MinHash: 0.8},
@@ -266,8 +265,24 @@ func validateTeacher(t Task) *FieldError {
 		return fieldError("transform.teacher.max_tokens", "must be between 1 and 128000, got %d", teacher.MaxTokens)
 	case teacher.Timeout < 1 || teacher.Timeout > 3600:
 		return fieldError("transform.teacher.timeout", "must be between 1 and 3600 seconds, got %d", teacher.Timeout)
-	case teacher.Limits.InFlight < 1 || teacher.Limits.InFlight > 10_000:
-		return fieldError("transform.teacher.limits.in_flight", "must be between 1 and 10000, got %d", teacher.Limits.InFlight)
+	}
+	return validateCaps(teacher.Limits, t.Budget)
+}
+
+// validateCaps checks what 0 switches off.
+func validateCaps(l Limits, b Budget) *FieldError {
+	const at = "transform.teacher.limits."
+	switch {
+	case l.InFlight < 0 || l.InFlight > 10_000:
+		return fieldError(at+"in_flight", "must be none, or between 1 and 10000, got %d", l.InFlight)
+	case l.RPM < 0 || l.RPM > 10_000_000:
+		return fieldError(at+"rpm", "must be none, or between 1 and 10000000, got %d", l.RPM)
+	case l.TPM < 0 || l.TPM > 10_000_000_000:
+		return fieldError(at+"tpm", "must be none, or between 1 and 10000000000, got %d", l.TPM)
+	case !(b.USD >= 0 && b.USD <= MaxBudgetUSD):
+		return fieldError("budget.usd", "must be none, or more than 0 and at most %d, got %v", MaxBudgetUSD, b.USD)
+	case b.Tokens < 0:
+		return fieldError("budget.tokens", "must be none, or at least 1, got %d", b.Tokens)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ type Account struct {
 }
 
 // Amount is what the account comes to at a price.
-func (a Account) Amount(price rebased.Price) Amount {
+func (a Account) Amount(price rebased.Price) rebased.Amount {
 	return amountOf(price, a.Online, false).Add(amountOf(price, a.Batch, true)).Add(boundAmount(price, a.Open))
 }
 

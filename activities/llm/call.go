@@ -58,7 +58,7 @@ type call struct {
 	waited   time.Duration // while it was throttled
 	own      int           // failures between which others were answered
 	outage   int           // failures in a row between which nothing was
-	seen     health // when it failed last
+	seen     health        // when it failed last
 }
 
 // answer gives the stored answer or pays for one.
@@ -130,7 +130,7 @@ func (c *call) reserve() (err error) {
 func (c *call) burn() {
 	bound := boundAmount(c.params.Price, c.bound)
 	if c.params.Grant == nil {
-		bound = Amount{}
+		bound = rebased.Amount{}
 	}
 	c.ledger.settle(boundAmount(c.params.Price, c.bound), bound)
 	c.reserved, c.sent = false, ""
@@ -139,7 +139,7 @@ func (c *call) burn() {
 // close settles what was reserved, once the answer is durable or the call has ended without one.
 func (c *call) close(ctx context.Context) {
 	if c.reserved {
-		actual := Amount{}
+		actual := rebased.Amount{}
 		if c.paid != nil {
 			actual = AmountOf(c.params.Price, *c.paid)
 		} else {

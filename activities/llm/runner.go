@@ -40,8 +40,8 @@ type Charge struct {
 	Account string        // of this step and shard: who pays; "" = nobody keeps books
 	Share   Share         //
 	Price   rebased.Price // zero = unknown: money is not counted
-	// Grant is the most that Account may have spent when the run ends, earlier attempts included. nil = no budget. A unit without a cap is Uncapped.
-	Grant *Amount
+	// Grant is the most that Account may have spent when the run ends, earlier attempts included. nil = no budget. A unit without a cap is rebased.Uncapped.
+	Grant *rebased.Amount
 }
 
 // ParamsOf takes the parameters from a task's teacher.
@@ -77,8 +77,8 @@ type Outcome[T any] struct {
 // Bill is what a run did and what its account has spent.
 type Bill struct {
 	Calls rebased.Calls
-	Spent Amount  // by the account, earlier attempts and what may have been billed included
-	Short *Amount // the grant was spent before all was asked: what the next call may cost at most; nil = all was asked
+	Spent rebased.Amount  // by the account, earlier attempts and what may have been billed included
+	Short *rebased.Amount // the grant was spent before all was asked: what the next call may cost at most; nil = all was asked
 }
 
 // Run asks n questions and gives their outcomes in order. done is called after each row, from several goroutines, with how many are done. When
