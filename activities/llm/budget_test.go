@@ -170,7 +170,9 @@ func TestARequestThatMayHaveBeenBilledCountsAtItsBoundAndOneThatWasNotDoesNot(t 
 
 func TestARefusedRequestCostsNothing(t *testing.T) {
 	objects := mem.NewObjects()
-	refuse := func(int, llm.Request) (llm.Answer, error) { return llm.Answer{}, &rebased.Error{Kind: rebased.Rejected, Err: llm.ErrTooLong} }
+	refuse := func(int, llm.Request) (llm.Answer, error) {
+		return llm.Answer{}, &rebased.Error{Kind: rebased.Rejected, Err: llm.ErrTooLong}
+	}
 	bill := granted(objects, tokens(1_000), refuse).bill(t, "a", "b")
 	books := granted(objects, tokens(1_000), refuse).bill(t)
 	if bill.Spent != (rebased.Amount{}) || books.Spent != (rebased.Amount{}) {

@@ -86,7 +86,7 @@ func (c *call) bring(ctx context.Context) error {
 			return err
 		}
 		taken := c.lane.estimate(c.bound)
-		if err := c.lane.enter(c.sending, taken, again); err != nil {
+		if err := c.lane.enter(c.sending, taken, again); err != nil { //nolint:contextcheck // ends with ctx, or before
 			return err
 		}
 		answer, err := c.send(ctx, taken)

@@ -114,7 +114,7 @@ func Run[T any](ctx context.Context, r *Runner, p Params, n int, question func(i
 	rows.Wait()
 	bill := run.bill()
 	if run.sending.Err() != nil {
-		return nil, bill, context.Cause(run.sending)
+		return nil, bill, context.Cause(run.sending) //nolint:contextcheck // ends with ctx, or before
 	}
 	if bill.Short != nil {
 		return nil, bill, nil
@@ -139,7 +139,7 @@ type run struct {
 	failed atomic.Int64
 
 	// sending ends when nothing more is to be sent; calls under way go on, their answers are paid.
-	sending context.Context
+	sending context.Context //nolint:containedctx // the end of sending is one of two ends that a call has
 	stop    context.CancelCauseFunc
 
 	mu           sync.Mutex

@@ -53,7 +53,7 @@ func Open(file string) (*Table, error) {
 		if info.Size() > maxFile {
 			return nil, rebased.E(rebased.Invalid, "read the price table: %s has %d bytes, at most %d are read", file, info.Size(), maxFile)
 		}
-		data, err := os.ReadFile(file)
+		data, err := os.ReadFile(file) //nolint:gosec // the operator names it
 		if err != nil {
 			return nil, rebased.E(rebased.Invalid, "read the price table: %w", err)
 		}
