@@ -216,7 +216,9 @@ only one that waits at its budget.`,
 			}
 			wanted := cluster.Wanted{
 				Name: optional(args), What: "build that is " + string(rebased.StateBudgetExhausted), Only: true,
-				Fits: func(b cluster.Build) bool { return b.State == rebased.StateBudgetExhausted || len(args) > 0 && !b.State.Final() },
+				Fits: func(b cluster.Build) bool {
+					return b.State == rebased.StateBudgetExhausted || len(args) > 0 && !b.State.Final()
+				},
 			}
 			return a.withBuild(cmd.Context(), wanted, func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
 				progress, err := temporal.Decide(cmd.Context(), b, workflows.UpdateRaiseBudget, r)
