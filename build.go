@@ -8,6 +8,7 @@ const (
 	StateRunning          State = "running"
 	StateAwaitingApproval State = "awaiting_approval"
 	StatePaused           State = "paused"
+	StateBudgetExhausted  State = "budget_exhausted" // the next call may pass the budget
 	StateReleased         State = "released"
 	StateUnchanged        State = "unchanged" // the version equals the latest: nothing new was made
 	StateRejected         State = "rejected"  // a person said no
@@ -16,7 +17,9 @@ const (
 )
 
 // Waits reports whether the build waits for a person.
-func (s State) Waits() bool { return s == StateAwaitingApproval || s == StatePaused }
+func (s State) Waits() bool {
+	return s == StateAwaitingApproval || s == StatePaused || s == StateBudgetExhausted
+}
 
 // Final reports whether the build has ended.
 func (s State) Final() bool { return s != StateRunning && !s.Waits() }
@@ -52,5 +55,13 @@ type Progress struct {
 	ShardsDone int    `json:"shards_done"`
 	Shards     int    `json:"shards"`
 	Version    string `json:"version,omitempty"`
+	Spent      Spend  `json:"spent"` // by the shards that are done, what may have been billed included
+	Cap        Spend  `json:"cap"`   // the budget; 0 = none
 	Counts
+}
+
+// Spend is money and tokens.
+type Spend struct {
+	USD    float64 `json:"usd"`
+	Tokens int64   `json:"tokens"`
 }

@@ -27,7 +27,8 @@ func TestResultOfABuildKeepsItsJSONForm(t *testing.T) {
 		"cost_usd": 0.25, "uri": "s3://b/datasets/squad/0a1b", "seconds": 1.5, "detail": "refused"}`)
 
 	wantJSON(t, rebased.Progress{State: rebased.StateRunning, Phase: "transform", ShardsDone: 1, Shards: 6, Counts: counts},
-		`{"state": "running", "phase": "transform", "shards_done": 1, "shards": 6, `+shared+`}`)
+		`{"state": "running", "phase": "transform", "shards_done": 1, "shards": 6,
+		"spent": {"usd": 0, "tokens": 0}, "cap": {"usd": 0, "tokens": 0}, `+shared+`}`)
 }
 
 func wantJSON(t *testing.T, value any, want string) {
@@ -51,7 +52,7 @@ func wantJSON(t *testing.T, value any, want string) {
 func TestAStateRunsWaitsOrIsFinal(t *testing.T) {
 	const runs, waits, final = "runs", "waits", "final"
 	for state, want := range map[rebased.State]string{
-		rebased.StateRunning: runs, rebased.StateAwaitingApproval: waits, rebased.StatePaused: waits, rebased.StateReleased: final,
+		rebased.StateRunning: runs, rebased.StateAwaitingApproval: waits, rebased.StatePaused: waits, rebased.StateBudgetExhausted: waits, rebased.StateReleased: final,
 		rebased.StateUnchanged: final, rebased.StateRejected: final, rebased.StateFailed: final, rebased.StateCanceled: final,
 	} {
 		if state.Waits() != (want == waits) || state.Final() != (want == final) {

@@ -24,6 +24,7 @@ type Task struct {
 	Dedupe      Dedupe        `json:"dedupe"`
 	Output      Output        `json:"output"`
 	Handoff     Handoff       `json:"handoff"`
+	Budget      Budget        `json:"budget"`
 }
 
 // TaskExample is one given example. Answer is the short final answer; retrieval uses it in place of Output when it is there.
@@ -78,9 +79,17 @@ type Seconds int
 // Duration converts to time.Duration.
 func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }
 
-// Limits cap the calls of one build over all workers.
+// Limits cap the calls of one build over all its shards and workers; 0 = none.
 type Limits struct {
-	InFlight int `json:"in_flight"`
+	InFlight int `json:"in_flight"` // calls under way; without a cap their number adapts by itself
+	RPM      int `json:"rpm"`       // requests a minute
+	TPM      int `json:"tpm"`       // tokens a minute, input and output
+}
+
+// Budget is a hard cap on what one build spends; 0 = none. It holds across crashes: what may have been billed counts as spent.
+type Budget struct {
+	USD    float64 `json:"usd"`
+	Tokens int64   `json:"tokens"` // input and output
 }
 
 // Modes of the reason step.
@@ -138,7 +147,7 @@ func DefaultTask() Task {
 		APIVersion: APIVersion,
 		Retrieve:   Retrieve{Encoder: "static", Rows: 3000, Mode: ModeDiverse, MaxPerDataset: 300, Exclude: []string{}},
 		Transform: Transform{Teacher: Teacher{
-			Provider: "openai", Temperature: 0.7, MaxTokens: 1000, Timeout: 120, Limits: Limits{InFlight: 64},
+			Provider: "openai", Temperature: 0.7, MaxTokens: 1000, Timeout: 120,
 		}},
 		Reason: ReasonStep{Mode: ReasonNone},
 		Dedupe: Dedupe{Exact: true, MinHash: 0.8},
@@ -256,8 +265,24 @@ func validateTeacher(t Task) *FieldError {
 		return fieldError("transform.teacher.max_tokens", "must be between 1 and 128000, got %d", teacher.MaxTokens)
 	case teacher.Timeout < 1 || teacher.Timeout > 3600:
 		return fieldError("transform.teacher.timeout", "must be between 1 and 3600 seconds, got %d", teacher.Timeout)
-	case teacher.Limits.InFlight < 1 || teacher.Limits.InFlight > 10_000:
-		return fieldError("transform.teacher.limits.in_flight", "must be between 1 and 10000, got %d", teacher.Limits.InFlight)
+	}
+	return validateCaps(teacher.Limits, t.Budget)
+}
+
+// validateCaps checks what 0 switches off.
+func validateCaps(l Limits, b Budget) *FieldError {
+	const at = "transform.teacher.limits."
+	switch {
+	case l.InFlight < 0 || l.InFlight > 10_000:
+		return fieldError(at+"in_flight", "must be none, or between 1 and 10000, got %d", l.InFlight)
+	case l.RPM < 0 || l.RPM > 10_000_000:
+		return fieldError(at+"rpm", "must be none, or between 1 and 10000000, got %d", l.RPM)
+	case l.TPM < 0 || l.TPM > 10_000_000_000:
+		return fieldError(at+"tpm", "must be none, or between 1 and 10000000000, got %d", l.TPM)
+	case !(b.USD >= 0 && b.USD <= MaxBudgetUSD):
+		return fieldError("budget.usd", "must be none, or more than 0 and at most %d, got %v", MaxBudgetUSD, b.USD)
+	case b.Tokens < 0:
+		return fieldError("budget.tokens", "must be none, or at least 1, got %d", b.Tokens)
 	}
 	return nil
 }

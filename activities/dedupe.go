@@ -18,6 +18,8 @@ type DedupeInput struct {
 	BuildRef
 	Reasoned bool `json:"reasoned"` // whether the reason step ran
 	Shards   int  `json:"shards"`
+
+	Price rebased.Price `json:"price"`
 }
 
 // DedupeResult counts what was kept. The rows are in deduped/.
@@ -60,6 +62,7 @@ func (a *Dedupe) rows(ctx context.Context, in DedupeInput, progress func(int)) (
 		return DedupeResult{}, fmt.Errorf("write the deduplicated rows: %w", err)
 	}
 	if len(result.Rejects) > 0 {
+		priced(result.Rejects, in.Price)
 		if _, err := a.Rejects.Write(ctx, in.rejectsKey(dedupe.Step, 0), result.Rejects); err != nil {
 			return DedupeResult{}, fmt.Errorf("write the duplicates: %w", err)
 		}

@@ -23,6 +23,12 @@ type Teachers interface {
 	Models(ctx context.Context, t rebased.Teacher) ([]string, error)
 }
 
+// Prices knows what models cost.
+type Prices interface {
+	// Price is what a model of an endpoint (a base URL) costs; false when that is not known.
+	Price(endpoint, model string) (rebased.Price, bool)
+}
+
 // Encoders opens an encoder by the name that task files use: static or openai:<model>.
 type Encoders interface {
 	Open(ctx context.Context, name string) (rebased.Encoder, error)
@@ -40,6 +46,7 @@ type Plan struct {
 	Index    Connection
 	Tasks    Tasks
 	Teachers Teachers
+	Prices   Prices
 	Encoders Encoders
 }
 
@@ -54,10 +61,14 @@ type PlanInput struct {
 type PlanResult struct {
 	TaskKey  string                `json:"task_key"` // the frozen task, in the build's folder
 	Corpus   string                `json:"corpus"`
-	Revision string                `json:"revision"` // pinned: the revision that is indexed
-	Encoder  string                `json:"encoder"`  // identity
-	Endpoint string                `json:"endpoint"` // of the teacher
-	InFlight int                   `json:"in_flight"`
+	Revision string                `json:"revision"`  // pinned: the revision that is indexed
+	Encoder  string                `json:"encoder"`   // identity
+	Endpoint string                `json:"endpoint"`  // of the teacher
+	InFlight int                   `json:"in_flight"` // 0 = no cap
+	RPM      int                   `json:"rpm"`       // 0 = no cap
+	TPM      int                   `json:"tpm"`       // 0 = no cap
+	Price    rebased.Price         `json:"price"`
+	Budget   rebased.Budget        `json:"budget"`
 	Reason   string                `json:"reason"` // mode of the reason step
 	Rows     int                   `json:"rows"`   // to retrieve
 	Approval bool                  `json:"approval"`
@@ -93,6 +104,13 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if err != nil {
 		return PlanResult{}, err
 	}
+	price, priced := a.Prices.Price(teacher.Endpoint(), task.Transform.Teacher.Model)
+	if task.Budget.USD > 0 && !priced {
+		return PlanResult{}, rebased.E(
+			rebased.Invalid, "budget.usd: no price is known of model %q at %s: add it to the worker's price table (REBASED_PRICES), or cap tokens",
+			task.Transform.Teacher.Model, teacher.Endpoint(),
+		)
+	}
 	frozen := rebased.BuildKey(task.Name, in.Build, "task.yaml")
 	data, err := a.Tasks.Encode(task)
 	if err != nil {
@@ -104,7 +122,8 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	activity.GetLogger(ctx).Info("planned", "task", task.Name, "corpus", task.Corpus, "revision", found.Revision, "model", task.Transform.Teacher.Model)
 	return PlanResult{
 		TaskKey: frozen, Corpus: task.Corpus, Revision: found.Revision, Encoder: found.Encoder, Endpoint: teacher.Endpoint(),
-		InFlight: task.Transform.Teacher.Limits.InFlight, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows,
+		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
+		Price: price, Budget: task.Budget, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows,
 		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow,
 	}, nil
 }

@@ -22,7 +22,8 @@ type RankInput struct {
 	BuildRef
 	Corpus    string `json:"corpus"`
 	Revision  string `json:"revision"`
-	ShardRows int    `json:"shard_rows"` // rows of one shard
+	ShardRows int    `json:"shard_rows"` // the most rows of one shard
+	Lanes     int    `json:"lanes"`      // shards that run side by side: their number is a multiple of it
 }
 
 // RankResult counts what was found. The candidates are in retrieved/, one part a shard.
@@ -69,13 +70,25 @@ func (a *Retrieve) rank(ctx context.Context, in RankInput, progress func(int)) (
 }
 
 func (a *Retrieve) writeShards(ctx context.Context, in RankInput, ranking retrieve.Ranking) (RankResult, error) {
-	out := RankResult{Rows: len(ranking.Candidates), Skipped: ranking.Skipped}
-	for rows := ranking.Candidates; len(rows) > 0; out.Shards++ {
-		n := min(in.ShardRows, len(rows))
-		if _, err := a.Candidates.Write(ctx, in.key(folderRetrieved, out.Shards), rows[:n]); err != nil {
-			return out, fmt.Errorf("write shard %d: %w", out.Shards, err)
+	rows := ranking.Candidates
+	out := RankResult{Rows: len(rows), Skipped: ranking.Skipped, Shards: shardsOf(len(rows), in.ShardRows, in.Lanes)}
+	for n := range out.Shards {
+		part := rows[n*len(rows)/out.Shards : (n+1)*len(rows)/out.Shards]
+		if _, err := a.Candidates.Write(ctx, in.key(folderRetrieved, n), part); err != nil {
+			return out, fmt.Errorf("write shard %d: %w", n, err)
 		}
-		rows = rows[n:]
 	}
 	return out, nil
+}
+
+// fewRows is what one shard can take without others beside it.
+const fewRows = 64
+
+// shardsOf is how many shards of equal size rows make: so many that all lanes begin and end together, none with more than most rows.
+func shardsOf(rows, most, lanes int) int {
+	lanes = min(max(1, lanes), (rows+fewRows-1)/fewRows)
+	if rows == 0 {
+		return 0
+	}
+	return lanes * ((rows + lanes*most - 1) / (lanes * most))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/llm"
 )
 
 // Build is where the steps of a build find their ports: what several of them share.
@@ -51,11 +52,25 @@ func (b *Build) task(ctx context.Context, ref BuildRef) (rebased.Task, []byte, e
 	return task, data, err
 }
 
+// Share is a shard's part of what its build may do at once.
+type Share = llm.Share
+
 // ShardInput names one shard of a build: the n-th part of the step before.
 type ShardInput struct {
 	BuildRef
-	Shard    int `json:"shard"`
-	InFlight int `json:"in_flight"` // this shard's share of the build's calls under way
+	Shard int `json:"shard"`
+	Share
+	Price rebased.Price `json:"price"`
+	// Grant is the most that this step of this shard may have spent when it ends, its earlier attempts included; nil = no budget.
+	Grant *rebased.Amount `json:"grant,omitempty"`
+}
+
+// charge says for whom a step asks.
+func (in ShardInput) charge(step string) llm.Charge {
+	return llm.Charge{
+		Build: in.Task + "/" + in.Build, Account: fmt.Sprintf("%s/%s/%s/%d", in.Task, in.Build, step, in.Shard),
+		Share: in.Share, Price: in.Price, Grant: in.Grant,
+	}
 }
 
 // ShardResult counts what became of a shard. The rows are in the step's folder, the rejects in rejects/.
@@ -64,4 +79,7 @@ type ShardResult struct {
 	Rejected map[rebased.Reason]int `json:"rejected"`
 	Calls    rebased.Calls          `json:"calls"`
 	Tokens   rebased.Usage          `json:"tokens"` // of rows and rejects
+	Spent    rebased.Amount         `json:"spent"`  // by this step of this shard so far, in all attempts
+	// Short is what the next call may come to, when the grant was spent before all was asked: there are no rows then. What was answered is kept.
+	Short *rebased.Amount `json:"short,omitempty"`
 }

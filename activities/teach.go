@@ -13,6 +13,7 @@ type Teaching struct {
 	*Build
 	Teachers Teachers
 	Store    *llm.Store
+	Traffic  *llm.Traffic
 }
 
 // lesson is one step that asks a teacher: which rows it reads, what it makes of a shard of them and where it writes.
@@ -20,7 +21,7 @@ type lesson[T any] struct {
 	step     string
 	rows     rebased.Table[T]
 	from, to string // folders of the build
-	shard    func(context.Context, *llm.Runner, rebased.Task, []T, int, func(int)) (llm.Shard, error)
+	shard    func(context.Context, *llm.Runner, rebased.Task, []T, llm.Charge, func(int)) (llm.Shard, error)
 }
 
 // teach runs a lesson on one shard.
@@ -44,19 +45,32 @@ func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson
 	if err != nil {
 		return ShardResult{}, fmt.Errorf("read shard %d: %w", in.Shard, err)
 	}
-	made, err := l.shard(ctx, &llm.Runner{Teacher: teacher, Store: a.Store}, task, rows, in.InFlight, progress)
+	made, err := l.shard(ctx, &llm.Runner{Teacher: teacher, Store: a.Store, Traffic: a.Traffic}, task, rows, in.charge(l.step), progress)
 	if err != nil {
 		return ShardResult{}, fmt.Errorf("%s shard %d: %w", l.step, in.Shard, err)
+	}
+	if made.Short != nil {
+		return ShardResult{Calls: made.Calls, Spent: made.Spent, Short: made.Short}, nil
 	}
 	if _, err := a.Examples.Write(ctx, in.key(l.to, in.Shard), made.Examples); err != nil {
 		return ShardResult{}, fmt.Errorf("write the rows of shard %d: %w", in.Shard, err)
 	}
 	if len(made.Rejects) > 0 {
+		priced(made.Rejects, in.Price)
 		if _, err := a.Rejects.Write(ctx, in.rejectsKey(l.step, in.Shard), made.Rejects); err != nil {
 			return ShardResult{}, fmt.Errorf("write the rejects of shard %d: %w", in.Shard, err)
 		}
 	}
-	return ShardResult{Rows: len(made.Examples), Rejected: countReasons(made.Rejects), Calls: made.Calls, Tokens: made.Tokens}, nil
+	return ShardResult{
+		Rows: len(made.Examples), Rejected: countReasons(made.Rejects), Calls: made.Calls, Tokens: made.Tokens, Spent: made.Spent,
+	}, nil
+}
+
+// priced says what was paid for rejected rows.
+func priced(rejects []rebased.Reject, price rebased.Price) {
+	for i := range rejects {
+		rejects[i].CostUSD = rebased.Amount{Pico: price.Cost(rejects[i].Usage, 0, 0, false)}.USD()
+	}
 }
 
 func countReasons(rejects []rebased.Reject) map[rebased.Reason]int {

@@ -19,6 +19,7 @@ type buildState struct {
 
 	Rejected map[string]map[rebased.Reason]int `json:"rejected"` // by step
 	Progress rebased.Progress                  `json:"progress"`
+	Purse    purse                             `json:"purse"`
 }
 
 // BuildDataset makes one version of a task's dataset: plan, retrieve, shards of transform and reason in a sliding window, dedupe, hand-off.
@@ -54,7 +55,7 @@ func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {
 		return nil, refused(rebased.E(rebased.Invalid, "workflow id must be %s, is %s", BuildID(in.Task, "BUILD"), workflow.GetInfo(ctx).WorkflowExecution.ID))
 	}
 	b := &build{in: in, ref: activities.BuildRef{Task: task, Build: id}}
-	b.state = buildState{Started: workflow.Now(ctx), Rejected: map[string]map[rebased.Reason]int{}}
+	b.state = buildState{Started: workflow.Now(ctx), Rejected: map[string]map[rebased.Reason]int{}, Purse: newPurse(rebased.Budget{})}
 	b.state.Progress = rebased.Progress{State: rebased.StateRunning, Phase: "plan"}
 	b.state.Progress.Rejected = map[rebased.Reason]int{}
 	if in.Continued != nil {
@@ -95,13 +96,15 @@ func (b *build) plan(ctx workflow.Context) error {
 	in := activities.PlanInput{Task: b.ref.Task, Build: b.ref.Build, TaskKey: b.in.TaskKey}
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), a.Check, in).Get(ctx, &b.state.Plan)
 	b.ref.TaskKey = b.state.Plan.TaskKey
+	b.state.Purse = newPurse(b.state.Plan.Budget)
+	b.showSpend()
 	return refused(err)
 }
 
 func (b *build) retrieve(ctx workflow.Context) error {
 	var a *activities.Retrieve
 	b.state.Progress.Phase = "retrieve"
-	in := activities.RankInput{BuildRef: b.ref, Corpus: b.state.Plan.Corpus, Revision: b.state.Plan.Revision, ShardRows: shardRows}
+	in := activities.RankInput{BuildRef: b.ref, Corpus: b.state.Plan.Corpus, Revision: b.state.Plan.Revision, ShardRows: shardRows, Lanes: shardsAtOnce}
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.Rank, in).Get(ctx, &b.state.Ranked)
 	if err != nil {
 		return plain(err)
@@ -111,17 +114,10 @@ func (b *build) retrieve(ctx workflow.Context) error {
 	return nil
 }
 
-// shards runs transform and reason for every shard, each with its share of the calls under way.
+// shards runs transform and reason for every shard, so many at once.
 func (b *build) shards(ctx workflow.Context) error {
 	b.state.Progress.Phase = "transform"
-	width := min(shardsAtOnce, max(1, b.state.Ranked.Shards), max(1, b.state.Plan.InFlight))
-	next, err := inWindow(ctx, b.state.NextShard, b.state.Ranked.Shards, width, func(ctx workflow.Context, n int) error {
-		share := b.state.Plan.InFlight / width
-		if n%width < b.state.Plan.InFlight%width {
-			share++
-		}
-		return b.shard(ctx, n, share)
-	})
+	next, err := inWindow(ctx, b.state.NextShard, b.state.Ranked.Shards, b.lanes(), b.shard)
 	if err != nil {
 		return plain(err)
 	}
@@ -132,15 +128,44 @@ func (b *build) shards(ctx workflow.Context) error {
 	return nil
 }
 
-func (b *build) shard(ctx workflow.Context, n, share int) error {
+// lanes is how many shards run side by side.
+func (b *build) lanes() int {
+	return min(shardsAtOnce, max(1, b.state.Ranked.Shards), b.inFlight())
+}
+
+// inFlight is how many calls may be under way.
+func (b *build) inFlight() int {
+	if b.state.Plan.InFlight > 0 {
+		return b.state.Plan.InFlight
+	}
+	return adaptiveInFlight
+}
+
+// share is the n-th shard's part of the build's caps.
+func (b *build) share(n int) activities.Share {
+	lanes, all := b.lanes(), b.inFlight()
+	s := activities.Share{
+		InFlight: all / lanes, Capped: b.state.Plan.InFlight > 0,
+		RPM: float64(b.state.Plan.RPM) / float64(lanes), TPM: float64(b.state.Plan.TPM) / float64(lanes),
+	}
+	if n%lanes < all%lanes {
+		s.InFlight++
+	}
+	return s
+}
+
+func (b *build) shard(ctx workflow.Context, n int) error {
 	var transform *activities.Transform
 	var reason *activities.Reason
-	in := activities.ShardInput{BuildRef: b.ref, Shard: n, InFlight: share}
+	in := activities.ShardInput{BuildRef: b.ref, Shard: n, Share: b.share(n), Price: b.state.Plan.Price}
+	reasoned, last := b.state.Plan.Reason != rebased.ReasonNone, n+b.lanes() >= b.state.Ranked.Shards
+	in.Last = last && !reasoned
 	rows, err := b.step(ctx, "transform", transform.TransformShard, in)
 	if err != nil {
 		return err
 	}
-	if b.state.Plan.Reason != rebased.ReasonNone {
+	if reasoned {
+		in.Last = last
 		if rows, err = b.step(ctx, "reason", reason.ReasonShard, in); err != nil {
 			return err
 		}
@@ -150,14 +175,27 @@ func (b *build) shard(ctx workflow.Context, n, share int) error {
 	return nil
 }
 
-// step runs one activity on one shard, as often as a person resumes the build, and counts what came of it.
+// step runs one activity on one shard, as often as its grant was too small or a person resumes the build, and counts what came of it.
 func (b *build) step(ctx workflow.Context, name string, activity any, in activities.ShardInput) (rows int, err error) {
 	var out activities.ShardResult
-	err = b.untilResumed(ctx, func() error {
-		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), activity, in).Get(ctx, &out)
-	})
-	if err != nil {
-		return 0, err
+	for done := false; !done; done = out.Short == nil {
+		var grant rebased.Amount
+		before := out.Spent
+		if b.state.Purse.capped() {
+			if grant, err = b.take(ctx, b.lanes(), out.Short); err != nil {
+				return 0, err
+			}
+			in.Grant = b.state.Purse.grant(before, grant)
+		}
+		out = activities.ShardResult{}
+		err = b.untilResumed(ctx, func() error {
+			return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), activity, in).Get(ctx, &out)
+		})
+		if err != nil {
+			return 0, err
+		}
+		b.state.Purse.settle(grant, out.Spent.Sub(before))
+		b.showSpend()
 	}
 	p := &b.state.Progress
 	p.Calls, p.Tokens = p.Calls.Add(out.Calls), p.Tokens.Add(out.Tokens)
@@ -179,7 +217,7 @@ func (b *build) reject(step string, reasons map[rebased.Reason]int) {
 func (b *build) dedupe(ctx workflow.Context) error {
 	var a *activities.Dedupe
 	b.state.Progress.Phase = "dedupe"
-	in := activities.DedupeInput{BuildRef: b.ref, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Shards: b.state.Ranked.Shards}
+	in := activities.DedupeInput{BuildRef: b.ref, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Shards: b.state.Ranked.Shards, Price: b.state.Plan.Price}
 	var out activities.DedupeResult
 	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.DedupeRows, in).Get(ctx, &out); err != nil {
 		return plain(err)
@@ -197,7 +235,7 @@ func (b *build) dedupe(ctx workflow.Context) error {
 func (b *build) result(ctx workflow.Context, state rebased.State) rebased.BuildResult {
 	return rebased.BuildResult{
 		Build: b.ref.Build, Task: b.ref.Task, Version: b.state.Progress.Version, State: state,
-		Seconds: workflow.Now(ctx).Sub(b.state.Started).Seconds(), Counts: b.state.Progress.Counts,
+		CostUSD: b.state.Purse.Spent.USD(), Seconds: workflow.Now(ctx).Sub(b.state.Started).Seconds(), Counts: b.state.Progress.Counts,
 	}
 }
 

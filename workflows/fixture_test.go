@@ -61,6 +61,13 @@ func (t teachers) Models(context.Context, rebased.Teacher) ([]string, error) {
 	return []string{mem.Model}, nil
 }
 
+// prices knows one model: a picodollar a token of input, two a token of output.
+type prices struct{}
+
+func (prices) Price(_, model string) (rebased.Price, bool) {
+	return rebased.Price{Input: 1, Output: 2}, model == mem.Model
+}
+
 type tasks struct{}
 
 func (tasks) Decode(name string, data []byte) (rebased.Task, error) {
@@ -92,7 +99,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	for _, steps := range []any{
 		&activities.Ingest{Objects: w.objects, Bucket: bucket, Importer: importer},
 		&activities.Index{Objects: w.objects, Rows: rows, Datasets: datasets, Writer: w.index, Server: server, Encoders: w},
-		&activities.Plan{Objects: w.objects, Bucket: bucket, Index: server, Tasks: tasks{}, Teachers: teachers{w}, Encoders: w},
+		&activities.Plan{Objects: w.objects, Bucket: bucket, Index: server, Tasks: tasks{}, Teachers: teachers{w}, Prices: prices{}, Encoders: w},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: w.index, Encoders: w},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},

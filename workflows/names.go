@@ -19,6 +19,8 @@ const (
 	UpdateReject  = "reject"   // Decision -> rebased.Progress
 	UpdateResume  = "resume"   // Decision -> rebased.Progress
 
+	UpdateRaiseBudget = "raise-budget" // BudgetRaise -> rebased.Progress
+
 	AttributeTask  = "RebasedTask"  // keyword
 	AttributeState = "RebasedState" // keyword
 )
@@ -55,6 +57,13 @@ type BuildInput struct {
 type Decision struct {
 	By     string `json:"by"`
 	Reason string `json:"reason"`
+}
+
+// BudgetRaise gives a build a higher budget, in all; 0 leaves a cap as it is.
+type BudgetRaise struct {
+	Decision
+	USD    float64 `json:"usd"`
+	Tokens int64   `json:"tokens"`
 }
 
 // ImportInput starts ImportCorpus, which ends in an ImportResult.

@@ -9,10 +9,13 @@ import (
 
 // Sizes of a build's fan-out.
 const (
-	shardRows    = 500 // rows of one shard: some ten round trips of its share of the calls, so that its ends do not show
-	shardsAtOnce = 8   // the sliding window
-	partsAtOnce  = 8   // files or corpus parts under way in an import or index run
+	shardRows    = 1000 // the most rows of one shard
+	shardsAtOnce = 8    // the sliding window
+	partsAtOnce  = 8    // files or corpus parts under way in an import or index run
 )
+
+// adaptiveInFlight is the most calls of a build under way when its task sets no cap.
+const adaptiveInFlight = 256
 
 // Options of the activities, a table: how long, how often heard of, how often tried.
 //

@@ -58,6 +58,7 @@ func (b *build) listen(ctx workflow.Context) error {
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateApprove, decide(true), waiting),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateReject, decide(false), waiting),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateResume, resume, paused),
+		b.listenBudget(ctx),
 	)
 }
 

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"time"
 
 	"github.com/rebased/rebased"
 )
@@ -24,8 +25,13 @@ type Request struct {
 	MaxTokens   int
 	System      string
 	Prompt      string
-	Sample      int // 0 to k-1, for several answers to one prompt
-	Ask         int // 0; re-asks after an unusable answer are 1 and 2
+	// Shared is how many bytes of Prompt's beginning are equal in all requests of a step: what a provider can keep between calls. It does not
+	// change the answer and is not part of the key.
+	Shared int
+	// Schema is the JSON Schema that the answer should keep to, "" = none. A server that does not know schemas is asked without.
+	Schema string
+	Sample int // 0 to k-1, for several answers to one prompt
+	Ask    int // 0; re-asks after an unusable answer are 1 and 2
 }
 
 // Key is the content address of the answer to a request: hex SHA-256.
@@ -36,6 +42,7 @@ func (r Request) Key() Key {
 	h := sha256.New()
 	writeFields(h.Write, r.Endpoint, r.Model, r.System, r.Prompt)
 	writeInts(h.Write, int64(math.Float64bits(r.Temperature)), int64(r.MaxTokens), int64(r.Sample), int64(r.Ask)) //nolint:gosec // bits, not a number
+	writeFields(h.Write, r.Schema)
 	return Key(hex.EncodeToString(h.Sum(nil)))
 }
 
@@ -44,6 +51,7 @@ func (r Request) Scope() string {
 	h := sha256.New()
 	writeFields(h.Write, r.Endpoint, r.Model, r.System)
 	writeInts(h.Write, int64(math.Float64bits(r.Temperature)), int64(r.MaxTokens)) //nolint:gosec // bits, not a number
+	writeFields(h.Write, r.Schema)
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
@@ -78,7 +86,28 @@ type Answer struct {
 	Model  string        `json:"model"` // as the provider reported it
 	Finish Finish        `json:"finish"`
 	Usage  rebased.Usage `json:"usage"`
-	At     int64         `json:"at"` // Unix milliseconds
+	Cached Cached        `json:"cached,omitzero"` // part of Usage.InputTokens
+	At     int64         `json:"at"`              // Unix milliseconds
+	By     string        `json:"by,omitempty"`    // the account that paid
+	Batch  bool          `json:"batch,omitempty"` // answered in a provider's batch, at its price
+	// Rate is what the provider's headers said about its limits; it is used at once and not stored.
+	Rate RateLimit `json:"-"`
+}
+
+// Cached counts the input tokens that a provider's prompt cache changed the price of.
+type Cached struct {
+	Read    int64 `json:"read"`
+	Written int64 `json:"written"`
+}
+
+// RateLimit is how much a provider lets through, as its headers say; the zero value says nothing.
+type RateLimit struct{ Requests, Tokens Window }
+
+// Window is one limit of a provider.
+type Window struct {
+	Limit     int64         // in all; 0 = not said
+	Remaining int64         // that may be sent now
+	Reset     time.Duration // until Remaining is Limit again
 }
 
 // Teacher sends one request once. It does not retry. Errors carry a rebased.Kind: Throttled (with RetryAfter), Unavailable, Unauthorized,
@@ -95,10 +124,11 @@ var (
 	ErrRefused = errors.New("the provider's content policy refused the prompt")
 )
 
-// Shard is what a step that asks a teacher made of a shard: each row that went in is among the examples or the rejects, both in its order.
+// Shard is what a step that asks a teacher made of a shard: each row that went in is among the examples or the rejects, both in its order. When
+// Bill.Short is set there are neither: the grant was spent before the end.
 type Shard struct {
+	Bill
 	Examples []rebased.Example
 	Rejects  []rebased.Reject
-	Calls    rebased.Calls
 	Tokens   rebased.Usage // of the answers of this step, those of rejects included
 }

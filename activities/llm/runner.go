@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,34 +11,44 @@ import (
 	"github.com/rebased/rebased"
 )
 
-// Bounds of the runner's patience.
-const (
-	maxReAsks        = 2                      // after an unusable answer
-	maxFailures      = 6                      // of one request with 5xx, timeouts or cut connections, in one attempt of an activity
-	backoffFirst     = 500 * time.Millisecond // doubled at each failure, full jitter
-	backoffMax       = 30 * time.Second
-	longWait         = time.Minute     // a longer wait leaves the activity and becomes a durable timer
-	maxThrottledWait = 5 * time.Minute // of one request that is throttled again and again
-)
+// maxReAsks is how often an unusable answer is asked for again.
+const maxReAsks = 2
 
-// Runner asks a teacher, through the store.
+// Runner asks a teacher, through the store and within the traffic of its process.
 type Runner struct {
 	Teacher Teacher
 	Store   *Store
-	// Sleep waits, or ends early with ctx's error. nil = real time.
-	Sleep func(ctx context.Context, d time.Duration) error
+	Traffic *Traffic // nil = of its own
 	// Jitter gives a number in [0, 1). nil = random.
 	Jitter func() float64
 }
 
-// Params are what all questions of one step share.
+// Params are what all questions of one run share.
 type Params struct {
 	Model       string
 	Temperature float64
 	MaxTokens   int
 	System      string
+	Schema      string
 	Timeout     time.Duration // of one call
-	InFlight    int           // calls under way at once
+	Charge
+}
+
+// Charge says for whom a shard asks, and how much it may.
+type Charge struct {
+	Build   string        // shards of one build use their shares together
+	Account string        // of this step and shard: who pays; "" = nobody keeps books
+	Share   Share         //
+	Price   rebased.Price // zero = unknown: money is not counted
+	// Grant is the most that Account may have spent when the run ends, earlier attempts included. nil = no budget. A unit without a cap is rebased.Uncapped.
+	Grant *rebased.Amount
+}
+
+// ParamsOf takes the parameters from a task's teacher.
+func ParamsOf(t rebased.Teacher, system string, charge Charge) Params {
+	return Params{
+		Model: t.Model, Temperature: t.Temperature, MaxTokens: t.MaxTokens, System: system, Timeout: t.Timeout.Duration(), Charge: charge,
+	}
 }
 
 // Problem is why an answer cannot be used. Its Detail goes to the reject and, in a re-ask, to the teacher.
@@ -51,6 +60,7 @@ type Problem struct {
 // Question is one row's prompt and how to read its answer. Parse must be pure: it is called again for a stored answer.
 type Question[T any] struct {
 	Prompt string
+	Shared int // bytes of Prompt's beginning that are equal in all questions of a step
 	Parse  func(Answer) (T, *Problem)
 }
 
@@ -64,27 +74,36 @@ type Outcome[T any] struct {
 	Model     string
 }
 
-// Run asks n questions with at most p.InFlight calls under way and gives their outcomes in order. done is called after each row, from several
-// goroutines, with how many are done. An error ends the run: what was answered by then is stored, and the next run finds it. Its kind is
-// Throttled (with RetryAfter), Unavailable, Unauthorized or Exhausted; or it is ctx's.
-func Run[T any](ctx context.Context, r *Runner, p Params, n int, question func(i int) Question[T], done func(int)) ([]Outcome[T], rebased.Calls, error) {
-	run := &run{runner: r, params: p}
-	request := run.request("")
-	var err error
-	if run.log, err = r.Store.Open(ctx, request.Scope()); err != nil {
-		return nil, rebased.Calls{}, err
+// Bill is what a run did and what its account has spent.
+type Bill struct {
+	Calls rebased.Calls
+	Spent rebased.Amount  // by the account, earlier attempts and what may have been billed included
+	Short *rebased.Amount // the grant was spent before all was asked: what the next call may cost at most; nil = all was asked
+}
+
+// Run asks n questions and gives their outcomes in order. done is called after each row, from several goroutines, with how many are done. When
+// the grant is spent, Bill.Short is set and there are no outcomes. When an error ends the run, its kind is Throttled (with RetryAfter),
+// Unavailable, Unauthorized or Exhausted; or it is ctx's. Either way nothing more is sent, what is under way is waited for, unless ctx ended, and
+// every answer is stored: the next run finds it.
+func Run[T any](ctx context.Context, r *Runner, p Params, n int, question func(i int) Question[T], done func(int)) ([]Outcome[T], Bill, error) {
+	run, err := begin(ctx, r, p)
+	if err != nil {
+		return nil, Bill{}, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	complete := false
+	defer func() { run.end(complete) }()
 	outcomes := make([]Outcome[T], n)
 	var next, finished atomic.Int64
-	var workers sync.WaitGroup
-	for range min(max(1, p.InFlight), n) {
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+	var rows sync.WaitGroup
+	for range min(rowsAtOnce(p.Share), n) {
+		rows.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && run.sending.Err() == nil; i = int(next.Add(1)) - 1 {
 				outcome, err := ask(ctx, run, question(i))
+				if errors.Is(err, errShort) {
+					return
+				}
 				if err != nil {
-					cancel(err)
+					run.stop(err)
 					return
 				}
 				outcomes[i] = outcome
@@ -92,29 +111,92 @@ func Run[T any](ctx context.Context, r *Runner, p Params, n int, question func(i
 			}
 		})
 	}
-	workers.Wait()
-	if ctx.Err() != nil {
-		return nil, run.calls(), context.Cause(ctx)
+	rows.Wait()
+	bill := run.bill()
+	if run.sending.Err() != nil {
+		return nil, bill, context.Cause(run.sending) //nolint:contextcheck // ends with ctx, or before
 	}
-	return outcomes, run.calls(), nil
+	if bill.Short != nil {
+		return nil, bill, nil
+	}
+	complete = true
+	return outcomes, bill, nil
+}
+
+// rowsAtOnce is how many rows are under way: enough to use what other shards leave of their shares, while answers are being stored too.
+func rowsAtOnce(s Share) int {
+	const more = 32
+	return 2*max(1, s.InFlight) + more
 }
 
 // run is one call of Run.
 type run struct {
-	runner               *Runner
-	params               Params
-	log                  *Log
-	made, reused, failed atomic.Int64
+	runner *Runner
+	params Params
+	log    *Log
+	lane   *lane
+	ledger *ledger
+	failed atomic.Int64
+
+	// sending ends when nothing more is to be sent; calls under way go on, their answers are paid.
+	sending context.Context //nolint:containedctx // the end of sending is one of two ends that a call has
+	stop    context.CancelCauseFunc
+
+	mu           sync.Mutex
+	counted      map[Key]bool
+	made, reused int
 }
 
-func (r *run) calls() rebased.Calls {
-	return rebased.Calls{Made: int(r.made.Load()), Reused: int(r.reused.Load()), Failed: int(r.failed.Load())}
+func begin(ctx context.Context, r *Runner, p Params) (*run, error) {
+	out := &run{runner: r, params: p, counted: map[Key]bool{}}
+	request := out.request("")
+	var err error
+	if out.log, err = r.Store.Open(ctx, request.Scope()); err != nil {
+		return nil, err
+	}
+	traffic := r.Traffic
+	if traffic == nil {
+		traffic = NewTraffic()
+	}
+	out.ledger = newLedger(p.Grant, out.log.Account(p.Account).Amount(p.Price))
+	out.lane = traffic.join(p.Build, request.Endpoint+" "+p.Model, p.Share)
+	out.sending, out.stop = context.WithCancelCause(ctx)
+	return out, nil
+}
+
+func (r *run) end(complete bool) {
+	r.stop(nil)
+	r.lane.leave(complete)
+}
+
+func (r *run) bill() Bill {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ledger.mu.Lock()
+	defer r.ledger.mu.Unlock()
+	return Bill{
+		Calls: rebased.Calls{Made: r.made, Reused: r.reused, Failed: int(r.failed.Load())},
+		Spent: r.ledger.spent, Short: r.ledger.short,
+	}
+}
+
+// count tells answers that were paid now, or in an earlier attempt for the same account, from those that were there.
+func (r *run) count(key Key, a Answer, paid bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	earlier := a.By != "" && a.By == r.params.Account && !r.counted[key]
+	r.counted[key] = true
+	if paid || earlier {
+		r.made++
+		return
+	}
+	r.reused++
 }
 
 func (r *run) request(prompt string) Request {
 	return Request{
 		Endpoint: r.runner.Teacher.Endpoint(), Model: r.params.Model, Temperature: r.params.Temperature, MaxTokens: r.params.MaxTokens,
-		System: r.params.System, Prompt: prompt,
+		System: r.params.System, Schema: r.params.Schema, Prompt: prompt,
 	}
 }
 
@@ -122,9 +204,10 @@ func (r *run) request(prompt string) Request {
 func ask[T any](ctx context.Context, r *run, q Question[T]) (Outcome[T], error) {
 	var out Outcome[T]
 	request := r.request(q.Prompt)
+	request.Shared = q.Shared
 	for request.Ask = 0; request.Ask <= maxReAsks; request.Ask++ {
 		if out.Problem != nil {
-			request.Prompt = reAskPrompt(q.Prompt, out.Problem)
+			request.Prompt, request.Shared = reAskPrompt(q.Prompt, out.Problem), 0
 		}
 		answer, err := r.answer(ctx, request)
 		if rejected := (*rowError)(nil); errors.As(err, &rejected) {
@@ -156,116 +239,4 @@ func ask[T any](ctx context.Context, r *run, q Question[T]) (Outcome[T], error) 
 
 func reAskPrompt(prompt string, p *Problem) string {
 	return "An earlier answer to this could not be used: " + p.Detail + ". Keep to the form that is asked for.\n\n" + prompt
-}
-
-// rowError is an error that ends one row and leaves the others alone.
-type rowError struct {
-	problem Problem
-	sent    int // requests that ended in it
-}
-
-func (e *rowError) Error() string { return e.problem.Detail }
-
-// rowErrorOf finds the typed reject in what a provider said of one request; nil when it is not this request's fault.
-func rowErrorOf(err error) error {
-	reason := rebased.ReasonBadRequest
-	switch {
-	case errors.Is(err, ErrTooLong):
-		reason = rebased.ReasonTooLong
-	case errors.Is(err, ErrRefused):
-		reason = rebased.ReasonRefused
-	case rebased.KindOf(err) != rebased.Invalid && rebased.KindOf(err) != rebased.Rejected:
-		return nil
-	}
-	return &rowError{problem: Problem{reason, err.Error()}, sent: 1}
-}
-
-// answer gives the stored answer or pays for one.
-func (r *run) answer(ctx context.Context, request Request) (Answer, error) {
-	answer, stored, err := r.log.Do(ctx, request.Key(), func() (Answer, error) { return r.call(ctx, request) })
-	if stored {
-		r.reused.Add(1)
-	}
-	return answer, err
-}
-
-// call sends a request until it is answered, refused, or patience ends. Being throttled is no failure: it only costs time.
-func (r *run) call(ctx context.Context, request Request) (Answer, error) {
-	answeredBefore := r.made.Load()
-	var throttled time.Duration
-	for failures, wait := 0, backoffFirst; ; wait = min(2*wait, backoffMax) {
-		answer, err := r.send(ctx, request)
-		if err == nil {
-			r.made.Add(1)
-			return answer, nil
-		}
-		if ctx.Err() != nil {
-			return Answer{}, context.Cause(ctx)
-		}
-		r.failed.Add(1)
-		pause := time.Duration(r.jitter() * float64(wait))
-		switch rebased.KindOf(err) {
-		case rebased.Throttled:
-			pause = max(pause, rebased.RetryAfterOf(err))
-			if throttled += pause; pause > longWait || throttled > maxThrottledWait {
-				return Answer{}, err
-			}
-		case rebased.Unavailable:
-			pause = max(pause, rebased.RetryAfterOf(err))
-			if failures++; failures >= maxFailures || pause > longWait {
-				return Answer{}, r.giveUp(err, answeredBefore)
-			}
-		default:
-			if rejected := rowErrorOf(err); rejected != nil {
-				return Answer{}, rejected
-			}
-			return Answer{}, err
-		}
-		if err := r.sleep(ctx, pause); err != nil {
-			return Answer{}, context.Cause(ctx)
-		}
-	}
-}
-
-// giveUp tells a request that fails while others are answered, which ends its row, from a provider that is down, which ends the run.
-func (r *run) giveUp(err error, answeredBefore int64) error {
-	if r.made.Load() > answeredBefore {
-		detail := fmt.Sprintf("failed %d times while other calls were answered: %v", maxFailures, err)
-		return &rowError{problem: Problem{rebased.ReasonUnavailable, detail}, sent: maxFailures}
-	}
-	return err
-}
-
-func (r *run) send(ctx context.Context, request Request) (Answer, error) {
-	if r.params.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.params.Timeout)
-		defer cancel()
-	}
-	answer, err := r.runner.Teacher.Ask(ctx, request)
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return Answer{}, rebased.E(rebased.Unavailable, "no answer within %s", r.params.Timeout)
-	}
-	return answer, err
-}
-
-func (r *run) sleep(ctx context.Context, d time.Duration) error {
-	if r.runner.Sleep != nil {
-		return r.runner.Sleep(ctx, d)
-	}
-	return sleepFor(ctx, d)
-}
-
-func (r *run) jitter() float64 {
-	if r.runner.Jitter != nil {
-		return r.runner.Jitter()
-	}
-	return rand.Float64() //nolint:gosec // spreads retries, guards nothing
-}
-
-// ParamsOf takes the parameters from a task's teacher.
-func ParamsOf(t rebased.Teacher, system string, inFlight int) Params {
-	return Params{
-		Model: t.Model, Temperature: t.Temperature, MaxTokens: t.MaxTokens, System: system, Timeout: t.Timeout.Duration(), InFlight: inFlight,
-	}
 }

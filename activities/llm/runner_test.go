@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rebased/rebased"
@@ -19,6 +19,7 @@ import (
 type scripted struct {
 	mu    sync.Mutex
 	asked []llm.Request
+	at    []time.Time
 	reply func(n int, r llm.Request) (llm.Answer, error) // n counts the requests from 1
 }
 
@@ -26,36 +27,35 @@ func (s *scripted) Endpoint() string { return "http://teacher/v1" }
 
 func (s *scripted) Ask(_ context.Context, r llm.Request) (llm.Answer, error) {
 	s.mu.Lock()
-	s.asked = append(s.asked, r)
+	s.asked, s.at = append(s.asked, r), append(s.at, time.Now())
 	n := len(s.asked)
 	s.mu.Unlock()
 	return s.reply(n, r)
 }
 
-// bench is a runner over a scripted teacher whose waits are noted, not waited.
+// waits are the times between the requests.
+func (s *scripted) waits() (waits []time.Duration) {
+	for i := 1; i < len(s.at); i++ {
+		waits = append(waits, s.at[i].Sub(s.at[i-1]))
+	}
+	return waits
+}
+
+// bench is a runner over a scripted teacher.
 type bench struct {
 	*llm.Runner
 	teacher *scripted
-	mu      sync.Mutex
-	waits   []time.Duration
+	params  llm.Params
 }
 
 func newBench(objects rebased.Objects, reply func(n int, r llm.Request) (llm.Answer, error)) *bench {
-	b := &bench{teacher: &scripted{reply: reply}}
-	b.Runner = &llm.Runner{
-		Teacher: b.teacher, Store: llm.NewStore(objects), Jitter: func() float64 { return 0.5 },
-		Sleep: func(ctx context.Context, d time.Duration) error {
-			b.mu.Lock()
-			b.waits = append(b.waits, d)
-			b.mu.Unlock()
-			return ctx.Err()
-		},
-	}
+	b := &bench{teacher: &scripted{reply: reply}, params: llm.Params{Model: "m", MaxTokens: 10}}
+	b.params.Share = llm.Share{InFlight: 4, Capped: true}
+	b.Runner = &llm.Runner{Teacher: b.teacher, Store: llm.NewStore(objects), Jitter: func() float64 { return 0.5 }}
 	return b
 }
 
-func (b *bench) ask(t *testing.T, prompts ...string) ([]llm.Outcome[string], rebased.Calls, error) {
-	t.Helper()
+func (b *bench) run(ctx context.Context, prompts ...string) ([]llm.Outcome[string], llm.Bill, error) {
 	question := func(i int) llm.Question[string] {
 		return llm.Question[string]{Prompt: prompts[i], Parse: func(a llm.Answer) (string, *llm.Problem) {
 			if strings.HasPrefix(a.Text, "bad") {
@@ -64,7 +64,26 @@ func (b *bench) ask(t *testing.T, prompts ...string) ([]llm.Outcome[string], reb
 			return a.Text, nil
 		}}
 	}
-	return llm.Run(t.Context(), b.Runner, llm.Params{Model: "m", MaxTokens: 10, InFlight: 4}, len(prompts), question, func(int) {})
+	return llm.Run(ctx, b.Runner, b.params, len(prompts), question, func(int) {})
+}
+
+// ask runs in time that passes at once.
+func (b *bench) ask(t *testing.T, prompts ...string) (outcomes []llm.Outcome[string], calls rebased.Calls, err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var bill llm.Bill
+		outcomes, bill, err = b.run(t.Context(), prompts...)
+		calls = bill.Calls
+	})
+	return outcomes, calls, err
+}
+
+// numbers are n prompts.
+func numbers(n int) (prompts []string) {
+	for i := range n {
+		prompts = append(prompts, fmt.Sprint(i))
+	}
+	return prompts
 }
 
 func echo(_ int, r llm.Request) (llm.Answer, error) {
@@ -172,7 +191,7 @@ func TestBeingThrottledCostsTimeAndNoAttempts(t *testing.T) {
 	if err != nil || outcomes[0].Value != "to a" || calls.Failed != 20 {
 		t.Fatalf("%+v, %+v, %v", outcomes, calls, err)
 	}
-	for _, w := range b.waits {
+	for _, w := range b.teacher.waits() {
 		if w < 3*time.Second {
 			t.Errorf("waited %s, the server asked for 3s", w)
 		}
@@ -184,8 +203,8 @@ func TestALongRetryAfterLeavesTheActivity(t *testing.T) {
 		return llm.Answer{}, &rebased.Error{Kind: rebased.Throttled, RetryAfter: 10 * time.Minute}
 	})
 	_, _, err := b.ask(t, "a")
-	if rebased.KindOf(err) != rebased.Throttled || rebased.RetryAfterOf(err) != 10*time.Minute || len(b.waits) != 0 {
-		t.Fatalf("%v after %v", err, b.waits)
+	if rebased.KindOf(err) != rebased.Throttled || rebased.RetryAfterOf(err) != 10*time.Minute || len(b.teacher.asked) != 1 {
+		t.Fatalf("%v after %d requests", err, len(b.teacher.asked))
 	}
 }
 
@@ -201,8 +220,8 @@ func TestFailuresAreRetriedWithGrowingPauses(t *testing.T) {
 		t.Fatalf("%+v, %+v, %v", outcomes, calls, err)
 	}
 	want := []time.Duration{llm.BackoffFirst / 2, llm.BackoffFirst, 2 * llm.BackoffFirst}
-	if fmt.Sprint(b.waits) != fmt.Sprint(want) {
-		t.Errorf("waited %v, want %v", b.waits, want)
+	if got := b.teacher.waits(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("waited %v, want %v", got, want)
 	}
 }
 
@@ -217,29 +236,72 @@ func TestAProviderThatIsDownEndsTheRunNotTheRow(t *testing.T) {
 }
 
 func TestARowThatAlwaysFailsWhileOthersAreAnsweredIsRejected(t *testing.T) {
-	b := newBench(mem.NewObjects(), nil)
-	started := make(chan struct{})
-	var once sync.Once
-	b.teacher.reply = func(n int, r llm.Request) (llm.Answer, error) {
+	b := newBench(mem.NewObjects(), func(n int, r llm.Request) (llm.Answer, error) {
 		if r.Prompt == "poison" {
-			once.Do(func() { close(started) })
 			return llm.Answer{}, rebased.E(rebased.Unavailable, "HTTP 500")
 		}
-		<-started
+		time.Sleep(10 * time.Second)
 		return echo(n, r)
-	}
-	b.Sleep = func(ctx context.Context, _ time.Duration) error { // the poisoned row fails again once the other is answered
-		for b.Store.Stored() == 0 {
-			runtime.Gosched()
-		}
-		return ctx.Err()
-	}
-	outcomes, _, err := b.ask(t, "poison", "a")
+	})
+	outcomes, _, err := b.ask(t, append([]string{"poison"}, numbers(200)...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p := outcomes[0].Problem; p == nil || p.Reason != rebased.ReasonUnavailable {
 		t.Errorf("got %+v", p)
+	}
+}
+
+// An outage that begins while calls are under way must not be taken for a fault of the rows that it meets.
+func TestAnOutageRejectsNoRow(t *testing.T) {
+	for seconds := 1; seconds < 300; seconds += 23 {
+		var start time.Time
+		b := newBench(mem.NewObjects(), func(n int, r llm.Request) (llm.Answer, error) {
+			if n == 1 {
+				start = time.Now()
+			}
+			time.Sleep(200 * time.Millisecond)
+			if d := time.Since(start); d > 2*time.Second && d < time.Duration(2+seconds)*time.Second {
+				return llm.Answer{}, rebased.E(rebased.Unavailable, "refused")
+			}
+			return echo(n, r)
+		})
+		synctest.Test(t, func(t *testing.T) {
+			for {
+				outcomes, _, err := b.run(t.Context(), numbers(300)...)
+				if rebased.KindOf(err) == rebased.Unavailable {
+					time.Sleep(time.Second) // as the activity is tried again
+					continue
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, o := range outcomes {
+					if o.Problem != nil {
+						t.Errorf("outage of %d s: row %d: %+v", seconds, i, o.Problem)
+					}
+				}
+				return
+			}
+		})
+	}
+}
+
+func TestWhatIsUnderWayWhenARunEndsIsWaitedForAndKept(t *testing.T) {
+	b := newBench(mem.NewObjects(), func(n int, r llm.Request) (llm.Answer, error) {
+		if n == 2 {
+			time.Sleep(time.Millisecond) // the others are under way
+			return llm.Answer{}, rebased.E(rebased.Exhausted, "no money left")
+		}
+		time.Sleep(time.Second)
+		return echo(n, r)
+	})
+	_, calls, err := b.ask(t, numbers(100)...)
+	if rebased.KindOf(err) != rebased.Exhausted || len(b.teacher.asked) > 5 { // one may pass in the moment of the error
+		t.Errorf("%v after %d requests", err, len(b.teacher.asked))
+	}
+	if want := len(b.teacher.asked) - 1; calls.Made != want || b.Store.Stored() != want {
+		t.Errorf("%d answers are counted and %d kept, want %d", calls.Made, b.Store.Stored(), want)
 	}
 }
 
@@ -264,13 +326,13 @@ func TestCancelEndsTheRunAndKeepsWhatWasAnswered(t *testing.T) {
 		}
 		return echo(n, r)
 	}
-	question := func(i int) llm.Question[string] {
-		return llm.Question[string]{Prompt: fmt.Sprint(i), Parse: func(a llm.Answer) (string, *llm.Problem) { return a.Text, nil }}
-	}
-	_, calls, err := llm.Run(ctx, b.Runner, llm.Params{Model: "m", MaxTokens: 10, InFlight: 1}, 100, question, func(int) {})
-	if !errors.Is(err, context.Canceled) || calls.Made != 4 {
-		t.Fatalf("%+v, %v", calls, err)
-	}
+	b.params.Share.InFlight = 1
+	synctest.Test(t, func(t *testing.T) {
+		_, bill, err := b.run(ctx, numbers(100)...)
+		if !errors.Is(err, context.Canceled) || bill.Calls.Made != 4 {
+			t.Fatalf("%+v, %v", bill, err)
+		}
+	})
 }
 
 func TestTheKeyCoversWhatChangesTheAnswer(t *testing.T) {
@@ -280,7 +342,7 @@ func TestTheKeyCoversWhatChangesTheAnswer(t *testing.T) {
 		"endpoint": func(r *llm.Request) { r.Endpoint = "f" }, "model": func(r *llm.Request) { r.Model = "n" },
 		"temperature": func(r *llm.Request) { r.Temperature = 0.8 }, "max_tokens": func(r *llm.Request) { r.MaxTokens = 11 },
 		"system": func(r *llm.Request) { r.System = "t" }, "prompt": func(r *llm.Request) { r.Prompt = "q" },
-		"sample": func(r *llm.Request) { r.Sample = 1 }, "ask": func(r *llm.Request) { r.Ask = 1 },
+		"schema": func(r *llm.Request) { r.Schema = "{}" }, "sample": func(r *llm.Request) { r.Sample = 1 }, "ask": func(r *llm.Request) { r.Ask = 1 },
 		"border of fields": func(r *llm.Request) { r.System, r.Prompt = "sp", "" },
 	} {
 		r := base

@@ -5,42 +5,62 @@ import (
 	"container/list"
 	"encoding/json"
 	"fmt"
+
+	"github.com/rebased/rebased"
 )
 
-// segment is the content of one object of a log: a JSON line {"key", "answer"} for each answer.
-type segment map[Key]Answer
-
-type segmentLine struct {
-	Key    Key    `json:"key"`
-	Answer Answer `json:"answer"`
+// line is one line of a segment: an answer, or an entry of the books of the account By (see account).
+type line struct {
+	Key    Key     `json:"key"`
+	Answer *Answer `json:"answer,omitempty"`
+	By     string  `json:"by,omitempty"`
+	// Sent names one sending of the request; the line with its outcome repeats it.
+	Sent  string         `json:"sent,omitempty"`
+	Bound *rebased.Usage `json:"bound,omitempty"` // about to be sent: the most that it may use
+	Void  bool           `json:"void,omitempty"`  // the outcome: not billed
 }
 
-func encodeSegment(batch []*write) []byte {
+// segment is the content of one object of a log, in order.
+type segment struct {
+	answers map[Key]Answer
+	lines   []line // answers and entries; nil once they are in the books
+}
+
+func encodeSegment(lines []line) []byte {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false)
-	for _, w := range batch {
-		_ = encoder.Encode(segmentLine{Key: w.key, Answer: w.answer}) // strings and numbers only: cannot fail
+	for _, l := range lines {
+		_ = encoder.Encode(l) // strings and numbers only: cannot fail
 	}
 	return buffer.Bytes()
 }
 
 func decodeSegment(body []byte) (segment, error) {
-	s := segment{}
+	var lines []line
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	for decoder.More() {
-		var line segmentLine
-		if err := decoder.Decode(&line); err != nil {
-			return nil, fmt.Errorf("stored answers are damaged at byte %d: %w", decoder.InputOffset(), err)
+		var l line
+		if err := decoder.Decode(&l); err != nil {
+			return segment{}, fmt.Errorf("stored answers are damaged at byte %d: %w", decoder.InputOffset(), err)
 		}
-		if _, known := s[line.Key]; !known {
-			s[line.Key] = line.Answer
-		}
+		lines = append(lines, l)
 	}
-	return s, nil
+	return segmentOf(lines), nil
 }
 
-// segmentCache keeps the segments used last, up to a number of bytes of text.
+// segmentOf indexes lines; the first answer under a key counts.
+func segmentOf(lines []line) segment {
+	s := segment{answers: make(map[Key]Answer, len(lines)), lines: lines}
+	for _, l := range lines {
+		if _, known := s.answers[l.Key]; l.Answer != nil && !known {
+			s.answers[l.Key] = *l.Answer
+		}
+	}
+	return s
+}
+
+// segmentCache keeps the answers of the segments used last, up to a number of bytes of text.
 type segmentCache struct {
 	limit, size int
 	order       *list.List // of *cachedSegment, the last used in front
@@ -49,29 +69,29 @@ type segmentCache struct {
 
 type cachedSegment struct {
 	number, size int
-	segment      segment
+	answers      map[Key]Answer
 }
 
 func newSegmentCache(limit int) *segmentCache {
 	return &segmentCache{limit: limit, order: list.New(), entries: map[int]*list.Element{}}
 }
 
-func (c *segmentCache) get(n int) (segment, bool) {
+func (c *segmentCache) get(n int) (map[Key]Answer, bool) {
 	e, ok := c.entries[n]
 	if !ok {
 		return nil, false
 	}
 	c.order.MoveToFront(e)
-	return e.Value.(*cachedSegment).segment, true
+	return e.Value.(*cachedSegment).answers, true
 }
 
-func (c *segmentCache) add(n int, s segment) {
+func (c *segmentCache) add(n int, answers map[Key]Answer) {
 	if e, ok := c.entries[n]; ok {
 		c.order.MoveToFront(e)
 		return
 	}
-	entry := &cachedSegment{number: n, segment: s}
-	for key, a := range s {
+	entry := &cachedSegment{number: n, answers: answers}
+	for key, a := range answers {
 		entry.size += len(key) + len(a.Text) + len(a.Model) + 128
 	}
 	c.entries[n] = c.order.PushFront(entry)

@@ -9,7 +9,7 @@ import (
 func TestTheCacheForgetsWhatWasUsedLongest(t *testing.T) {
 	c := newSegmentCache(1000)
 	for n := range 10 {
-		c.add(n, segment{Key(fmt.Sprint(n)): {Text: strings.Repeat("x", 300)}})
+		c.add(n, map[Key]Answer{Key(fmt.Sprint(n)): {Text: strings.Repeat("x", 300)}})
 	}
 	if _, found := c.get(0); found {
 		t.Error("the oldest is kept")

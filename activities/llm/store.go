@@ -3,6 +3,7 @@ package llm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,24 +92,25 @@ type Log struct {
 	prefix string
 
 	mu       sync.Mutex
-	places   map[Key]int   // key -> number of its segment
-	cache    *segmentCache // answers of segments read or written of late
-	next     int           // number of the first segment that is not known
-	pending  []*write      // answers that wait for the next segment
+	places   map[Key]int         // key -> number of its segment
+	accounts map[string]*account // the books
+	cache    *segmentCache       // answers of segments read or written of late
+	next     int                 // number of the first segment that is not known
+	pending  []*write            // lines that wait for the next segment
 	flushing bool
 	calls    map[Key]chan struct{} // calls under way; closed when they end
 }
 
 type write struct {
-	key    Key
+	line   line
 	answer Answer // after done: the answer that counts
 	done   chan struct{}
 }
 
 func newLog(s *Store, scope string) *Log {
 	return &Log{
-		store: s, prefix: rebased.ResponsesPrefix + scope + "/", places: map[Key]int{}, cache: newSegmentCache(cacheBytes), next: 1,
-		calls: map[Key]chan struct{}{},
+		store: s, prefix: rebased.ResponsesPrefix + scope + "/", places: map[Key]int{}, accounts: map[string]*account{},
+		cache: newSegmentCache(cacheBytes), next: 1, calls: map[Key]chan struct{}{},
 	}
 }
 
@@ -158,50 +160,55 @@ func (l *Log) refresh(ctx context.Context) error {
 func (l *Log) read(ctx context.Context, n int) (segment, error) {
 	body, _, err := l.store.objects.Get(ctx, l.segmentKey(n))
 	if err != nil {
-		return nil, err
+		return segment{}, err
 	}
 	s, err := decodeSegment(body)
 	if err != nil {
-		return nil, rebased.E(rebased.Invalid, "%s: %w", l.segmentKey(n), err)
+		return segment{}, rebased.E(rebased.Invalid, "%s: %w", l.segmentKey(n), err)
 	}
 	return s, nil
 }
 
-// learn takes a segment into the index; the first answer under a key stays. The caller holds mu.
+// learn takes the n-th segment into index and books, once; the first answer under a key stays. Segments come in order. The caller holds mu.
 func (l *Log) learn(n int, s segment) {
-	for key := range s {
-		if old, known := l.places[key]; !known || n < old {
+	if n < l.next {
+		return
+	}
+	for key := range s.answers {
+		if _, known := l.places[key]; !known {
 			l.places[key] = n
 		}
 	}
-	l.cache.add(n, s)
-	l.next = max(l.next, n+1)
+	l.enter(s.lines)
+	l.cache.add(n, s.answers)
+	l.next = n + 1
 }
 
 // Get finds a stored answer.
 func (l *Log) Get(ctx context.Context, key Key) (Answer, bool, error) {
 	l.mu.Lock()
 	n, known := l.places[key]
-	s, cached := l.cache.get(n)
+	answers, cached := l.cache.get(n)
 	l.mu.Unlock()
 	if !known {
 		return Answer{}, false, nil
 	}
 	if !cached {
-		var err error
-		if s, err = l.read(ctx, n); err != nil {
+		s, err := l.read(ctx, n)
+		if err != nil {
 			return Answer{}, false, fmt.Errorf("read a stored answer: %w", err)
 		}
+		answers = s.answers
 		l.mu.Lock()
-		l.cache.add(n, s)
+		l.cache.add(n, answers)
 		l.mu.Unlock()
 	}
-	return s[key], true, nil
+	return answers[key], true, nil
 }
 
-// Do gives the stored answer to a key, or makes the call and stores its answer before it returns. Of several that ask for one key at a time,
-// one calls and the others wait for it. stored tells that no call was made here.
-func (l *Log) Do(ctx context.Context, key Key, call func() (Answer, error)) (answer Answer, stored bool, err error) {
+// Do gives the stored answer to a key, or makes the call and stores its answer, under the name of its sending, before it returns. Of several
+// that ask for one key at a time, one calls and the others wait for it. stored tells that no call was made here.
+func (l *Log) Do(ctx context.Context, key Key, call func() (answer Answer, sent string, err error)) (answer Answer, stored bool, err error) {
 	for {
 		if answer, stored, err = l.Get(ctx, key); err != nil || stored {
 			return answer, stored, err
@@ -233,25 +240,31 @@ func (l *Log) Do(ctx context.Context, key Key, call func() (Answer, error)) (ans
 	}
 }
 
-func (l *Log) callAndStore(ctx context.Context, key Key, call func() (Answer, error)) (Answer, error) {
-	answer, err := call()
+func (l *Log) callAndStore(ctx context.Context, key Key, call func() (Answer, string, error)) (Answer, error) {
+	answer, sent, err := call()
 	if err != nil {
 		return Answer{}, err
 	}
-	return l.Put(ctx, key, answer)
+	return l.Put(ctx, key, answer, sent)
 }
 
-// Put stores an answer and returns, once it is durable, the answer that counts: the first one stored under the key. An answer is paid for, so
-// it goes on being stored when ctx ends; only the wait for it ends.
-func (l *Log) Put(ctx context.Context, key Key, answer Answer) (Answer, error) {
-	w := &write{key: key, answer: answer, done: make(chan struct{})}
+// enqueue has a line written with the next segment. What it says was paid for, so it goes on being stored when ctx ends.
+func (l *Log) enqueue(ctx context.Context, e line) *write {
+	w := &write{line: e, done: make(chan struct{})}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.pending = append(l.pending, w)
 	if !l.flushing {
 		l.flushing = true
 		go l.flush(context.WithoutCancel(ctx))
 	}
-	l.mu.Unlock()
+	return w
+}
+
+// Put stores an answer and returns, once it is durable, the answer that counts: the first one stored under the key. sent is the sending that it
+// settles, "" = none. When ctx ends, only the wait ends.
+func (l *Log) Put(ctx context.Context, key Key, answer Answer, sent string) (Answer, error) {
+	w := l.enqueue(ctx, line{Key: key, Answer: &answer, By: answer.By, Sent: sent})
 	select {
 	case <-w.done:
 		return w.answer, nil
@@ -282,28 +295,29 @@ func (l *Log) flush(ctx context.Context) {
 	}
 }
 
-// unknown gives the pending writes whose key has no stored answer and settles the others. The caller holds mu.
+// unknown gives the pending writes that need a segment, and settles those whose key has a stored answer. An answer that lost the race for its
+// key was paid all the same: its sending stays open in the books. The caller holds mu.
 func (l *Log) unknown(ctx context.Context) []*write {
-	var open []*write
+	var open, later []*write
 	first := map[Key]bool{}
-	var later []*write
 	for _, w := range l.pending {
-		n, known := l.places[w.key]
-		if !known {
-			if first[w.key] {
-				later = append(later, w)
-				continue
-			}
-			first[w.key] = true
+		n, known := l.places[w.line.Key]
+		switch {
+		case w.line.Answer == nil:
 			open = append(open, w)
-			continue
+		case !known && first[w.line.Key]:
+			later = append(later, w)
+		case !known:
+			first[w.line.Key] = true
+			open = append(open, w)
+		default:
+			if answers, cached := l.cache.get(n); cached {
+				w.answer = answers[w.line.Key]
+				close(w.done)
+			} else {
+				go l.settle(ctx, w)
+			}
 		}
-		if s, cached := l.cache.get(n); cached {
-			w.answer = s[w.key]
-			close(w.done)
-			continue
-		}
-		go l.settle(ctx, w)
 	}
 	l.pending = append(append([]*write{}, open...), later...)
 	return open
@@ -312,7 +326,7 @@ func (l *Log) unknown(ctx context.Context) []*write {
 // settle reads the answer that won and hands it to one writer.
 func (l *Log) settle(ctx context.Context, w *write) {
 	for wait := flushRetry; ; wait = min(2*wait, flushRetryMax) {
-		answer, found, err := l.Get(ctx, w.key)
+		answer, found, err := l.Get(ctx, w.line.Key)
 		if err == nil && found {
 			w.answer = answer
 			close(w.done)
@@ -324,22 +338,41 @@ func (l *Log) settle(ctx context.Context, w *write) {
 
 // writeSegment tries to write the n-th segment. When somebody else has it, it is read instead and the writes stay pending.
 func (l *Log) writeSegment(ctx context.Context, n int, batch []*write) error {
-	mine := make(segment, len(batch))
-	for _, w := range batch {
-		mine[w.key] = w.answer
+	lines := make([]line, len(batch))
+	for i, w := range batch {
+		lines[i] = w.line
 	}
-	_, err := l.store.objects.PutIfAbsent(ctx, l.segmentKey(n), encodeSegment(batch))
+	_, err := l.store.objects.PutIfAbsent(ctx, l.segmentKey(n), encodeSegment(lines))
 	if rebased.KindOf(err) == rebased.Conflict {
-		if mine, err = l.read(ctx, n); err != nil {
-			return err
-		}
+		return l.follow(ctx, n)
 	}
 	if err != nil {
 		return err
 	}
 	l.mu.Lock()
-	l.learn(n, mine)
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	l.learn(n, segmentOf(lines))
+	written := make(map[*write]bool, len(batch))
+	for _, w := range batch {
+		written[w] = true
+		if w.line.Answer != nil {
+			w.answer = *w.line.Answer
+		}
+		close(w.done)
+	}
+	l.pending = slices.DeleteFunc(l.pending, func(w *write) bool { return written[w] })
+	return nil
+}
+
+// follow learns the n-th segment, which somebody else wrote.
+func (l *Log) follow(ctx context.Context, n int) error {
+	s, err := l.read(ctx, n)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.learn(n, s)
 	return nil
 }
 

@@ -27,7 +27,7 @@ func opened(t *testing.T, objects rebased.Objects) *llm.Log {
 
 func TestAStoredAnswerIsFoundByAnotherProcess(t *testing.T) {
 	objects := mem.NewObjects()
-	if _, err := opened(t, objects).Put(t.Context(), "k", llm.Answer{Text: "one"}); err != nil {
+	if _, err := opened(t, objects).Put(t.Context(), "k", llm.Answer{Text: "one"}, ""); err != nil {
 		t.Fatal(err)
 	}
 	got, found, err := opened(t, objects).Get(t.Context(), "k")
@@ -39,10 +39,10 @@ func TestAStoredAnswerIsFoundByAnotherProcess(t *testing.T) {
 func TestTheFirstAnswerStoredCountsForEveryWorker(t *testing.T) {
 	objects := mem.NewObjects()
 	first, second := opened(t, objects), opened(t, objects) // both before anything is stored
-	if _, err := first.Put(t.Context(), "k", llm.Answer{Text: "first"}); err != nil {
+	if _, err := first.Put(t.Context(), "k", llm.Answer{Text: "first"}, ""); err != nil {
 		t.Fatal(err)
 	}
-	got, err := second.Put(t.Context(), "k", llm.Answer{Text: "second"})
+	got, err := second.Put(t.Context(), "k", llm.Answer{Text: "second"}, "")
 	if err != nil || got.Text != "first" {
 		t.Fatalf("the second writer goes on with %q, %v", got.Text, err)
 	}
@@ -62,7 +62,7 @@ func TestWorkersThatRaceAgreeOnEveryAnswer(t *testing.T) {
 		used[w] = make([]string, keys)
 		for k := range keys {
 			group.Go(func() {
-				answer, err := l.Put(t.Context(), llm.Key(fmt.Sprint(k)), llm.Answer{Text: fmt.Sprintf("%d by %d", k, w)})
+				answer, err := l.Put(t.Context(), llm.Key(fmt.Sprint(k)), llm.Answer{Text: fmt.Sprintf("%d by %d", k, w)}, "")
 				if err != nil {
 					t.Error(err)
 				}
@@ -92,10 +92,10 @@ func TestOneOfManyThatAskForAKeyCalls(t *testing.T) {
 	var group sync.WaitGroup
 	for range 20 {
 		group.Go(func() {
-			answer, _, err := l.Do(t.Context(), "k", func() (llm.Answer, error) {
+			answer, _, err := l.Do(t.Context(), "k", func() (llm.Answer, string, error) {
 				calls.Add(1)
 				<-release
-				return llm.Answer{Text: "paid"}, nil
+				return llm.Answer{Text: "paid"}, "", nil
 			})
 			if err != nil || answer.Text != "paid" {
 				t.Errorf("got %q, %v", answer.Text, err)
@@ -131,7 +131,7 @@ func TestAPaidAnswerIsStoredThoughTheOneWhoWaitsIsCanceledAndTheBucketFails(t *t
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		_, err := l.Put(ctx, "k", llm.Answer{Text: "paid"})
+		_, err := l.Put(ctx, "k", llm.Answer{Text: "paid"}, "")
 		ended <- err
 	}()
 	<-bucket.entered
@@ -157,7 +157,7 @@ func TestAnswersThatFinishDuringAPutShareTheNextSegment(t *testing.T) {
 	var group sync.WaitGroup
 	put := func(key llm.Key) {
 		group.Go(func() {
-			if _, err := l.Put(t.Context(), key, llm.Answer{}); err != nil {
+			if _, err := l.Put(t.Context(), key, llm.Answer{}, ""); err != nil {
 				t.Error(err)
 			}
 		})

@@ -35,19 +35,19 @@ func parse(a llm.Answer) (thought, *llm.Problem) {
 	return thought{text, answer}, nil
 }
 
-// Shard writes a rationale for each example (mode rationale) with at most inFlight calls under way. A row whose rationale ends in another
+// Shard writes a rationale for each example (mode rationale) within what the charge lets. A row whose rationale ends in another
 // answer is rejected as disagreed. Errors are those of llm.Run.
 func Shard(
-	ctx context.Context, runner *llm.Runner, task rebased.Task, examples []rebased.Example, inFlight int, done func(int),
+	ctx context.Context, runner *llm.Runner, task rebased.Task, examples []rebased.Example, charge llm.Charge, done func(int),
 ) (llm.Shard, error) {
 	question := func(i int) llm.Question[thought] {
 		return llm.Question[thought]{Prompt: Prompt(task, examples[i]), Parse: parse}
 	}
-	outcomes, calls, err := llm.Run(ctx, runner, llm.ParamsOf(task.Transform.Teacher, system, inFlight), len(examples), question, done)
-	if err != nil {
-		return llm.Shard{Calls: calls}, err
+	outcomes, bill, err := llm.Run(ctx, runner, llm.ParamsOf(task.Transform.Teacher, system, charge), len(examples), question, done)
+	result := llm.Shard{Bill: bill}
+	if err != nil || bill.Short != nil {
+		return result, err
 	}
-	result := llm.Shard{Calls: calls}
 	for i, o := range outcomes {
 		e := examples[i]
 		e.Responses = append(append([]string{}, e.Responses...), o.Responses...)

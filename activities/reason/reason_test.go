@@ -53,11 +53,16 @@ func keyOf(t llm.Teacher, task rebased.Task, e rebased.Example) string {
 
 func run(t *testing.T, teacher llm.Teacher, examples []rebased.Example) llm.Shard {
 	t.Helper()
-	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, sumTask(), examples, 4, func(int) {})
+	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, sumTask(), examples, sideBySide(4), func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return got
+}
+
+// sideBySide lets so many calls be under way.
+func sideBySide(calls int) llm.Charge {
+	return llm.Charge{Share: llm.Share{InFlight: calls, Capped: true}}
 }
 
 func TestThePromptShowsTaskExamplesInputAndOutput(t *testing.T) {
@@ -90,7 +95,7 @@ func TestTheOutputBecomesAThoughtThatEndsInTheAnswer(t *testing.T) {
 	after.Output = "Zero and one make one. The answer is 1."
 	after.Responses = []string{"transform-0", keyOf(teacher, sumTask(), before)}
 	after.Usage = rebased.Usage{InputTokens: 120, OutputTokens: 12}
-	want := llm.Shard{Examples: []rebased.Example{after}, Calls: rebased.Calls{Made: 1}, Tokens: rebased.Usage{InputTokens: 20, OutputTokens: 2}}
+	want := llm.Shard{Examples: []rebased.Example{after}, Bill: llm.Bill{Calls: rebased.Calls{Made: 1}, Spent: rebased.Amount{Tokens: 22}}, Tokens: rebased.Usage{InputTokens: 20, OutputTokens: 2}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -112,7 +117,7 @@ func TestAThoughtThatEndsInAnotherAnswerIsRejectedWithBothAnswers(t *testing.T) 
 			Lineage: lineage, Step: "reason", Reason: rebased.ReasonDisagreed, Attempts: 2, Input: "0 + 1", Output: "1",
 			Detail: `the reasoning ends in "` + strings.Repeat("7", 80) + `", the transformed answer is "1"`, Usage: rebased.Usage{InputTokens: 120, OutputTokens: 12},
 		}},
-		Calls: rebased.Calls{Made: 1}, Tokens: rebased.Usage{InputTokens: 20, OutputTokens: 2},
+		Bill: llm.Bill{Calls: rebased.Calls{Made: 1}, Spent: rebased.Amount{Tokens: 22}}, Tokens: rebased.Usage{InputTokens: 20, OutputTokens: 2},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -184,8 +189,8 @@ func TestEachExampleComesOutOrIsRejectedInOrder(t *testing.T) {
 func TestAnErrorOfTheProviderEndsTheShardAndCountsItsCalls(t *testing.T) {
 	spent := rebased.E(rebased.Exhausted, "no quota left")
 	teacher := &mem.Teacher{Fail: func(llm.Request) error { return spent }}
-	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, sumTask(), transformed(5), 1, func(int) {})
-	if diff := cmp.Diff(llm.Shard{Calls: rebased.Calls{Failed: 1}}, got); !errors.Is(err, spent) || diff != "" {
+	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, sumTask(), transformed(5), sideBySide(1), func(int) {})
+	if diff := cmp.Diff(llm.Shard{Bill: llm.Bill{Calls: rebased.Calls{Failed: 1}}}, got); !errors.Is(err, spent) || diff != "" {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 }

@@ -12,19 +12,19 @@ import (
 // Step is the name of this step in rejects.
 const Step = "transform"
 
-// Shard transforms candidates with at most inFlight calls under way. done is told how many rows are done, from several goroutines. Errors are
+// Shard transforms candidates within what the charge lets. done is told how many rows are done, from several goroutines. Errors are
 // those of llm.Run; the answers that were paid by then are stored.
 func Shard(
-	ctx context.Context, runner *llm.Runner, task rebased.Task, candidates []rebased.Candidate, inFlight int, done func(int),
+	ctx context.Context, runner *llm.Runner, task rebased.Task, candidates []rebased.Candidate, charge llm.Charge, done func(int),
 ) (llm.Shard, error) {
 	question := func(i int) llm.Question[example] {
 		return llm.Question[example]{Prompt: Prompt(task, candidates[i]), Parse: parse}
 	}
-	outcomes, calls, err := llm.Run(ctx, runner, llm.ParamsOf(task.Transform.Teacher, system, inFlight), len(candidates), question, done)
-	if err != nil {
-		return llm.Shard{Calls: calls}, err
+	outcomes, bill, err := llm.Run(ctx, runner, llm.ParamsOf(task.Transform.Teacher, system, charge), len(candidates), question, done)
+	result := llm.Shard{Bill: bill}
+	if err != nil || bill.Short != nil {
+		return result, err
 	}
-	result := llm.Shard{Calls: calls}
 	for i, o := range outcomes {
 		result.Tokens = result.Tokens.Add(o.Usage)
 		lineage := rebased.LineageOf(candidates[i])

@@ -46,6 +46,11 @@ func keyOf(t llm.Teacher, task rebased.Task, c rebased.Candidate) llm.Key {
 	}.Key()
 }
 
+// sideBySide lets so many calls be under way.
+func sideBySide(calls int) llm.Charge {
+	return llm.Charge{Share: llm.Share{InFlight: calls, Capped: true}}
+}
+
 func TestEachCandidateBecomesAnExampleOrARejectInOrder(t *testing.T) {
 	rows := candidates(40)
 	teacher := &mem.Teacher{Fail: func(r llm.Request) error {
@@ -55,7 +60,7 @@ func TestEachCandidateBecomesAnExampleOrARejectInOrder(t *testing.T) {
 		return nil
 	}}
 	var done atomic.Int64
-	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, riverTask(), rows, 8, func(int) { done.Add(1) })
+	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, riverTask(), rows, sideBySide(8), func(int) { done.Add(1) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +89,7 @@ func TestAnExampleSaysWhereItComesFrom(t *testing.T) {
 			Text: `{"input": " 1 + 1? ", "output": "One more than one. The answer is 2."}`, Model: "teacher-1-0613", Usage: rebased.Usage{InputTokens: 90, OutputTokens: 9},
 		}, nil
 	})
-	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, task, []rebased.Candidate{row}, 1, func(int) {})
+	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, task, []rebased.Candidate{row}, sideBySide(1), func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +100,7 @@ func TestAnExampleSaysWhereItComesFrom(t *testing.T) {
 		Examples: []rebased.Example{
 			{Input: "1 + 1?", Output: "One more than one. The answer is 2.", Answer: "2", Lineage: lineage, Usage: usage},
 		},
-		Calls: rebased.Calls{Made: 1}, Tokens: usage,
+		Bill: llm.Bill{Calls: rebased.Calls{Made: 1}, Spent: rebased.Amount{Tokens: 99}}, Tokens: usage,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -111,7 +116,7 @@ func TestARejectSaysWhatWasPaidForIt(t *testing.T) {
 		}
 		return llm.Answer{Text: text, Model: "m", Usage: rebased.Usage{InputTokens: 10, OutputTokens: 1}}, nil
 	})
-	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, task, rows, 2, func(int) {})
+	got, err := Shard(t.Context(), &llm.Runner{Teacher: teacher, Store: llm.NewStore(mem.NewObjects())}, task, rows, sideBySide(2), func(int) {})
 	if err != nil || len(got.Examples) != 1 || len(got.Rejects) != 1 {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -130,7 +135,7 @@ func TestARejectSaysWhatWasPaidForIt(t *testing.T) {
 func TestASecondTimeGivesTheSameAndPaysNothing(t *testing.T) {
 	objects, rows := mem.NewObjects(), candidates(20)
 	transform := func() llm.Shard {
-		got, err := Shard(t.Context(), &llm.Runner{Teacher: &mem.Teacher{}, Store: llm.NewStore(objects)}, riverTask(), rows, 8, func(int) {})
+		got, err := Shard(t.Context(), &llm.Runner{Teacher: &mem.Teacher{}, Store: llm.NewStore(objects)}, riverTask(), rows, sideBySide(8), func(int) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,14 +145,14 @@ func TestASecondTimeGivesTheSameAndPaysNothing(t *testing.T) {
 	if first.Calls != (rebased.Calls{Made: 20}) || again.Calls != (rebased.Calls{Reused: 20}) {
 		t.Errorf("calls: %+v, then %+v", first.Calls, again.Calls)
 	}
-	again.Calls = first.Calls
+	again.Bill = first.Bill
 	if diff := cmp.Diff(first, again); diff != "" {
 		t.Errorf("(-first +again):\n%s", diff)
 	}
 }
 
 func TestNoCandidatesGiveNothing(t *testing.T) {
-	got, err := Shard(t.Context(), &llm.Runner{Teacher: &mem.Teacher{}, Store: llm.NewStore(mem.NewObjects())}, riverTask(), nil, 8, func(int) {})
+	got, err := Shard(t.Context(), &llm.Runner{Teacher: &mem.Teacher{}, Store: llm.NewStore(mem.NewObjects())}, riverTask(), nil, sideBySide(8), func(int) {})
 	if diff := cmp.Diff(llm.Shard{}, got); err != nil || diff != "" {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
@@ -157,9 +162,9 @@ func TestAnErrorOfTheProviderEndsTheShardAndCountsItsCalls(t *testing.T) {
 	refused := rebased.E(rebased.Unauthorized, "wrong key")
 	got, err := Shard(
 		t.Context(), &llm.Runner{Teacher: &mem.Teacher{Fail: func(llm.Request) error { return refused }}, Store: llm.NewStore(mem.NewObjects())},
-		riverTask(), candidates(5), 1, func(int) {},
+		riverTask(), candidates(5), sideBySide(1), func(int) {},
 	)
-	if diff := cmp.Diff(llm.Shard{Calls: rebased.Calls{Failed: 1}}, got); !errors.Is(err, refused) || diff != "" {
+	if diff := cmp.Diff(llm.Shard{Bill: llm.Bill{Calls: rebased.Calls{Failed: 1}}}, got); !errors.Is(err, refused) || diff != "" {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 }

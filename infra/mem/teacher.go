@@ -19,6 +19,8 @@ var _ llm.Teacher = (*Teacher)(nil)
 type Teacher struct {
 	// Fail, when set, is asked first; an error that it gives is the answer.
 	Fail func(r llm.Request) error
+	// Paid, when set, is told every answer that is given.
+	Paid func(a llm.Answer)
 
 	mu    sync.Mutex
 	asked map[llm.Key]int
@@ -58,10 +60,14 @@ func (t *Teacher) Ask(ctx context.Context, r llm.Request) (llm.Answer, error) {
 	t.asked[r.Key()]++
 	t.mu.Unlock()
 	text := answerTo(r.Prompt)
-	return llm.Answer{
+	answer := llm.Answer{
 		Text: text, Model: Model, Finish: llm.FinishStop,
 		Usage: rebased.Usage{InputTokens: int64(len(r.Prompt) / 4), OutputTokens: int64(len(text) / 4)},
-	}, nil
+	}
+	if t.Paid != nil {
+		t.Paid(answer)
+	}
+	return answer, nil
 }
 
 func answerTo(prompt string) string {

@@ -62,6 +62,10 @@ func (b *batch) floats() []float32 {
 	return arrow.Float32Traits.CastFromBytes(b.reader.Values())[:b.rows]
 }
 
+func (b *batch) doubles() []float64 {
+	return arrow.Float64Traits.CastFromBytes(b.reader.Values())[:b.rows]
+}
+
 // texts are the values of a column of bytes, valid until the next batch.
 type texts interface {
 	Len() int

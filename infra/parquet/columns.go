@@ -67,6 +67,23 @@ func score[T any](name string, at func(*T) *float32) column[T] {
 	}}}
 }
 
+// double is a column of 64-bit floats.
+func double[T any](name string, at func(*T) *float64) column[T] {
+	node := schema.NewFloat64Node(name, parquet.Repetitions.Required, noID)
+	return column[T]{node: node, leaves: []leaf[T]{{
+		path: name,
+		write: func(w file.ColumnChunkWriter, rows []T) error {
+			return writeAll(w, rows, func(row *T) float64 { return *at(row) })
+		},
+		read: func(b *batch, _ *decoding, rows []T) error {
+			for i, v := range b.doubles() {
+				*at(&rows[i]) = v
+			}
+			return nil
+		},
+	}}}
+}
+
 // writer is what the vendor's typed column writers have in common. A required column has no levels.
 type writer[V any] interface {
 	WriteBatch(values []V, definition, repetition []int16) (int64, error)

@@ -50,7 +50,9 @@ func RejectSchema() *Schema[rebased.Reject] {
 		text("input", func(r *noun) *string { return &r.Input }),
 		text("output", func(r *noun) *string { return &r.Output }),
 		text("of", func(r *noun) *rebased.RowID { return &r.Of }),
-	}, lineage(func(r *noun) *rebased.Lineage { return &r.Lineage }), usage(func(r *noun) *rebased.Usage { return &r.Usage }))}
+	}, lineage(func(r *noun) *rebased.Lineage { return &r.Lineage }), usage(func(r *noun) *rebased.Usage { return &r.Usage }), []column[noun]{
+		double("cost_usd", func(r *noun) *float64 { return &r.CostUSD }),
+	})}
 }
 
 // DatasetSchema is the schema of a corpus's list of datasets.

@@ -106,13 +106,9 @@ func TestALongWaitIsTheCallers(t *testing.T) {
 }
 
 func TestAHangingBucketIsUnavailable(t *testing.T) {
-	store, server := scripted(t, func(_ http.ResponseWriter, r *http.Request, _ int) { <-r.Context().Done() })
+	store, _ := scripted(t, func(_ http.ResponseWriter, r *http.Request, _ int) { <-r.Context().Done() })
 	store.pace.answer = time.Millisecond
-	err := store.Delete(t.Context(), "k")
-	wantError(t, err, rebased.Unavailable, "delete k: the bucket did not answer in time")
-	if server.count() == 0 {
-		t.Fatal("the server was never asked")
-	}
+	wantError(t, store.Delete(t.Context(), "k"), rebased.Unavailable, "delete k: the bucket did not answer in time")
 }
 
 func TestAttemptsThatMoveManyBytesMayTakeLonger(t *testing.T) {

@@ -44,8 +44,8 @@ func (w *writer) mapping(v reflect.Value, depth int, inline bool) {
 		}
 		inline = false
 		w.out.WriteString(keyOf(field) + ":")
-		if keyOf(field) == "minhash" && v.Field(i).IsZero() {
-			w.out.WriteString(" off\n")
+		if word := off(keyOf(field)); word != "" && v.Field(i).IsZero() {
+			w.out.WriteString(" " + word + "\n")
 			continue
 		}
 		w.value(v.Field(i), depth)
@@ -66,7 +66,7 @@ func (w *writer) value(v reflect.Value, depth int) {
 		w.text(v.String(), depth)
 	case reflect.Bool:
 		w.out.WriteString(" " + strconv.FormatBool(v.Bool()) + "\n")
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		w.out.WriteString(" " + strconv.FormatInt(v.Int(), 10) + "\n")
 	case reflect.Float64:
 		if math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0) {

@@ -8,11 +8,10 @@ import (
 	"github.com/rebased/rebased"
 )
 
-// unavailable are keys of the task file's full form that this version cannot honour. They are refused by name, since a build that ignores a
-// budget is worse than one that does not start.
+// unavailable are keys of the task file's full form that this version cannot honour. They are refused by name, since a build that ignores one
+// of them is worse than one that does not start.
 func unavailable() []string {
 	return []string{
-		"budget",
 		"decontaminate",
 		"dedupe.against",
 		"dedupe.semantic",
@@ -23,8 +22,6 @@ func unavailable() []string {
 		"retrieve.rerank",
 		"transform.batch",
 		"transform.target_rows",
-		"transform.teacher.limits.rpm",
-		"transform.teacher.limits.tpm",
 	}
 }
 

@@ -81,9 +81,14 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 		{"mistyped key", minimal + "retrieve:\n  row: 5\n", "task.yaml:8: retrieve.row: is not a key of the task file: did you mean retrieve.rows?"},
 		{"key in the wrong place", minimal + "temperature: 1\n", "task.yaml:7: temperature: is not a key of the task file: did you mean transform.teacher.temperature?"},
 		{"strange key", minimal + "dedupe: {wibble: 1}\n", "task.yaml:7: dedupe.wibble: is not a key of the task file: known here are exact, minhash"},
-		{"key of later versions", minimal + "budget: {usd: 5}\n", "task.yaml:7: budget: is not available in this version: remove it"},
-		{"deep key of later versions", minimal + "transform:\n  teacher:\n    limits: {in_flight: 4, rpm: 5}\n",
-			"task.yaml:9: transform.teacher.limits.rpm: is not available in this version: remove it"},
+		{"key of later versions", minimal + "decontaminate: {ngram: 5}\n", "task.yaml:7: decontaminate: is not available in this version: remove it"},
+		{"deep key of later versions", minimal + "retrieve:\n  rerank: {depth: 5}\n", "task.yaml:8: retrieve.rerank: is not available in this version: remove it"},
+		{"cap of nothing", minimal + "budget: {usd: 0}\n", "task.yaml:7: budget.usd: must be none or more than 0, got 0"},
+		{"cap below nothing", minimal + "budget: {tokens: -1}\n", "task.yaml:7: budget.tokens: must be none, or at least 1, got -1"},
+		{"cap beyond counting", minimal + "budget: {usd: 10000000}\n", "task.yaml:7: budget.usd: must be none, or more than 0 and at most 1000000, got 1e+07"},
+		{"word for a cap", minimal + "budget: {usd: off}\n", `task.yaml:7: budget.usd: must be none or a number, got the text "off"`},
+		{"fraction of a request", minimal + "transform: {teacher: {limits: {rpm: 0.5}}}\n",
+			"task.yaml:7: transform.teacher.limits.rpm: must be none or a whole number, got 0.5"},
 		{"duplicate", minimal + "name: other\n", "task.yaml:7: name: is given twice, first in line 1"},
 		{"text for a number", minimal + "retrieve: {rows: many}\n", `task.yaml:7: retrieve.rows: must be a whole number, got the text "many"`},
 		{"fraction for a whole number", minimal + "retrieve: {rows: 1.5}\n", "task.yaml:7: retrieve.rows: must be a whole number, got 1.5"},
@@ -131,8 +136,8 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 
 func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 	for _, path := range []string{
-		"budget", "decontaminate", "dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook", "reason.agree", "reason.samples",
-		"retrieve.rerank", "transform.batch", "transform.target_rows", "transform.teacher.limits.rpm", "transform.teacher.limits.tpm",
+		"decontaminate", "dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook", "reason.agree", "reason.samples",
+		"retrieve.rerank", "transform.batch", "transform.target_rows",
 	} {
 		keys := strings.Split(path, ".")
 		value := "1"
@@ -167,7 +172,7 @@ func everyField() rebased.Task {
 		Examples: []rebased.TaskExample{{Input: "in", Output: "out\n"}, {Input: "- \"x\"\t\u2028", Output: "yes", Answer: "007"}},
 		Retrieve: rebased.Retrieve{Encoder: "openai:m", Rows: 7, Mode: rebased.ModePaper, MaxPerDataset: 2, Exclude: []string{"*squad*", "a/b"}},
 		Transform: rebased.Transform{Teacher: rebased.Teacher{
-			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3},
+			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3, RPM: 4, TPM: 5},
 		}},
 		Reason: rebased.ReasonStep{Mode: rebased.ReasonRationale},
 		Dedupe: rebased.Dedupe{Exact: false, MinHash: 0.5},
@@ -175,6 +180,7 @@ func everyField() rebased.Task {
 		Handoff: rebased.Handoff{
 			Approval: true, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
 		},
+		Budget: rebased.Budget{USD: 0.5, Tokens: 6},
 	}
 }
 
@@ -184,6 +190,7 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 		t.Fatal(err)
 	}
 	off := everyField()
+	off.Transform.Teacher.Limits, off.Budget = rebased.Limits{}, rebased.Budget{}
 	off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = 0, []string{}, []string{}, nil
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
 		data, err := taskfile.Encode(want)
@@ -254,6 +261,8 @@ transform:
     timeout: 8
     limits:
       in_flight: 3
+      rpm: 4
+      tpm: 5
 reason:
   mode: rationale
 dedupe:
@@ -270,6 +279,9 @@ handoff:
   workflow:
     type: Train
     task_queue: gpu
+budget:
+  usd: 0.5
+  tokens: 6
 `
 	if d := cmp.Diff(want, string(got)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

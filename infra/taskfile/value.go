@@ -5,20 +5,32 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 )
 
-// minHashPath is the one number that may be switched off by a word.
-const minHashPath = "dedupe.minhash"
+// off is the word that stands for 0 under a key: "" where a number cannot be switched off.
+func off(key string) string {
+	switch key {
+	case "minhash":
+		return "off"
+	case "in_flight", "rpm", "tpm", "usd", "tokens":
+		return "none"
+	}
+	return ""
+}
+
+// offAt is off for a dotted path.
+func offAt(path string) string { return off(path[strings.LastIndexByte(path, '.')+1:]) }
 
 // value puts a node into a field of the task. What the node does not mention keeps its default.
 func (r *reader) value(node ast.Node, into reflect.Value, path string) error {
 	if err := r.plain(node, path); err != nil {
 		return err
 	}
-	if path == minHashPath && text(node) == "off" {
-		into.SetFloat(0)
+	if word := offAt(path); word != "" && text(node) == word {
+		into.SetZero()
 		return nil
 	}
 	switch into.Kind() {
@@ -100,24 +112,35 @@ func (r *reader) scalar(node ast.Node, into reflect.Value, path string) error {
 			return nil
 		}
 		return r.wrongType(node, path, "true or false")
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		if v, ok := whole(node); ok {
 			into.SetInt(v)
-			return nil
+			return r.notZero(node, path, v == 0)
 		}
-		return r.wrongType(node, path, "a whole number")
+		return r.wrongType(node, path, orOff(path, "a whole number"))
 	case reflect.Float64:
 		if v, ok := number(node); ok {
 			into.SetFloat(v)
-			return nil
+			return r.notZero(node, path, v == 0)
 		}
-		want := "a number"
-		if path == minHashPath {
-			want = "off or a number"
-		}
-		return r.wrongType(node, path, want)
+		return r.wrongType(node, path, orOff(path, "a number"))
 	}
 	panic("taskfile: rebased.Task has a field of kind " + into.Kind().String() + " at " + path) // a test decodes every field
+}
+
+// notZero refuses 0 where none stands for it: a cap of 0 would read as one that lets nothing through.
+func (r *reader) notZero(node ast.Node, path string, zero bool) error {
+	if offAt(path) == "none" && zero {
+		return r.refuse(position(node), path, "must be none or more than 0, got 0")
+	}
+	return nil
+}
+
+func orOff(path, want string) string {
+	if word := offAt(path); word != "" {
+		return word + " or " + want
+	}
+	return want
 }
 
 func (r *reader) string(node ast.Node, into reflect.Value, path string) error {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/user"
 	"slices"
@@ -28,7 +29,7 @@ left out, the youngest of all, or the only one that waits for what the command d
 		a.buildsListCommand(), a.buildsShowCommand(), a.buildsWatchCommand(), a.buildsCancelCommand(),
 		a.decideCommand(workflows.UpdateApprove, "Release the version that waits for approval", rebased.StateAwaitingApproval),
 		a.decideCommand(workflows.UpdateReject, "Refuse the version that waits for approval", rebased.StateAwaitingApproval),
-		a.decideCommand(workflows.UpdateResume, "Let a paused build go on", rebased.StatePaused),
+		a.decideCommand(workflows.UpdateResume, "Let a paused build go on", rebased.StatePaused), a.raiseCommand(),
 	)
 	return cmd
 }
@@ -80,7 +81,7 @@ func (a *app) buildsListCommand() *cobra.Command {
 }
 
 func checkState(cmd *cobra.Command, state string) error {
-	known := []string{"", string(rebased.StateRunning), string(rebased.StateAwaitingApproval), string(rebased.StatePaused), string(rebased.StateReleased),
+	known := []string{"", string(rebased.StateRunning), string(rebased.StateAwaitingApproval), string(rebased.StatePaused), string(rebased.StateBudgetExhausted), string(rebased.StateReleased),
 		string(rebased.StateUnchanged), string(rebased.StateRejected), string(rebased.StateFailed), string(rebased.StateCanceled)}
 	if !slices.Contains(known, state) {
 		return misuse(cmd, fmt.Errorf("--state must be one of %s, got %q", strings.Join(known[1:], ", "), state))
@@ -191,6 +192,47 @@ func (a *app) decideCommand(update, short string, waits rebased.State) *cobra.Co
 	}
 	cmd.Flags().StringVar(&d.By, "by", "", "who decides (default the user of this machine)")
 	cmd.Flags().StringVar(&d.Reason, "reason", "", "why; kept with the release")
+	return cmd
+}
+
+// raiseCommand gives a build a higher budget.
+func (a *app) raiseCommand() *cobra.Command {
+	var r workflows.BudgetRaise
+	cmd := &cobra.Command{
+		Use:   workflows.UpdateRaiseBudget + " [BUILD]",
+		Short: "Give a build a higher budget, so that it goes on where it was",
+		Long: `Give a build a higher budget, in all, so that it goes on where it was. A build that runs can be given one before it stops. BUILD left out is the
+only one that waits at its budget.`,
+		Args: arguments(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case r.USD == 0 && r.Tokens == 0:
+				return misuse(cmd, errors.New("--usd or --tokens is required: the new budget in all"))
+			case r.USD < 0 || r.Tokens < 0:
+				return misuse(cmd, errors.New("--usd and --tokens must not be negative"))
+			}
+			if r.By == "" {
+				r.By = a.who()
+			}
+			wanted := cluster.Wanted{
+				Name: optional(args), What: "build that is " + string(rebased.StateBudgetExhausted), Only: true,
+				Fits: func(b cluster.Build) bool {
+					return b.State == rebased.StateBudgetExhausted || len(args) > 0 && !b.State.Final()
+				},
+			}
+			return a.withBuild(cmd.Context(), wanted, func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
+				progress, err := temporal.Decide(cmd.Context(), b, workflows.UpdateRaiseBudget, r)
+				if err != nil {
+					return err
+				}
+				return a.printBuild(resultOf(bucket, b, progress))
+			})
+		},
+	}
+	cmd.Flags().Float64Var(&r.USD, "usd", 0, "the new budget in USD, in all")
+	cmd.Flags().Int64Var(&r.Tokens, "tokens", 0, "the new budget in tokens, in all")
+	cmd.Flags().StringVar(&r.By, "by", "", "who decides (default the user of this machine)")
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "why")
 	return cmd
 }
 

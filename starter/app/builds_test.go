@@ -48,8 +48,8 @@ func TestShowTellsAResultAFailureOrTheProgress(t *testing.T) {
 func TestApproveTakesThePersonToTheBuildThatWaits(t *testing.T) {
 	w := newWorld(t)
 	var got workflows.Decision
-	w.temporal.Update = func(_ *clustertest.Run, name string, d workflows.Decision) (rebased.Progress, error) {
-		got = d
+	w.temporal.Update = func(_ *clustertest.Run, name string, decision any) (rebased.Progress, error) {
+		got, _ = decision.(workflows.Decision)
 		return rebased.Progress{State: rebased.StateRunning}, nil
 	}
 	w.want(args("builds approve"), 2, "", "rebased: no build that is awaiting_approval: rebased builds ls lists all\n")
@@ -67,4 +67,29 @@ func TestCancelEndsABuild(t *testing.T) {
 	go func() { <-run.Canceled(); run.EndCanceled() }()
 	w.want(args("builds cancel squad/1"), 0, "squad/1: canceled after 1m30s\n  because  canceled\n", "")
 	w.want(args("builds cancel squad/1"), 2, "", "rebased: cancel squad/1: it has ended: rebased builds show squad/1 says how\n")
+}
+
+func TestRaiseBudgetTakesThePersonToTheBuildThatWaitsAtItsBudget(t *testing.T) {
+	w := newWorld(t)
+	var got any
+	w.temporal.Update = func(_ *clustertest.Run, _ string, r any) (rebased.Progress, error) {
+		got = r
+		return rebased.Progress{State: rebased.StateRunning, Spent: rebased.Spend{USD: 1.25}}, nil
+	}
+	w.want(args("builds raise-budget"), 2, "", "rebased: --usd or --tokens is required: the new budget in all: see rebased builds raise-budget --help\n")
+	w.want(args("builds raise-budget --usd -1"), 2, "", "rebased: --usd and --tokens must not be negative: see rebased builds raise-budget --help\n")
+	w.want(args("builds raise-budget --usd 2"), 2, "", "rebased: no build that is budget_exhausted: rebased builds ls lists all\n")
+	w.temporal.Add("build/squad/1", workflows.BuildDatasetName).Show(rebased.Progress{
+		State: rebased.StateBudgetExhausted, Phase: "transform", Spent: rebased.Spend{USD: 1.25, Tokens: 900}, Cap: rebased.Spend{USD: 1.3, Tokens: 1000},
+		Detail: "the budget does not cover the next call",
+	}, rebased.StateBudgetExhausted)
+	status, stdout, stderr := w.run("builds", "watch", "squad/1")
+	if status != 3 || !strings.Contains(stderr, "1.2500 of 1.3000 USD, 900 of 1,000 tokens") || !strings.Contains(stdout, "cost     1.2500 USD\n") ||
+		!strings.Contains(stdout, "next     rebased builds raise-budget squad/1 --usd or --tokens, or rebased builds cancel squad/1\n") {
+		t.Errorf("status %d\n%s%s", status, stdout, stderr)
+	}
+	w.want([]string{"builds", "raise-budget", "--usd", "2.5", "--reason", "worth it"}, 0, "squad/1: running after …", "")
+	if want := (workflows.BudgetRaise{Decision: workflows.Decision{By: "ada", Reason: "worth it"}, USD: 2.5}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
 }

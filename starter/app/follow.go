@@ -152,6 +152,15 @@ func buildStep(p rebased.Progress) console.Step {
 	if n := p.Calls.Made + p.Calls.Reused; n > 0 {
 		facts = append(facts, console.Thousands(n)+" calls")
 	}
+	switch {
+	case p.Cap.USD > 0:
+		facts = append(facts, fmt.Sprintf("%.4f of %.4f USD", p.Spent.USD, p.Cap.USD))
+	case p.Spent.USD > 0:
+		facts = append(facts, fmt.Sprintf("%.4f USD", p.Spent.USD))
+	}
+	if p.Cap.Tokens > 0 {
+		facts = append(facts, fmt.Sprintf("%s of %s tokens", console.Thousands(int(p.Spent.Tokens)), console.Thousands(int(p.Cap.Tokens))))
+	}
 	step.Detail = strings.Join(facts, ", ")
 	return step
 }

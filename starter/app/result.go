@@ -16,7 +16,7 @@ import (
 // resultOf is the result so far of a build that runs, waits, or left no result.
 func resultOf(bucket store, b cluster.Build, p rebased.Progress) rebased.BuildResult {
 	result := rebased.BuildResult{
-		Build: b.Build, Task: b.Task, Version: p.Version, State: p.State, Seconds: b.Seconds, Detail: p.Detail, Counts: p.Counts,
+		Build: b.Build, Task: b.Task, Version: p.Version, State: p.State, Seconds: b.Seconds, Detail: p.Detail, CostUSD: p.Spent.USD, Counts: p.Counts,
 	}
 	if result.State == "" {
 		result.State = b.State
@@ -75,6 +75,9 @@ func writeBuild(w io.Writer, r rebased.BuildResult) {
 		add("calls", fmt.Sprintf("%s made, %s reused, %s failed; %s tokens in, %s out", console.Thousands(r.Calls.Made), console.Thousands(r.Calls.Reused),
 			console.Thousands(r.Calls.Failed), console.Thousands(int(r.Tokens.InputTokens)), console.Thousands(int(r.Tokens.OutputTokens))))
 	}
+	if r.CostUSD > 0 {
+		add("cost", fmt.Sprintf("%.4f USD", r.CostUSD))
+	}
 	add("version", r.Version)
 	add("uri", r.URI)
 	add("next", nextStep(r, name))
@@ -90,6 +93,8 @@ func nextStep(r rebased.BuildResult, name string) string {
 		return fmt.Sprintf("rebased builds approve %s, or rebased builds reject %s", name, name)
 	case rebased.StatePaused:
 		return "see to the cause, then rebased builds resume " + name
+	case rebased.StateBudgetExhausted:
+		return fmt.Sprintf("rebased builds raise-budget %s --usd or --tokens, or rebased builds cancel %s", name, name)
 	}
 	return ""
 }

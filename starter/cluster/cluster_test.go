@@ -260,11 +260,11 @@ func TestBuildsAreListedWithStateAndTime(t *testing.T) {
 }
 
 func TestADecisionIsTakenToTheBuild(t *testing.T) {
-	server := &clustertest.Temporal{Workers: 1, Update: func(_ *clustertest.Run, name string, d workflows.Decision) (rebased.Progress, error) {
+	server := &clustertest.Temporal{Workers: 1, Update: func(_ *clustertest.Run, name string, decision any) (rebased.Progress, error) {
 		if name != "approve" {
 			return rebased.Progress{}, temporal.NewApplicationError("the build is running, it is not paused", "")
 		}
-		return rebased.Progress{State: rebased.StateRunning, Detail: d.By}, nil
+		return rebased.Progress{State: rebased.StateRunning, Detail: decision.(workflows.Decision).By}, nil
 	}}
 	run := server.Add("build/squad/1", workflows.BuildDatasetName)
 	b := cluster.Build{Task: "squad", Build: "1"}

@@ -13,13 +13,13 @@ import (
 	"github.com/rebased/rebased/workflows"
 )
 
-// Decide takes a person's decision (workflows.UpdateApprove, UpdateReject, UpdateResume) to a build and gives the state that it led to. A build
-// that does not wait for it refuses it, as Invalid.
-func (c *Cluster) Decide(ctx context.Context, b Build, update string, d workflows.Decision) (progress rebased.Progress, err error) {
+// Decide takes a person's decision (an update of package workflows and its argument) to a build and gives the state that it led to. A build that
+// does not wait for it refuses it, as Invalid.
+func (c *Cluster) Decide(ctx context.Context, b Build, update string, decision any) (progress rebased.Progress, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
 	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: b.ID(), UpdateName: update, Args: []any{d}, WaitForStage: client.WorkflowUpdateStageCompleted,
+		WorkflowID: b.ID(), UpdateName: update, Args: []any{decision}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {
 		err = handle.Get(ctx, &progress)

@@ -15,12 +15,14 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+	"google.golang.org/grpc"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/infra/parquet"
+	"github.com/rebased/rebased/infra/pricing"
 	"github.com/rebased/rebased/infra/qdrant"
 	"github.com/rebased/rebased/infra/s3"
 	"github.com/rebased/rebased/infra/source"
@@ -43,7 +45,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		return err
 	}
 	defer ports.index.Close()
-	temporal, err := dial(ctx, s, log)
+	temporal, err := dial(ctx, s, &ports.contact, log)
 	if err != nil {
 		return err
 	}
@@ -81,11 +83,12 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 }
 
 // dial connects to Temporal by the SDK's own settings.
-func dial(ctx context.Context, s settings, log *slog.Logger) (client.Client, error) {
+func dial(ctx context.Context, s settings, heard *contact, log *slog.Logger) (client.Client, error) {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: s.environ})
 	if err != nil {
 		return nil, fmt.Errorf("read the TEMPORAL_* settings: %w", err)
 	}
+	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(heard.intercept))
 	options.Logger = sdklog.NewStructuredLogger(log)
 	temporal, err := client.DialContext(ctx, options)
 	if err != nil {
@@ -103,12 +106,18 @@ type ports struct {
 	teachers *teachers
 	encoders *encoders
 	answers  *llm.Store
+	prices   *pricing.Table
+	contact  contact
 }
 
 func open(ctx context.Context, s settings) (*ports, error) {
 	objects, err := s3.Open(ctx, s.store)
 	if err != nil {
 		return nil, err
+	}
+	prices, err := pricing.Open(s.prices)
+	if err != nil {
+		return nil, fmt.Errorf("REBASED_PRICES: %w", err)
 	}
 	index, err := qdrant.Open(qdrant.Config{URL: s.qdrantURL, APIKey: s.qdrantAPIKey})
 	if err != nil {
@@ -122,7 +131,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	}
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer,
-		teachers: newTeachers(s), encoders: newEncoders(s), answers: llm.NewStore(objects),
+		teachers: newTeachers(s), encoders: newEncoders(s), answers: llm.NewStore(objects), prices: prices,
 	}, nil
 }
 
@@ -137,11 +146,13 @@ func (p *ports) register(w worker.Registry) {
 		Objects: p.objects, Tasks: tasks{},
 		Candidates: parquet.Candidates(p.objects), Examples: parquet.Examples(p.objects), Rejects: parquet.Rejects(p.objects),
 	}
-	teaching := &activities.Teaching{Build: build, Teachers: p.teachers, Store: p.answers}
+	traffic := llm.NewTraffic()
+	traffic.Alive = p.contact.alive
+	teaching := &activities.Teaching{Build: build, Teachers: p.teachers, Store: p.answers, Traffic: traffic}
 	for _, steps := range []any{
 		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
-		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Encoders: p.encoders},
+		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Encoders: p.encoders},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},

@@ -31,6 +31,7 @@ It takes no arguments; settings come from the environment:
   QDRANT_URL              http(s)://host[:port]; QDRANT_API_KEY
   OPENAI_BASE_URL         the teacher's server; OPENAI_API_KEY
   REBASED_TEACHER_ORIGINS other origins that may be sent the key, separated by commas
+  REBASED_PRICES          file of what models cost, before the built-in table
   REBASED_HEALTH_ADDR     health and metrics, default 127.0.0.1:7239; "off" for none
 `
 

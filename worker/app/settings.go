@@ -22,6 +22,7 @@ type settings struct {
 	openAIBaseURL string
 	openAIAPIKey  string
 	origins       []string // that may be sent the key, beside that of openAIBaseURL
+	prices        string   // file; "" = none
 	healthAddress string   // "" = none
 }
 
@@ -52,6 +53,7 @@ func settingsFrom(environ []string) (settings, error) {
 		environ: e, store: e.get("REBASED_STORE", ""),
 		qdrantURL: e.get("QDRANT_URL", ""), qdrantAPIKey: e.get("QDRANT_API_KEY", ""),
 		openAIBaseURL: e.get("OPENAI_BASE_URL", ""), openAIAPIKey: e.get("OPENAI_API_KEY", ""),
+		prices:        e.get("REBASED_PRICES", ""),
 		healthAddress: e.get("REBASED_HEALTH_ADDR", DefaultHealthAddress),
 	}
 	if s.healthAddress == "off" {

@@ -3,6 +3,7 @@ package openai
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,9 +23,16 @@ func (t *Teacher) kindOf(ctx context.Context, err error) error {
 	op := "ask the teacher at " + t.endpoint
 	var api *sdk.Error
 	if !errors.As(err, &api) {
-		return &rebased.Error{Kind: rebased.Unavailable, Op: op, Err: errors.New(t.quote(err.Error()))}
+		said := error(&transportError{said: t.quote(err.Error())})
+		if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" {
+			said = &transportError{said: t.quote(err.Error()), cause: llm.ErrNotBilled}
+		}
+		return &rebased.Error{Kind: rebased.Unavailable, Op: op, Err: said}
 	}
 	kind, cause := classify(api)
+	if cause == nil && notBilled(api.StatusCode) {
+		cause = llm.ErrNotBilled
+	}
 	if kind == rebased.Unauthorized {
 		return rebased.E(kind, "the teacher at %s refused the key (HTTP %d): %s", t.endpoint, api.StatusCode, t.keyAdvice())
 	}
@@ -56,6 +64,22 @@ func (t *Teacher) keyAdvice() string {
 	return "check OPENAI_API_KEY where the worker runs"
 }
 
+// notBilled tells a failure of the server itself, after which nothing is billed, from those of what stands before it (502, 504) or of the way
+// (408), after which an answer may have been made.
+func notBilled(status int) bool {
+	return status == http.StatusInternalServerError || status == http.StatusServiceUnavailable || status == http.StatusConflict
+}
+
+// transportError is an error of the way to the server, in its own words without secrets.
+type transportError struct {
+	said  string
+	cause error
+}
+
+func (e *transportError) Error() string { return e.said }
+
+func (e *transportError) Unwrap() error { return e.cause }
+
 type statusError struct {
 	status int
 	said   string
@@ -85,12 +109,29 @@ func classify(e *sdk.Error) (rebased.Kind, error) {
 		return rebased.NotFound, nil
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status >= 500:
 		return rebased.Unavailable, nil
-	case code == "context_length_exceeded", strings.Contains(said, "maximum context length"), strings.Contains(said, "context window"):
+	case status == http.StatusRequestEntityTooLarge, tooLong(code, said):
 		return rebased.Rejected, llm.ErrTooLong
-	case code == "content_policy_violation", code == "content_filter":
+	case code == "content_policy_violation", code == "content_filter", strings.Contains(said, "content management policy"):
 		return rebased.Rejected, llm.ErrRefused
 	}
 	return rebased.Invalid, nil
+}
+
+// tooLong knows how servers say that a prompt does not fit: OpenAI and vLLM (maximum context length), OpenAI's newer models (context window),
+// llama.cpp (available context size), TGI (`inputs` tokens + `max_new_tokens`), and others.
+func tooLong(code, said string) bool {
+	if code == "context_length_exceeded" || code == "exceed_context_size_error" {
+		return true
+	}
+	for _, words := range []string{
+		"maximum context length", "context window", "context size", "max_new_tokens` must be <=", "inputs` must have less than", "prompt is too long",
+		"input is too long",
+	} {
+		if strings.Contains(said, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxRetryAfter bounds a wait that a server asks for: after a day it is asked again in any case.

@@ -64,6 +64,10 @@ func TestEveryErrorOfAServerHasItsKind(t *testing.T) {
 		{"prompt too long", 400, "", coded("context_length_exceeded"), rebased.Rejected, llm.ErrTooLong, 0, "HTTP 400"},
 		{"prompt too long in words", 400, "", said("This model's Maximum Context Length is 4096"), rebased.Rejected, llm.ErrTooLong, 0, "4096"},
 		{"prompt too long in other words", 400, "", said("exceeds the context window"), rebased.Rejected, llm.ErrTooLong, 0, "window"},
+		{"prompt too long for llama.cpp", 400, "", said("the request exceeds the available context size, try increasing it"), rebased.Rejected, llm.ErrTooLong, 0, "size"},
+		{"prompt too long for TGI", 422, "", said("Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096"), rebased.Rejected, llm.ErrTooLong, 0, "4096"},
+		{"body too long", 413, "", "<html>", rebased.Rejected, llm.ErrTooLong, 0, "HTTP 413"},
+		{"prompt refused by Azure", 400, "", said("triggering Azure OpenAI's content management policy"), rebased.Rejected, llm.ErrRefused, 0, "policy"},
 		{"prompt refused", 400, "", coded("content_filter"), rebased.Rejected, llm.ErrRefused, 0, "HTTP 400"},
 		{"prompt against the policy", 400, "", coded("content_policy_violation"), rebased.Rejected, llm.ErrRefused, 0, "HTTP 400"},
 		{"bad request", 400, "", said("temperature\\n  must be 1"), rebased.Invalid, nil, 0, "HTTP 400: temperature must be 1"},
@@ -88,6 +92,9 @@ func TestEveryErrorOfAServerHasItsKind(t *testing.T) {
 			}
 			if wait := rebased.RetryAfterOf(err); wait != c.wait {
 				t.Errorf("asked to wait %s, want %s", wait, c.wait)
+			}
+			if unbilled := c.status == 500 || c.status == 503 || c.status == 409; c.kind == rebased.Unavailable && errors.Is(err, llm.ErrNotBilled) != unbilled {
+				t.Errorf("error %v: not billed is %v, want %v", err, !unbilled, unbilled)
 			}
 			if requests != 1 {
 				t.Errorf("%d requests, want 1: retries are the caller's", requests)
@@ -166,6 +173,9 @@ func TestServersThatGiveNoWholeAnswerAreUnavailable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := ask(t, serve(t, handler))
 			wantError(t, err, rebased.Unavailable, "teacher")
+			if errors.Is(err, llm.ErrNotBilled) {
+				t.Errorf("%v: an answer may have been billed", err)
+			}
 		})
 	}
 	t.Run("nobody listens", func(t *testing.T) {
@@ -173,6 +183,9 @@ func TestServersThatGiveNoWholeAnswerAreUnavailable(t *testing.T) {
 		s.Close()
 		_, err := ask(t, s.URL)
 		wantError(t, err, rebased.Unavailable, s.URL)
+		if !errors.Is(err, llm.ErrNotBilled) {
+			t.Errorf("%v: a server that was not reached bills nothing", err)
+		}
 	})
 }
 

@@ -71,34 +71,20 @@ func (t *Teacher) Endpoint() string { return t.endpoint }
 
 // Ask implements llm.Teacher.
 func (t *Teacher) Ask(ctx context.Context, r llm.Request) (llm.Answer, error) {
-	params := sdk.ChatCompletionNewParams{
-		Model:       r.Model,
-		Temperature: sdk.Float(r.Temperature),
-		Messages:    []sdk.ChatCompletionMessageParamUnion{sdk.SystemMessage(r.System), sdk.UserMessage(r.Prompt)},
-	}
-	if t.openAI {
-		params.MaxCompletionTokens = sdk.Int(int64(r.MaxTokens))
-	} else {
-		params.MaxTokens = sdk.Int(int64(r.MaxTokens))
-	}
-	reply, err := t.chat.New(ctx, params)
+	var body []byte
+	var response *http.Response
+	_, err := t.chat.New(
+		ctx, sdk.ChatCompletionNewParams{},
+		option.WithRequestBody("application/json", t.body(r)), option.WithResponseBodyInto(&body), option.WithResponseInto(&response),
+	)
 	if err != nil {
 		return llm.Answer{}, t.kindOf(ctx, err)
 	}
-	if len(reply.Choices) == 0 {
-		return llm.Answer{}, rebased.E(rebased.Unavailable, "the teacher's reply holds no choice")
+	answer, err := read(body)
+	if err != nil {
+		return llm.Answer{}, &rebased.Error{Kind: rebased.Unavailable, Op: "ask the teacher at " + t.endpoint, Err: err}
 	}
-	choice := reply.Choices[0]
-	answer := llm.Answer{
-		Text: choice.Message.Content, Model: reply.Model, Finish: llm.FinishStop, At: t.now().UnixMilli(),
-		Usage: rebased.Usage{InputTokens: reply.Usage.PromptTokens, OutputTokens: reply.Usage.CompletionTokens},
-	}
-	switch {
-	case choice.FinishReason == "length":
-		answer.Finish = llm.FinishLength
-	case choice.FinishReason == "content_filter" || choice.Message.Refusal != "":
-		answer.Finish = llm.FinishRefused
-	}
+	answer.At, answer.Rate = t.now().UnixMilli(), rateLimit(response.Header)
 	return answer, nil
 }
 

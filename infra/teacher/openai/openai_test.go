@@ -125,6 +125,35 @@ func TestAnAnswerSaysTextModelTokensAndTime(t *testing.T) {
 	}
 }
 
+func TestAnAnswerSaysWhatThePromptCacheServedAndHowMuchTheProviderTakes(t *testing.T) {
+	headers := map[string]string{}
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		for name, value := range headers {
+			w.Header().Set(name, value)
+		}
+		reply(w, 200, `{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 8}}}`)
+	})
+	for _, c := range []struct {
+		limit, remaining, reset string
+		want                    llm.Window
+	}{
+		{"600", "599", "100ms", llm.Window{Limit: 600, Remaining: 599, Reset: 100 * time.Millisecond}},
+		{"600", "0", "6m0s", llm.Window{Limit: 600, Reset: 6 * time.Minute}},
+		{"600", "1", "1.5", llm.Window{Limit: 600, Remaining: 1, Reset: 1500 * time.Millisecond}},
+		{"600", "", "1s", llm.Window{}},
+		{"", "5", "1s", llm.Window{}},
+		{"many", "5", "soon", llm.Window{}},
+	} {
+		for _, of := range []string{"requests", "tokens"} {
+			headers["x-ratelimit-limit-"+of], headers["x-ratelimit-remaining-"+of], headers["x-ratelimit-reset-"+of] = c.limit, c.remaining, c.reset
+		}
+		got, err := ask(t, url)
+		if want := (llm.RateLimit{Requests: c.want, Tokens: c.want}); err != nil || got.Rate != want || got.Cached != (llm.Cached{Read: 8}) {
+			t.Errorf("%+v: got %+v, %v", c, got, err)
+		}
+	}
+}
+
 func TestAnAnswerSaysWhyItEnded(t *testing.T) {
 	for choice, want := range map[string]llm.Finish{
 		`"finish_reason": "stop", "message": {"content": "x"}`:                            llm.FinishStop,

@@ -36,7 +36,7 @@ type Temporal struct {
 	Asleep     bool           // the workers poll no more, but are still remembered
 	Attributes []string       // search attributes of the namespace
 	Play       func(run *Run) // plays each workflow that is started, in a goroutine of its own
-	Update     func(run *Run, name string, d workflows.Decision) (rebased.Progress, error)
+	Update     func(run *Run, name string, decision any) (rebased.Progress, error)
 
 	mu        sync.Mutex
 	runs      []*Run
@@ -250,7 +250,7 @@ func (t *Temporal) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOpti
 	if !open {
 		return nil, serviceerror.NewNotFound("workflow execution already completed")
 	}
-	progress, err := t.Update(run, o.UpdateName, o.Args[0].(workflows.Decision))
+	progress, err := t.Update(run, o.UpdateName, o.Args[0])
 	return updated{progress: progress, err: err}, nil
 }
 

@@ -1,0 +1,216 @@
+package llm_test
+
+import (
+	"math"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/mem"
+)
+
+// provider is a server with limits, in simulated time.
+type provider struct {
+	latency    time.Duration
+	rpm        float64 // 0 = no limit; a bucket of one second's worth
+	concurrent int     // 0 = no limit
+	headers    bool
+
+	mu                   sync.Mutex
+	level                float64
+	filled, start        time.Time
+	inFlight, most       int
+	answered, throttled  int
+	lateSent, lateThrown int // after the first 30 s
+	last                 time.Time
+}
+
+func (p *provider) Endpoint() string { return "http://provider/v1" }
+
+func (p *provider) admit() (ok bool, rate llm.RateLimit) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.start.IsZero() {
+		p.start, p.filled, p.level = now, now, max(1, p.rpm/60)
+	}
+	p.level = min(max(1, p.rpm/60), p.level+now.Sub(p.filled).Seconds()*p.rpm/60)
+	p.filled = now
+	late := now.Sub(p.start) > 30*time.Second
+	if late {
+		p.lateSent++
+	}
+	if p.headers {
+		rate.Requests = llm.Window{Limit: int64(p.rpm), Remaining: int64(max(0, p.level-1)), Reset: time.Second}
+	}
+	if p.rpm > 0 && p.level < 1 || p.concurrent > 0 && p.inFlight >= p.concurrent {
+		p.throttled++
+		if late {
+			p.lateThrown++
+		}
+		return false, rate
+	}
+	p.level--
+	p.inFlight++
+	p.most = max(p.most, p.inFlight)
+	return true, rate
+}
+
+func (p *provider) ask(_ int, r llm.Request) (llm.Answer, error) {
+	ok, rate := p.admit()
+	if !ok {
+		time.Sleep(10 * time.Millisecond)
+		return llm.Answer{}, &rebased.Error{Kind: rebased.Throttled, RetryAfter: time.Second}
+	}
+	time.Sleep(p.latency)
+	p.mu.Lock()
+	p.inFlight--
+	p.answered++
+	p.last = time.Now()
+	p.mu.Unlock()
+	return llm.Answer{Text: r.Prompt, Rate: rate, Usage: rebased.Usage{InputTokens: 80, OutputTokens: 20}}, nil
+}
+
+// perMinute is the rate of answers from the first request to the last answer.
+func (p *provider) perMinute() float64 { return float64(p.answered) / p.last.Sub(p.start).Minutes() }
+
+// against runs n prompts against a provider, in the shards and with the share given, side by side as a build's.
+func against(t *testing.T, p *provider, shards, n int, share llm.Share) {
+	t.Helper()
+	b := newBench(mem.NewObjects(), p.ask)
+	b.Jitter = nil
+	b.Traffic = llm.NewTraffic()
+	b.params.Build, b.params.Share = "build", share
+	synctest.Test(t, func(t *testing.T) {
+		all := numbers(n)
+		var group sync.WaitGroup
+		for s := range shards {
+			group.Go(func() {
+				if _, _, err := b.run(t.Context(), all[s*n/shards:(s+1)*n/shards]...); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+	})
+	if p.answered != n {
+		t.Errorf("%d of %d are answered", p.answered, n)
+	}
+}
+
+func TestACapOfCallsUnderWayHoldsOverAllShardsAndIsUsed(t *testing.T) {
+	p := &provider{latency: 200 * time.Millisecond}
+	against(t, p, 8, 4000, llm.Share{InFlight: 8, Capped: true})
+	if p.most != 64 {
+		t.Errorf("at most %d were under way, want 64", p.most)
+	}
+	if used := p.perMinute() / (64 / 0.2 * 60); used < 0.96 {
+		t.Errorf("%.3f of the ideal rate", used)
+	}
+}
+
+func TestWithoutACapTheCallsUnderWayDouble(t *testing.T) {
+	p := &provider{latency: 200 * time.Millisecond}
+	against(t, p, 8, 4000, llm.Share{InFlight: 32})
+	if p.most < 250 || p.most > 256 {
+		t.Errorf("at most %d were under way, want nearly 256", p.most)
+	}
+	if used := p.perMinute() / (256 / 0.2 * 60); used < 0.7 { // six round trips of 21 are spent on finding out
+		t.Errorf("%.3f of the ideal rate", used)
+	}
+}
+
+func TestACapOfRequestsAMinuteHoldsAndIsUsed(t *testing.T) {
+	for _, rpm := range []float64{60, 600, 3000} {
+		p := &provider{latency: 700 * time.Millisecond, rpm: rpm}
+		against(t, p, 8, int(2*rpm), llm.Share{InFlight: 8, Capped: true, RPM: rpm / 8, Last: true})
+		if p.throttled > 0 {
+			t.Errorf("%v a minute: %d were throttled", rpm, p.throttled)
+		}
+		if used := p.perMinute() / rpm; used < 0.95 || used > 1.05 {
+			t.Errorf("%v a minute: %.3f of the limit is used", rpm, used)
+		}
+	}
+}
+
+func TestACapOfTokensAMinuteHoldsAndIsUsed(t *testing.T) {
+	p := &provider{latency: 200 * time.Millisecond}
+	const tpm = 60_000 // 600 calls of 100 tokens
+	against(t, p, 4, 3000, llm.Share{InFlight: 8, Capped: true, TPM: tpm / 4})
+	if used := p.perMinute() * 100 / tpm; used < 0.95 || used > 1.25 { // the bucket holds a minute's worth at first
+		t.Errorf("%.3f of the limit is used", used)
+	}
+}
+
+// A provider's limit is found by its headers, or by what it throttles.
+func TestALimitOfTheProviderIsFoundAndUsed(t *testing.T) {
+	for name, headers := range map[string]bool{"headers": true, "alone": false} {
+		for _, rpm := range []float64{600, 3000} {
+			p := &provider{latency: 200 * time.Millisecond, rpm: rpm, headers: headers}
+			against(t, p, 8, int(4*rpm), llm.Share{InFlight: 32})
+			used, thrown := p.perMinute()/rpm, float64(p.lateThrown)/float64(p.lateSent)
+			t.Logf("%s, %v a minute: %.3f of the limit used, %.3f throttled after 30 s, %d in all", name, rpm, used, thrown, p.throttled)
+			if used < 0.95 || thrown > 0.02 || math.IsNaN(thrown) {
+				t.Errorf("%s, %v a minute: %.3f of the limit used, %.3f throttled after 30 s", name, rpm, used, thrown)
+			}
+		}
+	}
+}
+
+func TestALimitOfCallsUnderWayIsFoundAndUsed(t *testing.T) {
+	p := &provider{latency: 200 * time.Millisecond, concurrent: 40}
+	against(t, p, 8, 20_000, llm.Share{InFlight: 32})
+	used, thrown := p.perMinute()/(40/0.2*60), float64(p.lateThrown)/float64(p.lateSent)
+	t.Logf("%.3f of the limit used, %.3f throttled after 30 s", used, thrown)
+	if used < 0.85 || thrown > 0.02 {
+		t.Errorf("%.3f of the limit used, %.3f throttled after 30 s", used, thrown)
+	}
+}
+
+func TestAProcessThatCannotBeHeardOfSendsNothing(t *testing.T) {
+	b := newBench(mem.NewObjects(), echo)
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		b.Traffic = llm.NewTraffic()
+		b.Traffic.Alive = func() bool { return time.Since(start) >= time.Minute }
+		if _, _, err := b.run(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		if waited := b.teacher.at[0].Sub(start); waited < time.Minute || waited > time.Minute+2*time.Second {
+			t.Errorf("the first request went out after %s", waited)
+		}
+	})
+}
+
+func TestBuildsShareWhatAModelTakes(t *testing.T) {
+	p := &provider{latency: 200 * time.Millisecond, concurrent: 20}
+	b := newBench(mem.NewObjects(), p.ask)
+	b.Jitter, b.Traffic = nil, llm.NewTraffic()
+	b.params.Share = llm.Share{InFlight: 64}
+	ended := map[string]time.Duration{}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var mu sync.Mutex
+		var group sync.WaitGroup
+		for _, name := range []string{"one", "two"} {
+			group.Go(func() {
+				mine := *b
+				mine.params.Build = name
+				mine.params.System = name
+				if _, _, err := mine.run(t.Context(), numbers(3000)...); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				ended[name] = time.Since(start)
+				mu.Unlock()
+			})
+		}
+		group.Wait()
+	})
+	if ratio := ended["one"].Seconds() / ended["two"].Seconds(); ratio < 0.9 || ratio > 1.1 {
+		t.Errorf("they ended after %v", ended)
+	}
+}
