@@ -112,11 +112,26 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, refused.status, problem("invalid_request_error", refused.code, refused.message))
 		return
 	}
-	faults := s.faults.Load()
+	faults := s.present()
+	retryAfter, ok := s.gate.enter(faults.Limits, w.Header())
+	if !ok {
+		s.book.limited()
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+		writeJSON(w, http.StatusTooManyRequests, problem("requests", "rate_limit_exceeded", "rate limit reached"))
+		return
+	}
+	defer s.gate.leave()
+	fault := faults.draw(id, attempt)
+	if fault == down {
+		if s.book.allow(down, faults.Count) {
+			cutOff(w, nil)
+			return
+		}
+		fault = ""
+	}
 	if !wait(r.Context(), s.config.Latency+faults.latency()) {
 		return
 	}
-	fault := faults.draw(id, attempt)
 	if fault != "" && !s.book.allow(fault, faults.Count) {
 		fault = ""
 	}
@@ -225,6 +240,8 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, answer completion,
 		return false
 	case prose:
 		answer.Choices[0].Message.Content = "I am sorry, I could not find a good example in this row. Shall I try another one?"
+	case empty:
+		answer.Choices[0].Message.Content = ""
 	}
 	data, err := json.Marshal(answer)
 	if err != nil { // every answer can be marshaled
@@ -243,16 +260,19 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, answer completion,
 	if _, err := w.Write(data); err != nil {
 		return false
 	}
-	return http.NewResponseController(w).Flush() == nil
+	return http.NewResponseController(w).Flush() == nil && fault != page
 }
 
-// cutOff sends half of an answer and closes the connection.
+// cutOff sends half of an answer, or nothing at all when there is none, and closes the connection.
 func cutOff(w http.ResponseWriter, data []byte) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler) // no HTTP/1 connection: the answer is cut off all the same
 	}
 	defer func() { _ = conn.Close() }()
+	if data == nil {
+		return
+	}
 	head := "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(data)) + "\r\n\r\n"
 	_, _ = io.Copy(conn, strings.NewReader(head+string(data[:len(data)/2])))
 }

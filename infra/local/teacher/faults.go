@@ -18,6 +18,8 @@ const (
 	cut       fault = "cut"
 	prose     fault = "prose"
 	page      fault = "page"
+	empty     fault = "empty"
+	down      fault = "down"
 )
 
 // Faults says how often the teacher fails, and how. Each share is of all attempts, in [0, 1], their sum at most 1. Which attempts fail depends on
@@ -31,8 +33,12 @@ type Faults struct {
 	Cut         float64 `json:"cut"`           // share whose connection is closed in the middle of the answer
 	Prose       float64 `json:"prose"`         // share answered with a text that holds no JSON
 	Page        float64 `json:"page"`          // share answered 200 with an HTML page, as a broken proxy does
+	Empty       float64 `json:"empty"`         // share answered with a text that is empty
+	Down        float64 `json:"down"`          // share whose connection is closed before anything is read of the request
 	Attempts    int     `json:"attempts"`      // only the first so many attempts of a request fail; 0 = all may
 	Count       int     `json:"count"`         // at most so many faults in all, whichever come first; 0 = no bound
+	ForS        int     `json:"for_s"`         // the shares end so many seconds after they were set; 0 = they stay
+	Limits
 }
 
 // share is one kind of fault and how often it comes.
@@ -45,12 +51,13 @@ type share struct {
 func (f *Faults) shares() []share {
 	return []share{
 		{throttled, f.Throttled}, {failed, f.Failed}, {hanging, f.Hanging}, {cut, f.Cut}, {prose, f.Prose}, {page, f.Page},
+		{empty, f.Empty}, {down, f.Down},
 	}
 }
 
 func (f *Faults) validate() error {
-	if f.LatencyMS < 0 || f.RetryAfterS < 0 || f.Attempts < 0 || f.Count < 0 {
-		return errors.New("faults: latency_ms, retry_after_s, attempts and count must not be negative")
+	if f.LatencyMS < 0 || f.RetryAfterS < 0 || f.Attempts < 0 || f.Count < 0 || f.ForS < 0 || f.RPM < 0 || f.Concurrent < 0 {
+		return errors.New("faults: latency_ms, retry_after_s, attempts, count, for_s, rpm and concurrent must not be negative")
 	}
 	sum := 0.0
 	for _, s := range f.shares() {

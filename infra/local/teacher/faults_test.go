@@ -29,7 +29,9 @@ func TestEachFaultIsWhatItSays(t *testing.T) {
 		"prose": {teacher.Faults{Prose: 1}, 1, func(r reply, _ error) bool {
 			return r.status == 200 && r.content() != "" && !strings.Contains(r.content(), "{")
 		}},
-		"page": {teacher.Faults{Page: 1}, 1, func(r reply, _ error) bool {
+		"empty": {teacher.Faults{Empty: 1}, 1, func(r reply, _ error) bool { return r.status == 200 && r.content() == "" }},
+		"down":  {teacher.Faults{Down: 1}, 0, func(r reply, err error) bool { return r.status == 0 && errors.Is(err, io.EOF) }},
+		"page": {teacher.Faults{Page: 1}, 0, func(r reply, _ error) bool {
 			return r.status == 200 && bytes.HasPrefix(r.raw, []byte("<html>"))
 		}},
 	} {

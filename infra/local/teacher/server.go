@@ -53,7 +53,8 @@ type Server struct {
 	config  Config
 	model   string
 	replies *recording // nil without Replay
-	faults  atomic.Pointer[Faults]
+	faults  atomic.Pointer[timedFaults]
+	gate    gate
 	form    atomic.Pointer[form] // found last
 	book    *book
 	mux     *http.ServeMux
@@ -77,7 +78,8 @@ func New(c Config) (*Server, error) {
 		}
 		s.replies, s.model = replies, ReplayModel
 	}
-	s.faults.Store(&c.Faults)
+	s.gate.now = time.Now
+	s.faults.Store(&timedFaults{Faults: c.Faults, set: time.Now()})
 	s.mux.HandleFunc("POST /v1/chat/completions", s.chat)
 	s.mux.HandleFunc("GET /v1/models", s.models)
 	s.mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.book.stats()) })
@@ -117,6 +119,21 @@ func (s *Server) models(w http.ResponseWriter, _ *http.Request) {
 	}{"list", []model{{ID: s.model, Object: "model", Created: created, OwnedBy: "rebased"}}})
 }
 
+// timedFaults are faults and when they were set.
+type timedFaults struct {
+	Faults
+	set time.Time
+}
+
+// present are the faults that hold now: once their time is over, latency and limits stay.
+func (s *Server) present() *Faults {
+	f := s.faults.Load()
+	if f.ForS == 0 || time.Since(f.set) < time.Duration(f.ForS)*time.Second {
+		return &f.Faults
+	}
+	return &Faults{LatencyMS: f.LatencyMS, Limits: f.Limits}
+}
+
 func (s *Server) setFaults(w http.ResponseWriter, r *http.Request) {
 	var f Faults
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16))
@@ -129,7 +146,7 @@ func (s *Server) setFaults(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusBadRequest, problem("invalid_request_error", "", err.Error()))
 		return
 	}
-	s.faults.Store(&f)
+	s.faults.Store(&timedFaults{Faults: f, set: time.Now()})
 	s.config.Logger.Info("faults were set", "faults", f)
 	writeJSON(w, http.StatusOK, f)
 }

@@ -10,8 +10,9 @@ import (
 // Stats is what the teacher has done since it started or was reset. Requests are told apart by the SHA-256 of their bodies.
 type Stats struct {
 	Requests     int           `json:"requests"`           // chat completions asked for
-	Answered     int           `json:"answered"`           // sent whole with status 200, faults of content included
+	Answered     int           `json:"answered"`           // chat completions sent whole with status 200, those of no use included
 	Refused      int           `json:"refused"`            // answered 4xx for what they ask
+	Limited      int           `json:"limited"`            // answered 429 for the limits
 	Faults       map[fault]int `json:"faults"`             // injected, by kind
 	Distinct     int           `json:"distinct"`           // different requests
 	Repeated     int           `json:"repeated"`           // of them, those answered more than once: paid twice
@@ -69,6 +70,12 @@ func (b *book) refused() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.total.Refused++
+}
+
+func (b *book) limited() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.total.Limited++
 }
 
 // allow enters a fault, unless there were as many as may be.
