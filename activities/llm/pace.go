@@ -7,14 +7,17 @@ import (
 
 // Constants of the adaptation.
 const (
-	firstWindow  = 4      // calls under way at the start, when no cap is given
-	maxWindow    = 10_000 //
-	decrease     = 0.7    // of the window, at a throttle
-	goodputSpan  = 10     // seconds over which answers are counted
-	paceStart    = 0.97   // of the rate that went through, after a throttle
-	growthFirst  = 5 * time.Second
+	firstWindow  = 4               // calls under way at the start, when no cap is given
+	maxWindow    = 10_000          //
+	decrease     = 0.7             // of the window, at a throttle
+	goodputSpan  = 10              // seconds over which answers are counted
+	paceStart    = 0.97            // of the rate that went through, after a throttle
+	foundSpan    = 2 * time.Second // of calls before what went through says anything
+	growthFirst  = 3 * time.Second
 	growthMost   = 60 * time.Second
-	sameRate     = 0.15 // two estimates of a rate that differ by less are of one limit
+	triedCalls   = 20               // between two throttles of one limit: a storm lets fewer through
+	bestHalf     = 30 * time.Second // the best rate that was found loses half of its say in
+	sameRate     = 0.15             // two estimates of a rate that differ by less are of one limit
 	longHold     = 5 * time.Second
 	forgetAfter  = 10 * time.Minute // without a call, what was learned is forgotten
 	lowRemaining = 0.1              // of a limit: from here on its headers set the rate
@@ -40,11 +43,13 @@ type pace struct {
 	second   int64                // the one that is being counted
 	since    time.Time            // first call
 
-	found   float64       // calls a second that went through at the last throttle; 0 = no limit known
-	foundAt time.Time     //
-	growth  time.Duration // after which twice found is tried
-	headers float64       // calls a second that the provider's headers say; 0 = enough is left
-	bucket  bucket
+	found        float64 // calls a second that went through at the last throttle; 0 = no limit known
+	foundAt      time.Time
+	growth       time.Duration // after which twice found is tried
+	best         float64       // the highest rate that was found lately
+	foundAnswers int           // how many answers there were then
+	headers      float64       // calls a second that the provider's headers say; 0 = enough is left
+	bucket       bucket
 
 	answers, failures int // so far
 }
@@ -136,13 +141,22 @@ func (p *pace) throttled(now, start time.Time, asked time.Duration) {
 	}
 	p.lastCut, p.starting = now, false
 	p.window = max(1, p.window*decrease)
+	if now.Sub(p.since) < foundSpan || through == 0 {
+		return // too little is known of what goes through
+	}
 	rate := max(minRate, through)
-	if p.found > 0 && math.Abs(rate-p.found) < sameRate*p.found {
+	p.best = max(rate, p.best*math.Exp2(-now.Sub(p.foundAt).Seconds()/bestHalf.Seconds()))
+	least := growthFirst
+	if rate > p.best/2 { // no storm: the rate of before, so a few calls are let through before the limit is tried again
+		least = min(max(least, time.Duration(triedCalls/rate*float64(time.Second))), growthMost)
+	}
+	if p.found > 0 && math.Abs(rate-p.found) < sameRate*p.found && p.answers-p.foundAnswers > triedCalls {
 		p.growth = min(2*p.growth, growthMost)
 	} else {
-		p.growth = growthFirst
+		p.growth = least
 	}
-	p.found, p.foundAt = rate, now
+	p.growth = max(p.growth, least)
+	p.found, p.foundAt, p.foundAnswers = rate, now, p.answers
 }
 
 // count enters n answers in the present second.

@@ -2,6 +2,7 @@ package llm_test
 
 import (
 	"math"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -147,9 +148,9 @@ func TestACapOfTokensAMinuteHoldsAndIsUsed(t *testing.T) {
 
 // A provider's limit is found by its headers, or by what it throttles.
 func TestALimitOfTheProviderIsFoundAndUsed(t *testing.T) {
-	for name, headers := range map[string]bool{"headers": true, "alone": false} {
-		for _, rpm := range []float64{600, 3000} {
-			p := &provider{latency: 200 * time.Millisecond, rpm: rpm, headers: headers}
+	for name, limits := range map[string][]float64{"headers": {60, 600, 3000}, "alone": {600, 3000}} {
+		for _, rpm := range limits {
+			p := &provider{latency: 200 * time.Millisecond, rpm: rpm, headers: name == "headers"}
 			against(t, p, 8, int(4*rpm), llm.Share{InFlight: 32})
 			used, thrown := p.perMinute()/rpm, float64(p.lateThrown)/float64(p.lateSent)
 			t.Logf("%s, %v a minute: %.3f of the limit used, %.3f throttled after 30 s, %d in all", name, rpm, used, thrown, p.throttled)
@@ -212,5 +213,43 @@ func TestBuildsShareWhatAModelTakes(t *testing.T) {
 	})
 	if ratio := ended["one"].Seconds() / ended["two"].Seconds(); ratio < 0.9 || ratio > 1.1 {
 		t.Errorf("they ended after %v", ended)
+	}
+}
+
+// A storm of throttles that ends must not slow down the calls after it for long.
+func TestAStormOfThrottlesIsForgottenSoon(t *testing.T) {
+	for _, storm := range []time.Duration{500 * time.Millisecond, 4 * time.Second, 20 * time.Second} {
+		p := &provider{latency: 60 * time.Millisecond}
+		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // which calls are throttled
+		stormy := func(n int, r llm.Request) (llm.Answer, error) {
+			p.mu.Lock()
+			throttle := random.Float64() < 0.6 && (p.start.IsZero() || time.Since(p.start) < storm)
+			if p.start.IsZero() {
+				p.start = time.Now()
+			}
+			p.mu.Unlock()
+			time.Sleep(p.latency)
+			if throttle {
+				return llm.Answer{}, &rebased.Error{Kind: rebased.Throttled, RetryAfter: time.Second}
+			}
+			p.mu.Lock()
+			p.answered++
+			p.last = time.Now()
+			p.mu.Unlock()
+			return llm.Answer{Text: r.Prompt}, nil
+		}
+		b := newBench(mem.NewObjects(), stormy)
+		b.Jitter = nil
+		b.params.Share.InFlight = 16
+		synctest.Test(t, func(t *testing.T) {
+			if _, _, err := b.run(t.Context(), numbers(4000)...); err != nil {
+				t.Error(err)
+			}
+		})
+		took, alone := p.last.Sub(p.start), 4000/16*60*time.Millisecond
+		t.Logf("a storm of %s: %s, undisturbed %s", storm, took, alone)
+		if took > alone+storm+10*time.Second {
+			t.Errorf("a storm of %s: %s, undisturbed %s", storm, took, alone)
+		}
 	}
 }

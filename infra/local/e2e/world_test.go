@@ -116,6 +116,17 @@ func bucketOf(t *testing.T, s *stacktest.Stack) bucket {
 }
 
 // files gives the bodies of all objects under a prefix, by the rest of their keys.
+// delete removes all objects under a prefix.
+func (b bucket) delete(prefix string) {
+	b.t.Helper()
+	for name := range b.files(prefix) {
+		key := aws.String(prefix + name)
+		if _, err := b.client.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: aws.String(folder.Bucket), Key: key}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
 func (b bucket) files(prefix string) map[string]string {
 	b.t.Helper()
 	out := map[string]string{}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,8 @@ type Options struct {
 	Replay string
 	// Latency is how long the teacher takes for an answer.
 	Latency time.Duration
+	// Apart runs each server as a process of its own, for KillPart and StartPart.
+	Apart bool
 	// NoWorker leaves the worker out, until StartWorker.
 	NoWorker bool
 	// Env are variables, as NAME=value, for the worker and the commands, over those of the stack.
@@ -35,13 +38,15 @@ type Stack struct {
 	dir      string
 	folder   *folder.Folder
 	servers  *process // rebased-local up --no-worker
+	parts    map[string]*process
 	worker   *process
+	second   *process
 }
 
 // Start builds the programs, starts a stack and waits until it answers. The end of the test stops it.
 func Start(t testing.TB, options Options) *Stack {
 	t.Helper()
-	s := &Stack{t: t, options: options, programs: Build(t), dir: t.TempDir()}
+	s := &Stack{t: t, options: options, programs: Build(t), dir: t.TempDir(), parts: map[string]*process{}}
 	t.Cleanup(s.KillAll)
 	s.startServers("--port-base=0")
 	f, err := folder.Open(s.dir, folder.Remembered)
@@ -89,12 +94,31 @@ func (s *Stack) KillWorker() {
 	s.worker = nil
 }
 
+// StartSecondWorker starts a worker beside the first, without a health endpoint, and waits until it is ready.
+func (s *Stack) StartSecondWorker() {
+	s.t.Helper()
+	cmd := exec.Command(s.programs.Worker)
+	cmd.Env = append(s.Env(), "REBASED_HEALTH_ADDR=off")
+	s.second = start(s.t, "second rebased-worker", cmd)
+	s.second.wait("work", func() bool { return strings.Contains(s.second.out.String(), "worker is ready") })
+}
+
+// KillSecondWorker ends it with SIGKILL.
+func (s *Stack) KillSecondWorker() {
+	s.second.kill()
+	s.second = nil
+}
+
 // KillAll ends the worker and all servers with SIGKILL.
 func (s *Stack) KillAll() {
 	s.t.Helper()
 	s.KillWorker()
+	s.KillSecondWorker()
 	s.servers.kill()
 	s.servers = nil
+	for name := range s.parts {
+		s.KillPart(name)
+	}
 }
 
 // Restart starts the servers again on the same folder and ports after KillAll, and the worker unless the options leave it out.
@@ -109,15 +133,53 @@ func (s *Stack) Restart() {
 // startServers runs `rebased-local up` without its worker, which is a process that the test can kill alone.
 func (s *Stack) startServers(flags ...string) {
 	s.t.Helper()
+	if s.options.Apart {
+		for _, name := range []string{"temporal", "s3", "qdrant", "teacher"} {
+			s.StartPart(name, flags...)
+			flags = nil // the folder remembers the ports
+		}
+		return
+	}
 	args := append([]string{"up", "--no-worker", "--allow-faults", "--dir", s.dir}, flags...)
+	s.servers = start(s.t, "rebased-local", exec.Command(s.programs.Local, append(args, s.teacherFlags()...)...))
+	s.servers.waitForLine("ready")
+}
+
+// StartPart starts one server of a stack whose servers are Apart, and waits until it answers: temporal, s3, qdrant or teacher.
+func (s *Stack) StartPart(name string, flags ...string) {
+	s.t.Helper()
+	args := append([]string{name, "--dir", s.dir}, flags...)
+	if name == "teacher" {
+		args = append(append(args, "--allow-faults"), s.teacherFlags()...)
+	}
+	s.parts[name] = start(s.t, "rebased-local "+name, exec.Command(s.programs.Local, args...))
+	s.parts[name].wait("answer", func() bool {
+		f, err := folder.Open(s.dir, folder.Remembered)
+		if err != nil {
+			return false
+		}
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+		defer cancel()
+		return map[string]func(context.Context, *folder.Folder) error{
+			"temporal": probe.Temporal, "s3": probe.S3, "qdrant": probe.Qdrant, "teacher": probe.Teacher,
+		}[name](ctx, f) == nil
+	})
+}
+
+// KillPart ends one server with SIGKILL.
+func (s *Stack) KillPart(name string) {
+	s.parts[name].kill()
+	delete(s.parts, name)
+}
+
+func (s *Stack) teacherFlags() (args []string) {
 	if s.options.Replay != "" {
 		args = append(args, "--replay", s.options.Replay)
 	}
 	if s.options.Latency > 0 {
 		args = append(args, "--latency", s.options.Latency.String())
 	}
-	s.servers = start(s.t, "rebased-local", exec.Command(s.programs.Local, args...))
-	s.servers.waitForLine("ready")
+	return args
 }
 
 // Command is a command of rebased on the stack, to be started by the test.
