@@ -7,7 +7,7 @@ TOOLS := $(BIN)/tools
 LOCAL := infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test soak interop lint bench fmt clean tools
+.PHONY: help build demo test soak interop lint bench bench-llm fmt clean tools
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ lint: tools ## Run the static checks
 
 bench: build ## Print the benchmark tables
 	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench
+
+bench-llm: build ## Print how calls to a teacher fare: rates, stored answers, limits, a kill (10 minutes)
+	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -llm -runs 1
 
 tools: $(TOOLS)/.stamp
 $(TOOLS)/.stamp: .ci/tools/go.mod

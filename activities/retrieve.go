@@ -31,6 +31,12 @@ type RankResult struct {
 	Rows    int            `json:"rows"`
 	Shards  int            `json:"shards"`
 	Skipped map[string]int `json:"skipped"`
+
+	// Of a redrive: what an earlier build had made of the other rows.
+	Kept     int                               `json:"kept,omitempty"` // files of rows that follow the shards
+	KeptRows int                               `json:"kept_rows,omitempty"`
+	Rejected map[string]map[rebased.Reason]int `json:"rejected,omitempty"` // by step
+	Tokens   rebased.Usage                     `json:"tokens,omitzero"`    // of these rows and rejects
 }
 
 // Rank writes the best rows, best first, in shards.
@@ -72,13 +78,21 @@ func (a *Retrieve) rank(ctx context.Context, in RankInput, progress func(int)) (
 func (a *Retrieve) writeShards(ctx context.Context, in RankInput, ranking retrieve.Ranking) (RankResult, error) {
 	rows := ranking.Candidates
 	out := RankResult{Rows: len(rows), Skipped: ranking.Skipped, Shards: shardsOf(len(rows), in.ShardRows, in.Lanes)}
-	for n := range out.Shards {
-		part := rows[n*len(rows)/out.Shards : (n+1)*len(rows)/out.Shards]
+	for n, part := range evenly(rows, out.Shards) {
 		if _, err := a.Candidates.Write(ctx, in.key(folderRetrieved, n), part); err != nil {
 			return out, fmt.Errorf("write shard %d: %w", n, err)
 		}
 	}
 	return out, nil
+}
+
+// evenly cuts rows into n parts of equal size, give or take one row.
+func evenly[T any](rows []T, n int) [][]T {
+	parts := make([][]T, n)
+	for i := range parts {
+		parts[i] = rows[i*len(rows)/n : (i+1)*len(rows)/n]
+	}
+	return parts
 }
 
 // fewRows is what one shard can take without others beside it.

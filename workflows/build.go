@@ -73,7 +73,11 @@ func (b *build) run(ctx workflow.Context) (rebased.BuildResult, error) {
 		if err := b.plan(ctx); err != nil {
 			return rebased.BuildResult{}, err
 		}
-		if err := b.retrieve(ctx); err != nil {
+		find := b.retrieve
+		if b.in.Redrive != nil {
+			find = b.redrive
+		}
+		if err := find(ctx); err != nil {
 			return rebased.BuildResult{}, err
 		}
 	}
@@ -109,9 +113,31 @@ func (b *build) retrieve(ctx workflow.Context) error {
 	if err != nil {
 		return plain(err)
 	}
+	b.ranked()
+	return nil
+}
+
+// redrive takes the rows of an earlier build. What is wrong with that is found before a call is made.
+func (b *build) redrive(ctx workflow.Context) error {
+	var a *activities.Redrive
+	b.state.Progress.Phase = "retrieve"
+	in := activities.RedriveInput{BuildRef: b.ref, Of: b.in.Redrive.Build, Reasons: b.in.Redrive.Reasons, ShardRows: shardRows, Lanes: shardsAtOnce}
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.Select, in).Get(ctx, &b.state.Ranked)
+	if err != nil {
+		return refused(err)
+	}
+	b.ranked()
+	for _, step := range workflow.DeterministicKeys(b.state.Ranked.Rejected) {
+		b.reject(step, b.state.Ranked.Rejected[step])
+	}
+	b.state.Progress.Rows, b.state.Progress.Tokens = b.state.Ranked.KeptRows, b.state.Ranked.Tokens
+	return nil
+}
+
+// ranked shows what there is to do.
+func (b *build) ranked() {
 	p := &b.state.Progress
 	p.Retrieved, p.Skipped, p.Shards = b.state.Ranked.Rows, b.state.Ranked.Skipped, b.state.Ranked.Shards
-	return nil
 }
 
 // shards runs transform and reason for every shard, so many at once.
@@ -217,7 +243,7 @@ func (b *build) reject(step string, reasons map[rebased.Reason]int) {
 func (b *build) dedupe(ctx workflow.Context) error {
 	var a *activities.Dedupe
 	b.state.Progress.Phase = "dedupe"
-	in := activities.DedupeInput{BuildRef: b.ref, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Shards: b.state.Ranked.Shards, Price: b.state.Plan.Price}
+	in := activities.DedupeInput{BuildRef: b.ref, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Shards: b.state.Ranked.Shards + b.state.Ranked.Kept, Price: b.state.Plan.Price}
 	var out activities.DedupeResult
 	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.DedupeRows, in).Get(ctx, &out); err != nil {
 		return plain(err)

@@ -50,7 +50,16 @@ type BuildInput struct {
 	// Unattended builds, those of a schedule, wait for what is down instead of being refused at once.
 	Unattended bool `json:"unattended,omitempty"`
 
+	// Redrive tries rows of an earlier build again instead of retrieving.
+	Redrive *Redrive `json:"redrive,omitempty"`
+
 	Continued *buildState `json:"continued,omitempty"` // set by the run before, when its history grew long
+}
+
+// Redrive names the rejects of an earlier build of the same task that are tried again, in a new build with the rows that were good.
+type Redrive struct {
+	Build   string           `json:"build"`
+	Reasons []rebased.Reason `json:"reasons"`
 }
 
 // Decision is a person's word on a waiting build.

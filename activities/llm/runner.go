@@ -86,7 +86,7 @@ type Bill struct {
 // Unavailable, Unauthorized or Exhausted; or it is ctx's. Either way nothing more is sent, what is under way is waited for, unless ctx ended, and
 // every answer is stored: the next run finds it.
 func Run[T any](ctx context.Context, r *Runner, p Params, n int, question func(i int) Question[T], done func(int)) ([]Outcome[T], Bill, error) {
-	run, err := begin(ctx, r, p)
+	run, err := begin(ctx, r, p, n)
 	if err != nil {
 		return nil, Bill{}, err
 	}
@@ -107,6 +107,7 @@ func Run[T any](ctx context.Context, r *Runner, p Params, n int, question func(i
 					return
 				}
 				outcomes[i] = outcome
+				run.lane.left.Add(-1)
 				done(int(finished.Add(1)))
 			}
 		})
@@ -147,7 +148,7 @@ type run struct {
 	made, reused int
 }
 
-func begin(ctx context.Context, r *Runner, p Params) (*run, error) {
+func begin(ctx context.Context, r *Runner, p Params, rows int) (*run, error) {
 	out := &run{runner: r, params: p, counted: map[Key]bool{}}
 	request := out.request("")
 	var err error
@@ -159,7 +160,7 @@ func begin(ctx context.Context, r *Runner, p Params) (*run, error) {
 		traffic = NewTraffic()
 	}
 	out.ledger = newLedger(p.Grant, out.log.Account(p.Account).Amount(p.Price))
-	out.lane = traffic.join(p.Build, request.Endpoint+" "+p.Model, p.Share)
+	out.lane = traffic.join(p.Build, request.Endpoint+" "+p.Model, p.Share, rows)
 	out.sending, out.stop = context.WithCancelCause(ctx)
 	return out, nil
 }

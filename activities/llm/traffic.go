@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rebased/rebased"
@@ -51,7 +52,7 @@ type build struct {
 	inFlight         int // sent and not answered
 	unstored         int // answered and not stored
 	perCall          float64
-	lanes            []*lane // the last served at the end
+	lanes            []*lane // in the order of joining
 }
 
 type waiter struct {
@@ -59,17 +60,21 @@ type waiter struct {
 	cost  float64 // tokens, when a cap of tokens holds
 }
 
-// lane is one shard's way into the traffic. The lanes of a build are served in turn, so that shards of equal size end together and the last ones
-// do not have to do with their own shares.
+// lane is one shard's way into the traffic.
+//
+// A shard that another will follow is served before those that came later: so the shards of a build end one after the other, and while one ends and
+// its follower begins the others use its slots. Of shards that nobody follows the one with the most rows left is served first: so they end
+// together, and the build's end has no tail.
 type lane struct {
 	traffic *Traffic
 	build   *build
 	share   Share
 	waiting []*waiter
+	left    atomic.Int64 // rows that have no outcome
 }
 
-// join takes a shard in. name tells builds apart, line the models of endpoints.
-func (t *Traffic) join(name, line string, share Share) *lane {
+// join takes a shard of so many rows in. name tells builds apart, line the models of endpoints.
+func (t *Traffic) join(name, line string, share Share, rows int) *lane {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.paces[line]
@@ -84,6 +89,7 @@ func (t *Traffic) join(name, line string, share Share) *lane {
 		t.order = append(t.order, b)
 	}
 	l := &lane{traffic: t, build: b, share: share}
+	l.left.Store(int64(rows))
 	b.lanes = append(b.lanes, l)
 	l.add(1)
 	if share.Capped {
@@ -243,9 +249,19 @@ func (t *Traffic) pump() {
 	}
 }
 
-// next is the first lane with a call that waits, -1 for none.
+// next is the lane whose call is the next, -1 when none waits.
 func (b *build) next() int {
-	return slices.IndexFunc(b.lanes, func(l *lane) bool { return len(l.waiting) > 0 })
+	best, most := -1, int64(-1)
+	for i, l := range b.lanes {
+		switch left := l.left.Load(); {
+		case len(l.waiting) == 0:
+		case !l.share.Last:
+			return i
+		case left > most:
+			best, most = i, left
+		}
+	}
+	return best
 }
 
 // ready tells when the build's next call may be sent; ok is false when none waits or it must wait for another to end.
@@ -265,11 +281,9 @@ func (b *build) ready(now time.Time) (at time.Time, ok bool) {
 
 // pass lets the next call through.
 func (b *build) pass(now time.Time) {
-	next := b.next()
-	l := b.lanes[next]
+	l := b.lanes[b.next()]
 	w := l.waiting[0]
 	l.waiting = slices.Delete(l.waiting, 0, 1)
-	b.lanes = append(slices.Delete(b.lanes, next, next+1), l)
 	b.inFlight++
 	b.requests.take(now, 1)
 	b.tokens.take(now, w.cost)

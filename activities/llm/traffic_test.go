@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +86,7 @@ func against(t *testing.T, p *provider, shards, n int, share llm.Share) {
 	b.Jitter = nil
 	b.Traffic = llm.NewTraffic()
 	b.params.Build, b.params.Share = "build", share
+	b.params.Share.Last = true // no others follow
 	synctest.Test(t, func(t *testing.T) {
 		all := numbers(n)
 		var group sync.WaitGroup
@@ -113,6 +115,34 @@ func TestACapOfCallsUnderWayHoldsOverAllShardsAndIsUsed(t *testing.T) {
 	}
 }
 
+// A build of many shards changes from one to the next all the time; each change takes the workflow a moment.
+func TestNoSlotIsIdleWhileShardsEndAndBegin(t *testing.T) {
+	p := &provider{latency: 200 * time.Millisecond}
+	b := newBench(mem.NewObjects(), p.ask)
+	b.Traffic = llm.NewTraffic()
+	const lanes, shards, rows = 8, 24, 20_000
+	synctest.Test(t, func(t *testing.T) {
+		all, next := numbers(rows), atomic.Int32{}
+		var group sync.WaitGroup
+		for range lanes {
+			group.Go(func() {
+				for s := int(next.Add(1)) - 1; s < shards; s = int(next.Add(1)) - 1 {
+					time.Sleep(300 * time.Millisecond)
+					mine := *b
+					mine.params.Build, mine.params.Share = "build", llm.Share{InFlight: 32, Capped: true, Last: s+lanes >= shards}
+					if _, _, err := mine.run(t.Context(), all[s*rows/shards:(s+1)*rows/shards]...); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		group.Wait()
+	})
+	if used := p.perMinute() / (256 / 0.2 * 60); used < 0.96 || p.most > 256 {
+		t.Errorf("%.3f of the ideal rate, %d at most under way", used, p.most)
+	}
+}
+
 func TestWithoutACapTheCallsUnderWayDouble(t *testing.T) {
 	p := &provider{latency: 200 * time.Millisecond}
 	against(t, p, 8, 4000, llm.Share{InFlight: 32})
@@ -127,7 +157,7 @@ func TestWithoutACapTheCallsUnderWayDouble(t *testing.T) {
 func TestACapOfRequestsAMinuteHoldsAndIsUsed(t *testing.T) {
 	for _, rpm := range []float64{60, 600, 3000} {
 		p := &provider{latency: 700 * time.Millisecond, rpm: rpm}
-		against(t, p, 8, int(2*rpm), llm.Share{InFlight: 8, Capped: true, RPM: rpm / 8, Last: true})
+		against(t, p, 8, int(2*rpm), llm.Share{InFlight: 8, Capped: true, RPM: rpm / 8})
 		if p.throttled > 0 {
 			t.Errorf("%v a minute: %d were throttled", rpm, p.throttled)
 		}

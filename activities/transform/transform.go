@@ -17,8 +17,9 @@ const Step = "transform"
 func Shard(
 	ctx context.Context, runner *llm.Runner, task rebased.Task, candidates []rebased.Candidate, charge llm.Charge, done func(int),
 ) (llm.Shard, error) {
+	sections := llm.TaskSections(task)
 	question := func(i int) llm.Question[example] {
-		return llm.Question[example]{Prompt: Prompt(task, candidates[i]), Parse: parse}
+		return llm.Question[example]{Prompt: prompt(sections, candidates[i]), Shared: len(sections), Parse: parse}
 	}
 	outcomes, bill, err := llm.Run(ctx, runner, llm.ParamsOf(task.Transform.Teacher, system, charge), len(candidates), question, done)
 	result := llm.Shard{Bill: bill}

@@ -52,8 +52,13 @@ func (a *app) build(ctx context.Context, t taskFile, detach bool) error {
 	if err != nil {
 		return err
 	}
-	b := cluster.Build{Task: t.task.Name, Build: newBuild(time.Now()), State: rebased.StateRunning}
-	if err := temporal.StartBuild(ctx, b.Build, workflows.BuildInput{Task: b.Task, TaskKey: key}); err != nil {
+	return a.start(ctx, temporal, bucket, workflows.BuildInput{Task: t.task.Name, TaskKey: key}, detach)
+}
+
+// start starts a build, and follows it unless it is to be left.
+func (a *app) start(ctx context.Context, temporal *cluster.Cluster, bucket store, in workflows.BuildInput, detach bool) error {
+	b := cluster.Build{Task: in.Task, Build: newBuild(time.Now()), State: rebased.StateRunning}
+	if err := temporal.StartBuild(ctx, b.Build, in); err != nil {
 		return err
 	}
 	if detach {

@@ -29,7 +29,7 @@ left out, the youngest of all, or the only one that waits for what the command d
 		a.buildsListCommand(), a.buildsShowCommand(), a.buildsWatchCommand(), a.buildsCancelCommand(),
 		a.decideCommand(workflows.UpdateApprove, "Release the version that waits for approval", rebased.StateAwaitingApproval),
 		a.decideCommand(workflows.UpdateReject, "Refuse the version that waits for approval", rebased.StateAwaitingApproval),
-		a.decideCommand(workflows.UpdateResume, "Let a paused build go on", rebased.StatePaused), a.raiseCommand(),
+		a.decideCommand(workflows.UpdateResume, "Let a paused build go on", rebased.StatePaused), a.raiseCommand(), a.redriveCommand(),
 	)
 	return cmd
 }

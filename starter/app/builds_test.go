@@ -1,6 +1,8 @@
 package app
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -91,5 +93,34 @@ func TestRaiseBudgetTakesThePersonToTheBuildThatWaitsAtItsBudget(t *testing.T) {
 	w.want([]string{"builds", "raise-budget", "--usd", "2.5", "--reason", "worth it"}, 0, "squad/1: running after …", "")
 	if want := (workflows.BudgetRaise{Decision: workflows.Decision{By: "ada", Reason: "worth it"}, USD: 2.5}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestRedriveStartsABuildThatNamesTheOldOne(t *testing.T) {
+	w := newWorld(t)
+	w.corpus()
+	w.want(args("builds redrive squad/1"), 2, "", "rebased: --reason is required: why the rows to try again were rejected: see rebased builds redrive --help\n")
+	status, _, stderr := w.run("builds", "redrive", "squad/1", "--reason", "duplicate")
+	if status != 2 || !strings.Contains(stderr, `got "duplicate"`) {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	w.temporal.Add("build/squad/1", workflows.BuildDatasetName).Show(nil, rebased.StateRunning)
+	status, _, stderr = w.run("builds", "redrive", "squad/1", "--reason", "refused")
+	if status != 2 || !strings.Contains(stderr, "squad/1 is running") {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	w.temporal.Add("build/squad/2", workflows.BuildDatasetName).Show(nil, rebased.StateAwaitingApproval)
+	for _, extra := range [][]string{nil, {"-f", w.task()}} {
+		status, stdout, stderr := w.run(append([]string{"builds", "redrive", "squad/2", "--reason", "refused,too_long", "--detach"}, extra...)...)
+		runs := w.temporal.Runs()
+		var in workflows.BuildInput
+		if err := json.Unmarshal(runs[len(runs)-1].Input, &in); err != nil {
+			t.Fatal(err)
+		}
+		own := in.TaskKey == "builds/squad/2/task.yaml"
+		if status != 0 || !strings.Contains(stdout, "running") || in.Task != "squad" || own != (extra == nil) ||
+			in.Redrive == nil || in.Redrive.Build != "2" || fmt.Sprint(in.Redrive.Reasons) != "[refused too_long]" {
+			t.Errorf("status %d, started %+v\n%s%s", status, in, stdout, stderr)
+		}
 	}
 }

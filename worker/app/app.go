@@ -154,6 +154,7 @@ func (p *ports) register(w worker.Registry) {
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
 		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Encoders: p.encoders},
+		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
 		&activities.Dedupe{Build: build},

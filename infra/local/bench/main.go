@@ -20,17 +20,18 @@ import (
 
 func main() {
 	runs := flag.Int("runs", 3, "how often everything is measured, each time on a new stack; the table shows medians")
+	calls := flag.Bool("llm", false, "measure the calls to a teacher instead: rates, stored answers, limits, a kill")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := bench(ctx, *runs); err != nil {
+	if err := bench(ctx, *runs, *calls); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
 // bench measures and prints. The folder of a run that failed is left, for its logs.
-func bench(ctx context.Context, runs int) error {
+func bench(ctx context.Context, runs int, calls bool) error {
 	programs, err := findPrograms()
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func bench(ctx context.Context, runs int) error {
 		if err != nil {
 			return err
 		}
-		figures, err := measure(ctx, programs, dir)
+		figures, err := measure(ctx, programs, dir, calls)
 		if err != nil {
 			return fmt.Errorf("%w (logs are in %s)", err, dir)
 		}
@@ -55,12 +56,19 @@ func bench(ctx context.Context, runs int) error {
 		}
 		all = append(all, figures)
 	}
+	if calls {
+		return printAll(before, all, nil)
+	}
 	sizes, err := programs.sizes()
 	if err != nil {
 		return err
 	}
+	return printAll(before, all, sizes)
+}
+
+func printAll(before string, all [][]figure, sizes []figure) error {
 	fmt.Printf("%s, %s %s/%s, %d cores, load average %s before and %s after, medians of %d runs\n\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), before, load(), runs)
+		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), before, load(), len(all))
 	return printTable(os.Stdout, append(medians(all), sizes...))
 }
 

@@ -19,21 +19,33 @@ const (
 	ideal    = float64(inFlight) / (float64(latency) / float64(time.Second)) // answers a second
 )
 
+// callsFrom is how many figures the start and the corpus give, which are not of the calls.
+const callsFrom = 7
+
 // measurement is one run of everything on one stack.
 type measurement struct {
 	*stack
 	in      input
+	tasks   int // made so far
 	figures []figure
 }
 
 // measure starts a stack in a folder and measures everything once, always in the same order.
-func measure(ctx context.Context, p programs, dir string) ([]figure, error) {
+func measure(ctx context.Context, p programs, dir string, calls bool) ([]figure, error) {
 	in, err := findInput(dir)
 	if err != nil {
 		return nil, err
 	}
 	m := &measurement{stack: &stack{programs: p, dir: dir}, in: in}
 	defer m.stop()
+	if calls {
+		for _, part := range []func(context.Context) error{m.start, m.corpus, m.calls} {
+			if err := part(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return m.figures[callsFrom:], nil
+	}
 	for _, part := range []func(context.Context) error{m.start, m.corpus, m.builds, m.throughput} {
 		if err := part(ctx); err != nil {
 			return nil, err

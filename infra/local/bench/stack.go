@@ -97,10 +97,7 @@ func (s *stack) command(ctx context.Context, result any, args ...string) error {
 
 // setLatency makes the teacher take so long for every answer from now on, and begins its count anew.
 func (s *stack) setLatency(ctx context.Context, latency time.Duration) error {
-	if err := s.askTeacher(ctx, http.MethodPost, "/faults", teacher.Faults{LatencyMS: int(latency.Milliseconds())}, nil); err != nil {
-		return err
-	}
-	return s.askTeacher(ctx, http.MethodPost, "/stats/reset", nil, nil)
+	return s.setTeacher(ctx, teacher.Faults{LatencyMS: int(latency.Milliseconds())})
 }
 
 func (s *stack) teacherStats(ctx context.Context) (stats teacher.Stats, err error) {

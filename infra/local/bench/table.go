@@ -17,6 +17,8 @@ const (
 	inSeconds unit = iota // at most its target
 	inBytes               // at most its target
 	inPercent             // at least its target
+	inShare               // per cent, at most its target
+	inCount               // at most its target
 )
 
 // figure is one line of the table.
@@ -95,6 +97,10 @@ func printTable(w io.Writer, figures []figure) error {
 
 func (u unit) text(v float64) string {
 	switch {
+	case u == inShare:
+		return fmt.Sprintf("%.1f %%", v)
+	case u == inCount:
+		return fmt.Sprintf("%.0f", v)
 	case u == inPercent:
 		return fmt.Sprintf("%.0f %%", v)
 	case u == inBytes:
@@ -107,7 +113,7 @@ func (u unit) text(v float64) string {
 
 // known is a dash for what was not measured.
 func known(u unit, v float64) string {
-	if v == 0 {
+	if v == 0 && u != inCount && u != inShare {
 		return "-"
 	}
 	return u.text(v)

@@ -64,9 +64,9 @@ func (g *gate) take(l Limits, h http.Header) bool {
 		g.level--
 	}
 	if l.Headers {
-		h.Set("x-ratelimit-limit-requests", strconv.Itoa(l.RPM))
-		h.Set("x-ratelimit-remaining-requests", strconv.Itoa(int(max(0, g.level))))
-		h.Set("x-ratelimit-reset-requests", fmt.Sprintf("%dms", int((burst-g.level)/rate*1000)))
+		h.Set("X-Ratelimit-Limit-Requests", strconv.Itoa(l.RPM))
+		h.Set("X-Ratelimit-Remaining-Requests", strconv.Itoa(int(max(0, g.level))))
+		h.Set("X-Ratelimit-Reset-Requests", fmt.Sprintf("%dms", int((burst-g.level)/rate*1000)))
 	}
 	return ok
 }

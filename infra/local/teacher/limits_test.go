@@ -24,8 +24,8 @@ func TestALimitOfRequestsAMinuteFillsEvenly(t *testing.T) {
 			return let, h, 0
 		}
 		let, h, after := try()
-		if let != 10 || after != 1 || h.Get("x-ratelimit-limit-requests") != "600" || h.Get("x-ratelimit-remaining-requests") != "0" ||
-			h.Get("x-ratelimit-reset-requests") != "1000ms" {
+		if let != 10 || after != 1 || h.Get("X-Ratelimit-Limit-Requests") != "600" || h.Get("X-Ratelimit-Remaining-Requests") != "0" ||
+			h.Get("X-Ratelimit-Reset-Requests") != "1000ms" {
 			t.Errorf("%d of the first second's worth of 10 were let in, then %v, retry after %d s", let, h, after)
 		}
 		time.Sleep(500 * time.Millisecond)

@@ -1,0 +1,125 @@
+package workflows_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
+	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/workflows"
+)
+
+// redrive builds again what an earlier build has rejected.
+func (w *world) redrive(t *testing.T, id, of, yaml string, reasons ...rebased.Reason) (rebased.BuildResult, error) {
+	t.Helper()
+	in := w.build(t, yaml)
+	in.Redrive = &workflows.Redrive{Build: of, Reasons: reasons}
+	return run[rebased.BuildResult](t, w.environment(t), workflows.BuildID("numbers", id), workflows.BuildDatasetName, in)
+}
+
+// refusing makes the teacher refuse the rows whose prompts hold some words, by content policy or as too long.
+func refusing(refused, long string) func(llm.Request) error {
+	return func(r llm.Request) error {
+		switch {
+		case refused != "" && strings.Contains(r.Prompt, refused):
+			return &rebased.Error{Kind: rebased.Rejected, Err: llm.ErrRefused}
+		case long != "" && strings.Contains(r.Prompt, long):
+			return &rebased.Error{Kind: rebased.Rejected, Err: llm.ErrTooLong}
+		}
+		return nil
+	}
+}
+
+func TestARedriveTriesTheChosenRejectsAgainAndKeepsAllElse(t *testing.T) {
+	for _, mode := range []string{"none", "rationale"} {
+		yaml := strings.Replace(budgetYAML, "mode: rationale", "mode: "+mode, 1)
+		whole := newWorld()
+		whole.indexed(t, 300)
+		want, err := whole.runBuild(t, whole.environment(t), "1", yaml)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := newWorld()
+		w.indexed(t, 300)
+		w.teacher.Fail = refusing("number 1", "number 2")
+		first, err := w.runBuild(t, w.environment(t), "1", yaml)
+		if err != nil || first.Rejected[rebased.ReasonRefused] < 30 || first.Rejected[rebased.ReasonTooLong] < 30 {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		paid, _ := w.teacher.Asked()
+		w.teacher.Fail = refusing("number 1", "")
+		second, err := w.redrive(t, "2", "1", yaml, rebased.ReasonTooLong)
+		if err != nil || second.State != rebased.StateReleased {
+			t.Fatalf("%+v, %v", second, err)
+		}
+		checkSum(t, second)
+		if second.Rejected[rebased.ReasonRefused] != first.Rejected[rebased.ReasonRefused] || second.Rejected[rebased.ReasonTooLong] != 0 {
+			t.Errorf("%s: rejected at first %v, then %v", mode, first.Rejected, second.Rejected)
+		}
+		now, most := w.teacher.Asked()
+		perRow := map[string]int{"none": 1, "rationale": 2}[mode]
+		if most != 1 || now-paid != perRow*first.Rejected[rebased.ReasonTooLong] || second.Calls.Reused != 0 {
+			t.Errorf("%s: %d calls for %d rows, one of them %d times: %+v", mode, now-paid, first.Rejected[rebased.ReasonTooLong], most, second.Calls)
+		}
+		w.teacher.Fail = nil
+		third, err := w.redrive(t, "3", "2", yaml, rebased.ReasonRefused, rebased.ReasonBadRequest)
+		if err != nil || third.Version != want.Version || third.Rows != want.Rows {
+			t.Errorf("%s: in the end %+v, %v; undisturbed %+v", mode, third, err, want)
+		}
+		checkSum(t, third)
+	}
+}
+
+func TestARedriveOfNothingOrOfAnotherKindOfBuildIsRefused(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 300)
+	w.teacher.Fail = refusing("number 1", "")
+	if _, err := w.runBuild(t, w.environment(t), "1", budgetYAML); err != nil {
+		t.Fatal(err)
+	}
+	asked, _ := w.teacher.Asked()
+	for name, c := range map[string]struct {
+		of     string
+		yaml   string
+		reason rebased.Reason
+		says   string
+	}{
+		"no such build":  {"9", budgetYAML, rebased.ReasonRefused, "build 9 of task numbers does not exist"},
+		"no such reject": {"1", budgetYAML, rebased.ReasonTooLong, "no row that was rejected as too_long"},
+		"another mode":   {"1", strings.Replace(budgetYAML, "rationale", "none", 1), rebased.ReasonRefused, "reason.mode"},
+	} {
+		_, err := w.redrive(t, "r-"+strings.ReplaceAll(name, " ", "-"), c.of, c.yaml, c.reason)
+		var refused *temporal.ApplicationError
+		if !errors.As(err, &refused) || refused.Type() != activities.Refused || !strings.Contains(refused.Message(), c.says) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if now, _ := w.teacher.Asked(); now != asked {
+		t.Errorf("%d calls were made", now-asked)
+	}
+}
+
+func TestABuildThatWasCutShortCannotBeRedriven(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 300)
+	env := w.environment(t)
+	w.teacher.Fail = func(r llm.Request) error {
+		if strings.Contains(r.Prompt, "number 1") {
+			return rebased.E(rebased.Exhausted, "quota spent")
+		}
+		return refusing("number 2", "")(r)
+	}
+	env.RegisterDelayedCallback(env.CancelWorkflow, time.Hour)
+	if _, err := w.runBuild(t, env, "1", budgetYAML); err == nil {
+		t.Fatal("the build was not canceled")
+	}
+	_, err := w.redrive(t, "2", "1", budgetYAML, rebased.ReasonRefused)
+	if err == nil || !strings.Contains(err.Error(), "only a build that has gone through all") {
+		t.Errorf("got %v", err)
+	}
+}
