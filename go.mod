@@ -3,6 +3,7 @@ module github.com/rebased/rebased
 go 1.26.0
 
 require (
+	github.com/anthropics/anthropic-sdk-go v1.20.0
 	github.com/apache/arrow/go/v17 v17.0.0
 	github.com/aws/aws-sdk-go-v2 v1.47.7
 	github.com/aws/aws-sdk-go-v2/config v1.33.15

@@ -62,11 +62,17 @@ type Transform struct {
 	Teacher Teacher `json:"teacher"`
 }
 
+// Providers of teachers.
+const (
+	ProviderOpenAI    = "openai" // any server that speaks its chat completions
+	ProviderAnthropic = "anthropic"
+)
+
 // Teacher is an LLM behind a provider, and how it is asked. It holds no secret: keys come from the worker's environment.
 type Teacher struct {
-	Provider    string  `json:"provider"` // openai
+	Provider    string  `json:"provider"` // openai or anthropic
 	Model       string  `json:"model"`    // "" = the only model that the server lists
-	BaseURL     string  `json:"base_url"` // "" = the worker's OPENAI_BASE_URL
+	BaseURL     string  `json:"base_url"` // "" = the worker's own for the provider
 	Temperature float64 `json:"temperature"`
 	MaxTokens   int     `json:"max_tokens"`
 	Timeout     Seconds `json:"timeout"` // of one call
@@ -147,7 +153,7 @@ func DefaultTask() Task {
 		APIVersion: APIVersion,
 		Retrieve:   Retrieve{Encoder: "static", Rows: 3000, Mode: ModeDiverse, MaxPerDataset: 300, Exclude: []string{}},
 		Transform: Transform{Teacher: Teacher{
-			Provider: "openai", Temperature: 0.7, MaxTokens: 1000, Timeout: 120,
+			Provider: ProviderOpenAI, Temperature: 0.7, MaxTokens: 1000, Timeout: 120,
 		}},
 		Reason: ReasonStep{Mode: ReasonNone},
 		Dedupe: Dedupe{Exact: true, MinHash: 0.8},
@@ -253,14 +259,16 @@ func validateRetrieve(t Task) *FieldError {
 func validateTeacher(t Task) *FieldError {
 	teacher := t.Transform.Teacher
 	switch {
-	case teacher.Provider != "openai":
-		return fieldError("transform.teacher.provider", "must be openai, got %q", teacher.Provider)
+	case teacher.Provider != ProviderOpenAI && teacher.Provider != ProviderAnthropic:
+		return fieldError("transform.teacher.provider", "must be openai or anthropic, got %q", teacher.Provider)
 	case teacher.BaseURL != "" && !strings.HasPrefix(teacher.BaseURL, "http://") && !strings.HasPrefix(teacher.BaseURL, "https://"):
 		return fieldError("transform.teacher.base_url", "must start with http:// or https://, got %q", teacher.BaseURL)
 	case strings.Contains(teacher.BaseURL, "@"):
 		return fieldError("transform.teacher.base_url", "must not hold credentials: they come from the worker's environment")
 	case !(teacher.Temperature >= 0 && teacher.Temperature <= 2): // so that NaN is refused too
 		return fieldError("transform.teacher.temperature", "must be between 0 and 2, got %v", teacher.Temperature)
+	case teacher.Provider == ProviderAnthropic && teacher.Temperature > 1:
+		return fieldError("transform.teacher.temperature", "must be between 0 and 1 with provider anthropic, got %v", teacher.Temperature)
 	case teacher.MaxTokens < 1 || teacher.MaxTokens > 128_000:
 		return fieldError("transform.teacher.max_tokens", "must be between 1 and 128000, got %d", teacher.MaxTokens)
 	case teacher.Timeout < 1 || teacher.Timeout > 3600:

@@ -27,6 +27,7 @@ import (
 	"github.com/rebased/rebased/infra/s3"
 	"github.com/rebased/rebased/infra/source"
 	"github.com/rebased/rebased/infra/taskfile"
+	teacherclient "github.com/rebased/rebased/infra/teacher/client"
 	"github.com/rebased/rebased/workflows"
 )
 
@@ -131,7 +132,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	}
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer,
-		teachers: newTeachers(s), encoders: newEncoders(s), answers: llm.NewStore(objects), prices: prices,
+		teachers: newTeachers(s, teacherclient.NewHTTP()), encoders: newEncoders(s), answers: llm.NewStore(objects), prices: prices,
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/teacher/anthropic"
 	"github.com/rebased/rebased/infra/teacher/openai"
 )
 
@@ -21,6 +22,10 @@ type settings struct {
 	qdrantAPIKey  string
 	openAIBaseURL string
 	openAIAPIKey  string
+
+	anthropicBaseURL string
+	anthropicAPIKey  string
+
 	origins       []string // that may be sent the key, beside that of openAIBaseURL
 	prices        string   // file; "" = none
 	healthAddress string   // "" = none
@@ -53,6 +58,7 @@ func settingsFrom(environ []string) (settings, error) {
 		environ: e, store: e.get("REBASED_STORE", ""),
 		qdrantURL: e.get("QDRANT_URL", ""), qdrantAPIKey: e.get("QDRANT_API_KEY", ""),
 		openAIBaseURL: e.get("OPENAI_BASE_URL", ""), openAIAPIKey: e.get("OPENAI_API_KEY", ""),
+		anthropicBaseURL: e.get("ANTHROPIC_BASE_URL", ""), anthropicAPIKey: e.get("ANTHROPIC_API_KEY", ""),
 		prices:        e.get("REBASED_PRICES", ""),
 		healthAddress: e.get("REBASED_HEALTH_ADDR", DefaultHealthAddress),
 	}
@@ -67,6 +73,9 @@ func settingsFrom(environ []string) (settings, error) {
 	}
 	if _, err := openai.New(openai.Config{BaseURL: s.openAIBaseURL}); err != nil {
 		return s, fmt.Errorf("OPENAI_BASE_URL: %w", err)
+	}
+	if _, err := anthropic.New(anthropic.Config{BaseURL: s.anthropicBaseURL}); err != nil {
+		return s, fmt.Errorf("ANTHROPIC_BASE_URL: %w", err)
 	}
 	for i, entry := range strings.Split(e.get("REBASED_TEACHER_ORIGINS", ""), ",") {
 		entry = strings.TrimSuffix(strings.TrimSpace(entry), "/")

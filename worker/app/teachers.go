@@ -11,65 +11,90 @@ import (
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/teacher/anthropic"
 	"github.com/rebased/rebased/infra/teacher/openai"
 )
 
 var _ activities.Teachers = (*teachers)(nil)
 
-// teachers opens the teachers that tasks name, one connection pool for all. The key goes to the worker's own OPENAI_BASE_URL and to the origins
-// that the operator allows, never to another address that a task file names.
+// teachers opens the teachers that tasks name, one connection pool for all. A provider's key goes to the address that the worker has for it and to
+// the origins that the operator allows, never to another address that a task file names.
 type teachers struct {
-	baseURL string
-	key     string
-	origins []string
-	http    *http.Client
+	providers map[string]provider
 
 	mu   sync.Mutex
-	open map[string]*openai.Teacher // by base URL
+	open map[string]teacher // by provider and base URL
 }
 
-func newTeachers(s settings) *teachers {
-	baseURL := s.openAIBaseURL
-	if baseURL == "" {
-		baseURL = openai.DefaultBaseURL
+// teacher is what an adapter gives.
+type teacher interface {
+	llm.Teacher
+	Models(ctx context.Context) ([]string, error)
+}
+
+// provider is one kind of server and the worker's own account with it.
+type provider struct {
+	baseURL, key string
+	origins      []string // that may be sent the key
+	connect      func(baseURL, key string) (teacher, error)
+}
+
+// newTeachers takes the connection pool that all of them use.
+func newTeachers(s settings, pool *http.Client) *teachers {
+	account := func(own, otherwise, key string, connect func(string, string, *http.Client) (teacher, error)) provider {
+		if own == "" {
+			own = otherwise
+		}
+		return provider{
+			baseURL: own, key: key, origins: append(slices.Clone(s.origins), origin(own)),
+			connect: func(baseURL, key string) (teacher, error) { return connect(baseURL, key, pool) },
+		}
 	}
-	return &teachers{
-		baseURL: baseURL, key: s.openAIAPIKey, origins: append(s.origins, origin(baseURL)), http: openai.NewHTTPClient(),
-		open: map[string]*openai.Teacher{},
-	}
+	return &teachers{open: map[string]teacher{}, providers: map[string]provider{
+		rebased.ProviderOpenAI: account(s.openAIBaseURL, openai.DefaultBaseURL, s.openAIAPIKey, func(baseURL, key string, pool *http.Client) (teacher, error) {
+			return openai.New(openai.Config{BaseURL: baseURL, APIKey: key, HTTP: pool})
+		}),
+		rebased.ProviderAnthropic: account(s.anthropicBaseURL, anthropic.DefaultBaseURL, s.anthropicAPIKey, func(baseURL, key string, pool *http.Client) (teacher, error) {
+			return anthropic.New(anthropic.Config{BaseURL: baseURL, APIKey: key, HTTP: pool})
+		}),
+	}}
 }
 
 // Open implements activities.Teachers.
-func (t *teachers) Open(teacher rebased.Teacher) (llm.Teacher, error) { return t.openAI(teacher) }
+func (t *teachers) Open(of rebased.Teacher) (llm.Teacher, error) { return t.find(of) }
 
 // Models implements activities.Teachers.
-func (t *teachers) Models(ctx context.Context, teacher rebased.Teacher) ([]string, error) {
-	opened, err := t.openAI(teacher)
+func (t *teachers) Models(ctx context.Context, of rebased.Teacher) ([]string, error) {
+	opened, err := t.find(of)
 	if err != nil {
 		return nil, err
 	}
 	return opened.Models(ctx)
 }
 
-func (t *teachers) openAI(teacher rebased.Teacher) (*openai.Teacher, error) {
-	baseURL := teacher.BaseURL
+func (t *teachers) find(of rebased.Teacher) (teacher, error) {
+	p, known := t.providers[of.Provider]
+	if !known {
+		return nil, rebased.E(rebased.Invalid, "transform.teacher.provider: this worker has no provider %q", of.Provider)
+	}
+	baseURL, key := of.BaseURL, p.key
 	if baseURL == "" {
-		baseURL = t.baseURL
+		baseURL = p.baseURL
+	}
+	if !slices.Contains(p.origins, origin(baseURL)) {
+		key = ""
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if opened := t.open[baseURL]; opened != nil {
+	name := of.Provider + " " + baseURL
+	if opened := t.open[name]; opened != nil {
 		return opened, nil
 	}
-	key := t.key
-	if !slices.Contains(t.origins, origin(baseURL)) {
-		key = ""
-	}
-	opened, err := openai.New(openai.Config{BaseURL: baseURL, APIKey: key, HTTP: t.http})
+	opened, err := p.connect(baseURL, key)
 	if err != nil {
 		return nil, err
 	}
-	t.open[baseURL] = opened
+	t.open[name] = opened
 	return opened, nil
 }
 

@@ -12,10 +12,11 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/teacher/client"
 )
 
 // provider is a server that notes which authorization came with each request. It speaks as much of the protocol as opening takes.
-type provider struct {
+type fakeProvider struct {
 	*httptest.Server
 	redirect string // "" = answer
 
@@ -23,14 +24,14 @@ type provider struct {
 	keys []string
 }
 
-func newProvider(t *testing.T) *provider {
-	p := &provider{}
+func newProvider(t *testing.T) *fakeProvider {
+	p := &fakeProvider{}
 	p.Server = httptest.NewServer(p)
 	t.Cleanup(p.Close)
 	return p
 }
 
-func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *fakeProvider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.keys = append(p.keys, r.Header.Get("Authorization"))
 	p.mu.Unlock()
@@ -50,7 +51,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // got is what came since the last look.
-func (p *provider) got() []string {
+func (p *fakeProvider) got() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	keys := p.keys
@@ -77,11 +78,11 @@ func TestTheKeyGoesToTheWorkersOwnServerAndToAllowedOriginsOnly(t *testing.T) {
 	own, allowed, foreign := newProvider(t), newProvider(t), newProvider(t)
 	teachers := newTeachers(settingsOf(t,
 		"OPENAI_BASE_URL="+own.URL+"/v1", "OPENAI_API_KEY="+secret, "REBASED_TEACHER_ORIGINS="+allowed.URL,
-	))
+	), client.NewHTTP())
 	with, without := []string{"Bearer " + secret, "Bearer " + secret}, []string{"", ""}
 	for _, c := range []struct {
 		baseURL string
-		server  *provider
+		server  *fakeProvider
 		want    []string
 	}{
 		{"", own, with},
@@ -106,15 +107,15 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestAnAddressThatOnlyLooksLikeTheOwnServerGetsNoKey(t *testing.T) {
-	teachers := newTeachers(settingsOf(t, "OPENAI_BASE_URL=https://api.example/v1", "OPENAI_API_KEY="+secret))
 	var sent []string
-	server := &provider{}
-	teachers.http = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+	server := &fakeProvider{}
+	pool := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		sent = append(sent, fmt.Sprintf("%s %s %t", r.URL.Scheme, r.URL.Host, strings.Contains(fmt.Sprint(r.Header), secret)))
 		w := httptest.NewRecorder()
 		server.ServeHTTP(w, r)
 		return w.Result(), nil
 	})}
+	teachers := newTeachers(settingsOf(t, "OPENAI_BASE_URL=https://api.example/v1", "OPENAI_API_KEY="+secret), pool)
 	for baseURL, want := range map[string]string{
 		"https://api.example/v1":             "https api.example true",
 		"https://API.example/v1":             "https API.example true",
@@ -144,7 +145,7 @@ func TestAnAddressThatOnlyLooksLikeTheOwnServerGetsNoKey(t *testing.T) {
 func TestAServerCannotSendTheKeyOn(t *testing.T) {
 	own, foreign := newProvider(t), newProvider(t)
 	own.redirect = foreign.URL
-	err := askAt(t, newTeachers(settingsOf(t, "OPENAI_BASE_URL="+own.URL, "OPENAI_API_KEY="+secret)), "")
+	err := askAt(t, newTeachers(settingsOf(t, "OPENAI_BASE_URL="+own.URL, "OPENAI_API_KEY="+secret), client.NewHTTP()), "")
 	if err == nil || !strings.Contains(err.Error(), "redirects to") || strings.Contains(err.Error(), secret) {
 		t.Errorf("got %v", err)
 	}
@@ -154,9 +155,9 @@ func TestAServerCannotSendTheKeyOn(t *testing.T) {
 }
 
 func TestATeacherIsOpenedOnceAnAddress(t *testing.T) {
-	teachers := newTeachers(settingsOf(t, "OPENAI_BASE_URL=http://own"))
+	teachers := newTeachers(settingsOf(t, "OPENAI_BASE_URL=http://own"), client.NewHTTP())
 	open := func(baseURL string) llm.Teacher {
-		teacher, err := teachers.Open(rebased.Teacher{BaseURL: baseURL})
+		teacher, err := teachers.Open(rebased.Teacher{Provider: "openai", BaseURL: baseURL})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,5 +190,30 @@ func TestEncodersAreOpenedByTheNamesOfTaskFiles(t *testing.T) {
 		if _, err := encoders.Open(t.Context(), name); rebased.KindOf(err) != rebased.Invalid {
 			t.Errorf("%q: %v", name, err)
 		}
+	}
+}
+
+func TestEachProviderHasItsOwnKey(t *testing.T) {
+	type sent struct{ bearer, key string }
+	var got []sent
+	own := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = append(got, sent{r.Header.Get("Authorization"), r.Header.Get("X-Api-Key")})
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"data": []}`)
+	}))
+	defer own.Close()
+	teachers := newTeachers(settingsOf(t,
+		"OPENAI_BASE_URL="+own.URL, "OPENAI_API_KEY=a", "ANTHROPIC_BASE_URL="+own.URL, "ANTHROPIC_API_KEY=b",
+	), client.NewHTTP())
+	for _, provider := range []string{"openai", "anthropic"} {
+		if _, err := teachers.Models(t.Context(), rebased.Teacher{Provider: provider}); err != nil {
+			t.Error(err)
+		}
+	}
+	if want := []sent{{"Bearer a", ""}, {"", "b"}}; !slices.Equal(got, want) {
+		t.Errorf("sent %v, want %v", got, want)
+	}
+	if _, err := teachers.Open(rebased.Teacher{Provider: "acme"}); rebased.KindOf(err) != rebased.Invalid {
+		t.Errorf("a provider that is none: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package static
 
 import (
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -43,13 +44,32 @@ func readFiles(folder fs.FS) (files, error) {
 	return f, nil
 }
 
-func readFile(folder fs.FS, name string, limit int64) ([]byte, error) {
+// openFile opens a file, or what is in the gzipped one of its name.
+func openFile(folder fs.FS, name string) (io.ReadCloser, error) {
 	f, err := folder.Open(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	if f, err = folder.Open(name + ".gz"); err != nil {
+		return nil, err
+	}
+	unpacked, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{unpacked, f}, nil
+}
+
+func readFile(folder fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := openFile(folder, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, rebased.E(rebased.NotFound, "no %s in the model's folder: a Model2Vec model has model.safetensors, tokenizer.json and config.json", name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open a model's file: %w", err)
+		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
 	defer func() { _ = f.Close() }() // read only
 	body, err := io.ReadAll(io.LimitReader(f, limit+1))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/teacher/client"
 )
 
 // DefaultBaseURL is used where no other is set.
@@ -50,7 +51,7 @@ func New(c Config) (*Teacher, error) {
 		return nil, rebased.E(rebased.Invalid, "the teacher's base URL must be http:// or https:// and a host, without credentials and query")
 	}
 	if c.HTTP == nil {
-		c.HTTP = NewHTTPClient()
+		c.HTTP = client.NewHTTP()
 	}
 	if c.Now == nil {
 		c.Now = time.Now

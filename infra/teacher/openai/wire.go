@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/teacher/client"
 )
 
 // What is sent and read of the protocol. The SDK's own types spend a fifth of the worker's CPU on reflection, so the SDK carries bytes.
@@ -89,7 +90,7 @@ func rateLimit(h http.Header) llm.RateLimit {
 		if d, err := time.ParseDuration(reset); err == nil { // 6m0s, 120ms
 			w.Reset = d
 		} else if seconds, err := strconv.ParseFloat(reset, 64); err == nil {
-			w.Reset = atMostADay(seconds * float64(time.Second))
+			w.Reset = client.AtMostADay(seconds * float64(time.Second))
 		}
 		if w.Limit <= 0 || h.Get("X-Ratelimit-Remaining-"+of) == "" {
 			return llm.Window{}

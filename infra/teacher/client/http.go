@@ -1,4 +1,6 @@
-package openai
+// Package client is what the adapters of teachers share: an HTTP client for many calls at once, and how what a server says becomes the text of an
+// error that is short and holds no key.
+package client
 
 import (
 	"fmt"
@@ -11,9 +13,9 @@ import (
 // maxBody bounds a reply: far over any answer of the largest max_tokens.
 const maxBody = 16 << 20
 
-// NewHTTPClient makes a client for many calls at once to one server: connections are kept, replies are bounded, redirects are refused, since
+// NewHTTP makes a client for many calls at once to one server: connections are kept, replies are bounded, redirects are refused, since
 // they would carry the prompt and the key elsewhere.
-func NewHTTPClient() *http.Client {
+func NewHTTP() *http.Client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Client{
 		Transport: bounded{&http.Transport{
