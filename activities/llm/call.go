@@ -224,6 +224,10 @@ func (c *call) send(ctx context.Context, taken float64) (Answer, error) {
 	case notBilled(err) && rebased.KindOf(err) != rebased.Unavailable:
 		what, used = refused, 0
 	}
+	switch rebased.KindOf(err) {
+	case rebased.Unauthorized, rebased.Exhausted, rebased.NotFound: // before another call takes the slot
+		c.stop(err)
+	}
 	c.lane.exit(start, what, answer.Rate, rebased.RetryAfterOf(err), taken, used)
 	return answer, err
 }

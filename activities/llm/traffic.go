@@ -155,7 +155,9 @@ func (l *lane) enter(ctx context.Context, cost float64, again bool) error {
 	t.mu.Unlock()
 	select {
 	case <-w.ready:
-		return nil
+		if ctx.Err() == nil {
+			return nil
+		}
 	case <-ctx.Done():
 	}
 	t.mu.Lock()

@@ -12,9 +12,12 @@ import (
 type example struct{ input, output string }
 
 // parse reads a teacher's answer: the first JSON object in it that has an input and an output, whatever stands around it (fences, a
-// preamble, trailing text). Numbers and booleans are taken as they are written.
+// preamble, trailing text); where there is none, the first that is nearly JSON. Numbers and booleans are taken as they are written.
 func parse(answer llm.Answer) (example, *llm.Problem) {
-	fields, found := firstObject(answer.Text)
+	fields, found := firstObject(answer.Text, decoded)
+	if !found {
+		fields, found = firstObject(answer.Text, mended)
+	}
 	if !found {
 		return example{}, &llm.Problem{Reason: rebased.ReasonUnusable, Detail: "it holds no JSON object with input and output"}
 	}
@@ -37,15 +40,19 @@ func parse(answer llm.Answer) (example, *llm.Problem) {
 // maxStarts bounds how many opening braces of an answer are tried.
 const maxStarts = 64
 
-func firstObject(text string) (map[string]json.RawMessage, bool) {
+// decoded reads an object that is JSON, from the brace that text begins with.
+func decoded(text string) (fields map[string]json.RawMessage, ok bool) {
+	return fields, json.NewDecoder(strings.NewReader(text)).Decode(&fields) == nil
+}
+
+func firstObject(text string, read func(string) (map[string]json.RawMessage, bool)) (map[string]json.RawMessage, bool) {
 	for range maxStarts {
 		at := strings.IndexByte(text, '{')
 		if at < 0 {
 			return nil, false
 		}
 		text = text[at:]
-		var fields map[string]json.RawMessage
-		if err := json.NewDecoder(strings.NewReader(text)).Decode(&fields); err == nil {
+		if fields, ok := read(text); ok {
 			_, hasInput := fields["input"]
 			_, hasOutput := fields["output"]
 			if hasInput || hasOutput {
