@@ -26,8 +26,8 @@ test: ## Run the tests: unit, workflow, conformance and end to end on the real s
 	$(GO) test ./...
 	cd $(LOCAL) && REBASED_BIN= $(GO) test -count=1 -timeout 20m ./...
 
-soak: ## Kill the worker five times and the stack once in mid-build, and compare byte for byte (10 minutes)
-	cd $(LOCAL) && REBASED_KILLS=5 $(GO) test ./e2e -run Killed -v -count=1 -timeout 30m
+soak: ## Kill the worker five times and the stack once in mid-build, and run every fault in full; compare byte for byte (20 minutes)
+	cd $(LOCAL) && REBASED_KILLS=5 REBASED_FAULTS=all $(GO) test ./e2e -run 'Killed|Faults' -v -count=1 -timeout 60m
 
 interop: build ## Check against other people's software (Python in a virtual environment of its own)
 	infra/interop/run

@@ -208,7 +208,7 @@ func ask[T any](ctx context.Context, r *run, q Question[T]) (Outcome[T], error) 
 	request.Shared = q.Shared
 	for request.Ask = 0; request.Ask <= maxReAsks; request.Ask++ {
 		if out.Problem != nil {
-			request.Prompt, request.Shared = reAskPrompt(q.Prompt, out.Problem), 0
+			request.Prompt, request.Shared = reAskPrompt(q.Prompt, out.Problem, request.Ask), 0
 		}
 		answer, err := r.answer(ctx, request)
 		if rejected := (*rowError)(nil); errors.As(err, &rejected) {
@@ -238,6 +238,8 @@ func ask[T any](ctx context.Context, r *run, q Question[T]) (Outcome[T], error) 
 	return out, nil
 }
 
-func reAskPrompt(prompt string, p *Problem) string {
-	return "An earlier answer to this could not be used: " + p.Detail + ". Keep to the form that is asked for.\n\n" + prompt
+// reAskPrompt says what was wrong. The words differ with each ask, so that a provider that keeps answers does not give the same one again.
+func reAskPrompt(prompt string, p *Problem, ask int) string {
+	earlier := [...]string{1: "An earlier answer to this", 2: "Two earlier answers to this"}[ask]
+	return earlier + " could not be used: " + p.Detail + ". Keep to the form that is asked for.\n\n" + prompt
 }

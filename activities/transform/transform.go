@@ -21,7 +21,9 @@ func Shard(
 	question := func(i int) llm.Question[example] {
 		return llm.Question[example]{Prompt: prompt(sections, candidates[i]), Shared: len(sections), Parse: parse}
 	}
-	outcomes, bill, err := llm.Run(ctx, runner, llm.ParamsOf(task.Transform.Teacher, system, charge), len(candidates), question, done)
+	params := llm.ParamsOf(task.Transform.Teacher, system, charge)
+	params.Schema = schema
+	outcomes, bill, err := llm.Run(ctx, runner, params, len(candidates), question, done)
 	result := llm.Shard{Bill: bill}
 	if err != nil || bill.Short != nil {
 		return result, err

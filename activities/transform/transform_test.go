@@ -42,7 +42,7 @@ func candidates(n int) []rebased.Candidate {
 func keyOf(t llm.Teacher, task rebased.Task, c rebased.Candidate) llm.Key {
 	teacher := task.Transform.Teacher
 	return llm.Request{
-		Endpoint: t.Endpoint(), Model: teacher.Model, Temperature: teacher.Temperature, MaxTokens: teacher.MaxTokens, System: system, Prompt: Prompt(task, c),
+		Endpoint: t.Endpoint(), Model: teacher.Model, Temperature: teacher.Temperature, MaxTokens: teacher.MaxTokens, System: system, Schema: schema, Prompt: Prompt(task, c),
 	}.Key()
 }
 

@@ -36,6 +36,7 @@ type Teacher struct {
 	openAI   bool // OpenAI itself wants max_completion_tokens, other servers know max_tokens
 	key      string
 	now      func() time.Time
+	schemas  schemas
 }
 
 var _ llm.Teacher = (*Teacher)(nil)
@@ -63,7 +64,7 @@ func New(c Config) (*Teacher, error) {
 	}
 	return &Teacher{
 		endpoint: endpoint, chat: sdk.NewChatCompletionService(options...), models: sdk.NewModelService(options...),
-		openAI: address.Hostname() == "api.openai.com", key: c.APIKey, now: c.Now,
+		openAI: address.Hostname() == "api.openai.com", key: c.APIKey, now: c.Now, schemas: schemas{models: map[string]*trial{}},
 	}, nil
 }
 
@@ -74,11 +75,18 @@ func (t *Teacher) Endpoint() string { return t.endpoint }
 func (t *Teacher) Ask(ctx context.Context, r llm.Request) (llm.Answer, error) {
 	var body []byte
 	var response *http.Response
-	_, err := t.chat.New(
-		ctx, sdk.ChatCompletionNewParams{},
-		option.WithRequestBody("application/json", t.body(r)), option.WithResponseBodyInto(&body), option.WithResponseInto(&response),
-	)
-	if err != nil {
+	try := func(schema bool) error {
+		_, err := t.chat.New(
+			ctx, sdk.ChatCompletionNewParams{},
+			option.WithRequestBody("application/json", t.body(r, schema)), option.WithResponseBodyInto(&body), option.WithResponseInto(&response),
+		)
+		return err
+	}
+	ask := func() error { return try(false) }
+	if r.Schema != "" {
+		ask = func() error { return t.schemas.ask(ctx, r.Model, try) }
+	}
+	if err := ask(); err != nil {
 		return llm.Answer{}, t.kindOf(ctx, err)
 	}
 	answer, err := read(body)

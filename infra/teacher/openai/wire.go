@@ -20,6 +20,8 @@ type requestBody struct {
 	Temperature         float64   `json:"temperature"`
 	MaxTokens           int       `json:"max_tokens,omitempty"`
 	MaxCompletionTokens int       `json:"max_completion_tokens,omitempty"`
+
+	ResponseFormat json.RawMessage `json:"response_format,omitempty"`
 }
 
 type message struct {
@@ -27,13 +29,16 @@ type message struct {
 	Content string `json:"content"`
 }
 
-// body writes a request. OpenAI itself wants max_completion_tokens, other servers know max_tokens.
-func (t *Teacher) body(r llm.Request) []byte {
+// body writes a request, with its schema or without. OpenAI itself wants max_completion_tokens, other servers know max_tokens.
+func (t *Teacher) body(r llm.Request, schema bool) []byte {
 	out := requestBody{Model: r.Model, Messages: []message{{"system", r.System}, {"user", r.Prompt}}, Temperature: r.Temperature}
 	if t.openAI {
 		out.MaxCompletionTokens = r.MaxTokens
 	} else {
 		out.MaxTokens = r.MaxTokens
+	}
+	if schema {
+		out.ResponseFormat = responseFormat(r.Schema)
 	}
 	data, _ := json.Marshal(out) // texts and finite numbers: a task's temperature is checked
 	return data
