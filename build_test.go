@@ -27,7 +27,7 @@ func TestResultOfABuildKeepsItsJSONForm(t *testing.T) {
 		"cost_usd": 0.25, "uri": "s3://b/datasets/squad/0a1b", "seconds": 1.5, "detail": "refused"}`)
 
 	wantJSON(t, rebased.Progress{State: rebased.StateRunning, Phase: "transform", ShardsDone: 1, Shards: 6, Counts: counts},
-		`{"state": "running", "phase": "transform", "shards_done": 1, "shards": 6,
+		`{"state": "running", "phase": "transform", "shards_done": 1, "shards": 6, "asked": 0, "to_ask": 0,
 		"spent": {"usd": 0, "tokens": 0}, "cap": {"usd": 0, "tokens": 0}, `+shared+`}`)
 }
 

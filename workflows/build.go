@@ -138,6 +138,15 @@ func (b *build) redrive(ctx workflow.Context) error {
 func (b *build) ranked() {
 	p := &b.state.Progress
 	p.Retrieved, p.Skipped, p.Shards = b.state.Ranked.Rows, b.state.Ranked.Skipped, b.state.Ranked.Shards
+	p.ToAsk = b.state.Ranked.Rows - b.state.Ranked.KeptRows
+	for _, step := range workflow.DeterministicKeys(b.state.Ranked.Rejected) {
+		for _, reason := range workflow.DeterministicKeys(b.state.Ranked.Rejected[step]) {
+			p.ToAsk -= b.state.Ranked.Rejected[step][reason]
+		}
+	}
+	if b.state.Plan.Reason != rebased.ReasonNone {
+		p.ToAsk *= 2
+	}
 }
 
 // shards runs transform and reason for every shard, so many at once.
@@ -226,6 +235,10 @@ func (b *build) step(ctx workflow.Context, name string, activity any, in activit
 	p := &b.state.Progress
 	p.Calls, p.Tokens = p.Calls.Add(out.Calls), p.Tokens.Add(out.Tokens)
 	b.reject(name, out.Rejected)
+	p.Asked += out.Rows
+	for _, reason := range workflow.DeterministicKeys(out.Rejected) {
+		p.Asked += out.Rejected[reason]
+	}
 	return out.Rows, nil
 }
 

@@ -198,7 +198,7 @@ func TestABuildWaitsForApprovalAndReleasesOnIt(t *testing.T) {
 			env := w.environment(t)
 			var resumed, decided *bool
 			env.RegisterDelayedCallback(func() {
-				if p := progressOf(t, env); p.State != rebased.StateAwaitingApproval || p.Version == "" {
+				if p := progressOf(t, env); p.State != rebased.StateAwaitingApproval || p.Version == "" || p.Asked != p.ToAsk || p.ToAsk != 60 {
 					t.Errorf("waiting: %+v", p)
 				}
 				if len(w.files(t, rebased.LatestKey("numbers"))) != 0 {

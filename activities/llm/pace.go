@@ -57,8 +57,7 @@ type pace struct {
 func newPace() *pace { return &pace{window: firstWindow, starting: true, growth: growthFirst} }
 
 // expect opens the window as wide as the task's cap says, unless the provider has throttled lately.
-func (p *pace) expect(now time.Time, calls int) {
-	p.forget(now)
+func (p *pace) expect(calls int) {
 	if p.starting {
 		p.window = max(p.window, float64(calls))
 	}

@@ -92,6 +92,7 @@ func (t *Traffic) join(name, line string, share Share, rows int) *lane {
 	l.left.Store(int64(rows))
 	b.lanes = append(b.lanes, l)
 	l.add(1)
+	p.forget(time.Now())
 	if share.Capped {
 		capped := 0
 		for _, other := range t.order {
@@ -99,7 +100,7 @@ func (t *Traffic) join(name, line string, share Share, rows int) *lane {
 				capped += other.cap
 			}
 		}
-		p.expect(time.Now(), capped)
+		p.expect(capped)
 	}
 	t.pump()
 	return l

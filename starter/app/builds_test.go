@@ -81,12 +81,14 @@ func TestRaiseBudgetTakesThePersonToTheBuildThatWaitsAtItsBudget(t *testing.T) {
 	w.want(args("builds raise-budget"), 2, "", "rebased: --usd or --tokens is required: the new budget in all: see rebased builds raise-budget --help\n")
 	w.want(args("builds raise-budget --usd -1"), 2, "", "rebased: --usd and --tokens must not be negative: see rebased builds raise-budget --help\n")
 	w.want(args("builds raise-budget --usd 2"), 2, "", "rebased: no build that is budget_exhausted: rebased builds ls lists all\n")
-	w.temporal.Add("build/squad/1", workflows.BuildDatasetName).Show(rebased.Progress{
-		State: rebased.StateBudgetExhausted, Phase: "transform", Spent: rebased.Spend{USD: 1.25, Tokens: 900}, Cap: rebased.Spend{USD: 1.3, Tokens: 1000},
+	exhausted := w.temporal.Add("build/squad/1", workflows.BuildDatasetName)
+	exhausted.Heartbeats = []any{200, "no number", 34}
+	exhausted.Show(rebased.Progress{
+		State: rebased.StateBudgetExhausted, Phase: "transform", Asked: 1000, ToAsk: 6000, Spent: rebased.Spend{USD: 1.25, Tokens: 900}, Cap: rebased.Spend{USD: 1.3, Tokens: 1000},
 		Detail: "the budget does not cover the next call",
 	}, rebased.StateBudgetExhausted)
 	status, stdout, stderr := w.run("builds", "watch", "squad/1")
-	if status != 3 || !strings.Contains(stderr, "1.2500 of 1.3000 USD, 900 of 1,000 tokens") || !strings.Contains(stdout, "cost     1.2500 USD\n") ||
+	if status != 3 || !strings.Contains(stderr, "transform 1,234/6,000 rows asked about: 1.2500 of 1.3000 USD, 900 of 1,000 tokens") || !strings.Contains(stdout, "cost     1.2500 USD\n") ||
 		!strings.Contains(stdout, "next     rebased builds raise-budget squad/1 --usd or --tokens, or rebased builds cancel squad/1\n") {
 		t.Errorf("status %d\n%s%s", status, stdout, stderr)
 	}

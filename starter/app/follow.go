@@ -76,7 +76,11 @@ func (a *app) followBuild(ctx context.Context, temporal *cluster.Cluster, bucket
 				announced = true
 				a.console.Notef("build %s", b.Name())
 			}
-			progress.Show(buildStep(p))
+			step := buildStep(p)
+			if p.Phase == "transform" && p.ToAsk > 0 {
+				step.Done = min(p.Asked+temporal.UnderWay(ctx, b.ID()), p.ToAsk)
+			}
+			progress.Show(step)
 			return p.State.Waits()
 		},
 		Silent: func(message string) { a.console.Notef("%s", message) },
@@ -140,10 +144,10 @@ func (a *app) buildFailed(ctx context.Context, bucket store, b cluster.Build, la
 func buildStep(p rebased.Progress) console.Step {
 	step := console.Step{Phase: p.Phase}
 	if p.Phase == "transform" {
-		step.Done, step.Total, step.Unit = p.ShardsDone, p.Shards, "shards"
+		step.Done, step.Total, step.Unit = p.Asked, p.ToAsk, "rows asked about"
 	}
 	var facts []string
-	if p.Retrieved > 0 {
+	if p.Retrieved > 0 && p.Phase != "transform" {
 		facts = append(facts, fmt.Sprintf("%s of %s rows", console.Thousands(p.Rows), console.Thousands(p.Retrieved)))
 	}
 	if n := sum(p.Rejected); n > 0 {

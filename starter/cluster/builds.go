@@ -131,6 +131,23 @@ func attribute(attributes *commonpb.SearchAttributes, name string) (state rebase
 	return state
 }
 
+// UnderWay is how many rows the steps of a workflow that run now are done with, as they last said. 0 when that is not known.
+func (c *Cluster) UnderWay(ctx context.Context, id string) (rows int) {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	run, err := c.temporal.DescribeWorkflowExecution(ctx, id, "")
+	if err != nil {
+		return 0
+	}
+	for _, a := range run.GetPendingActivities() {
+		var done int
+		if converter.GetDefaultDataConverter().FromPayloads(a.GetHeartbeatDetails(), &done) == nil {
+			rows += done
+		}
+	}
+	return rows
+}
+
 // Wanted says which build a user means.
 type Wanted struct {
 	Name string           // TASK/BUILD, with or without "build/" before it, or BUILD, or TASK for its youngest; "" = the youngest of all

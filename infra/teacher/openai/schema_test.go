@@ -30,14 +30,13 @@ func (s *schemaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.format = in["response_format"]
 	status, body := 200, `{"choices": [{"message": {"content": "x"}}]}`
-	switch {
-	case s.format == nil:
+	if s.format == nil {
 		s.without++
-	default:
+	} else {
 		s.with++
-		if s.refuse != "" {
-			status, body = 400, fmt.Sprintf(`{"error": {"message": %q}}`, s.refuse)
-		}
+	}
+	if s.format != nil && s.refuse != "" {
+		status, body = 400, fmt.Sprintf(`{"error": {"message": %q}}`, s.refuse)
 	}
 	if s.broken > 0 {
 		s.broken--

@@ -50,6 +50,8 @@ type Run struct {
 	Type    string
 	Input   json.RawMessage
 	Options client.StartWorkflowOptions
+	// Heartbeats are the details of its pending activities, set before it is looked at.
+	Heartbeats []any
 
 	mu       sync.Mutex
 	progress any
@@ -302,6 +304,13 @@ func (t *Temporal) DescribeWorkflowExecution(_ context.Context, id, _ string) (*
 		return nil, err
 	}
 	described := &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: run.info()}
+	for _, details := range run.Heartbeats {
+		payloads, err := converter.GetDefaultDataConverter().ToPayloads(details)
+		if err != nil {
+			return nil, err
+		}
+		described.PendingActivities = append(described.PendingActivities, &workflowpb.PendingActivityInfo{HeartbeatDetails: payloads})
+	}
 	if t.Workers == 0 || t.Asleep {
 		described.WorkflowExecutionInfo.HistoryLength = 3 // as far as the server goes by itself
 	}
