@@ -137,7 +137,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	}
 	answer.ID = "chatcmpl-" + hex.EncodeToString(id[:12])
 	if s.send(w, r, answer, fault, faults) {
-		s.book.answered(id)
+		s.book.answered(id, answer.Usage.Total)
 	}
 }
 

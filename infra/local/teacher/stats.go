@@ -11,6 +11,7 @@ import (
 type Stats struct {
 	Requests     int           `json:"requests"`           // chat completions asked for
 	Answered     int           `json:"answered"`           // chat completions sent whole with status 200, those of no use included
+	Tokens       int           `json:"tokens"`             // of the answers: what a provider would bill
 	Refused      int           `json:"refused"`            // answered 4xx for what they ask
 	Limited      int           `json:"limited"`            // answered 429 for the limits
 	Faults       map[fault]int `json:"faults"`             // injected, by kind
@@ -93,10 +94,11 @@ func (b *book) allow(f fault, bound int) bool {
 	return true
 }
 
-func (b *book) answered(id [sha256.Size]byte) {
+func (b *book) answered(id [sha256.Size]byte, tokens int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.total.Answered++
+	b.total.Tokens += tokens
 	b.total.LastAnswer = time.Now().UnixNano()
 	t := b.requests[id]
 	t.answers++
