@@ -80,7 +80,8 @@ func (l *Log) Account(by string) Account {
 	return out
 }
 
-// Intend enters that a request is about to be sent and returns, once that is durable, the name of the sending.
+// Intend enters that a request is about to be sent and returns, once that is durable, the name of the sending; when ctx ends before, the name all
+// the same, since the line may be written.
 func (l *Log) Intend(ctx context.Context, key Key, by string, bound rebased.Usage) (sent string, err error) {
 	sent = rand.Text()
 	w := l.enqueue(ctx, line{Key: key, By: by, Sent: sent, Bound: &bound})
@@ -88,7 +89,7 @@ func (l *Log) Intend(ctx context.Context, key Key, by string, bound rebased.Usag
 	case <-w.done:
 		return sent, nil
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return sent, ctx.Err()
 	}
 }
 

@@ -7,21 +7,25 @@ import (
 
 // Constants of the adaptation.
 const (
-	firstWindow  = 4               // calls under way at the start, when no cap is given
-	maxWindow    = 10_000          //
-	decrease     = 0.7             // of the window, at a throttle
-	goodputSpan  = 10              // seconds over which answers are counted
-	paceStart    = 0.97            // of the rate that went through, after a throttle
-	foundSpan    = 2 * time.Second // of calls before what went through says anything
-	growthFirst  = 3 * time.Second
-	growthMost   = 60 * time.Second
-	triedCalls   = 20               // between two throttles of one limit: a storm lets fewer through
-	bestHalf     = 30 * time.Second // the best rate that was found loses half of its say in
-	sameRate     = 0.15             // two estimates of a rate that differ by less are of one limit
-	longHold     = 5 * time.Second
-	forgetAfter  = 10 * time.Minute // without a call, what was learned is forgotten
-	lowRemaining = 0.1              // of a limit: from here on its headers set the rate
-	minRate      = 0.2              // calls a second, so that it goes on being tried
+	firstWindow   = 4      // calls under way at the start, when no cap is given
+	maxWindow     = 10_000 //
+	decrease      = 0.7    // of the window, at a throttle
+	goodputSpan   = 60     // seconds over which answers are counted
+	bestSeconds   = 4      // of the last bestOf
+	bestOf        = 8
+	enoughAnswers = 30              // to tell a rate
+	paceStart     = 0.97            // of the rate that went through, after a throttle
+	foundSpan     = 2 * time.Second // of calls before what went through says anything
+	growthFirst   = 3 * time.Second
+	growthMost    = 60 * time.Second
+	growthCalls   = 160              // after which twice the rate is tried, at least: some fifty before a steady limit is met again
+	steadyCalls   = 20               // between two throttles of one limit: a storm lets fewer through
+	bestHalf      = 30 * time.Second // the best rate that was found loses half of its say in
+	sameRate      = 0.15             // two estimates of a rate that differ by less are of one limit
+	longHold      = 5 * time.Second
+	forgetAfter   = 10 * time.Minute // without a call, what was learned is forgotten
+	lowRemaining  = 0.1              // of a limit: from here on its headers set the rate
+	minRate       = 0.2              // calls a second, so that it goes on being tried
 )
 
 // pace adapts the calls to one model of one endpoint, over all builds of a process.
@@ -146,10 +150,10 @@ func (p *pace) throttled(now, start time.Time, asked time.Duration) {
 	rate := max(minRate, through)
 	p.best = max(rate, p.best*math.Exp2(-now.Sub(p.foundAt).Seconds()/bestHalf.Seconds()))
 	least := growthFirst
-	if rate > p.best/2 { // no storm: the rate of before, so a few calls are let through before the limit is tried again
-		least = min(max(least, time.Duration(triedCalls/rate*float64(time.Second))), growthMost)
+	if rate > p.best/2 { // no storm but the rate of before: many calls are let through before the limit is tried again
+		least = max(least, time.Duration(growthCalls/rate*float64(time.Second)))
 	}
-	if p.found > 0 && math.Abs(rate-p.found) < sameRate*p.found && p.answers-p.foundAnswers > triedCalls {
+	if p.found > 0 && math.Abs(rate-p.found) < sameRate*p.found && p.answers-p.foundAnswers > steadyCalls {
 		p.growth = min(2*p.growth, growthMost)
 	} else {
 		p.growth = least
@@ -172,28 +176,34 @@ func (p *pace) count(now time.Time, n int) {
 	p.answered[second%int64(len(p.answered))] += n
 }
 
-// goodput is how many answers a second came in, in the best few of the last seconds: a limit lets no more through for long, and the pace's own
-// swings make the others less.
+// goodput is how many answers a second came in. Of the last seconds the best few count: a limit lets no more through for long, and the pace's own
+// swings make the others less. Where those hold too few answers to tell, all of the last seconds that hold enough count.
 func (p *pace) goodput(now time.Time) float64 {
 	p.count(now, 0)
-	const seconds = 4
-	whole := int64(len(p.answered))
-	if now.Sub(p.since) < (seconds+1)*time.Second { // too early to leave the present second out
-		sum := 0
-		for _, n := range p.answered {
-			sum += n
-		}
-		return float64(sum) / max(1, now.Sub(p.since).Seconds())
+	if now.Sub(p.since) < (bestSeconds+1)*time.Second { // too early to leave the present second out
+		return float64(p.sum(p.second, bestSeconds+1)) / max(1, now.Sub(p.since).Seconds())
 	}
 	best := 0
-	for end := p.second - 1; end-seconds >= p.second-whole; end-- {
-		sum := 0
-		for s := end; s > end-seconds; s-- {
-			sum += p.answered[s%whole]
-		}
-		best = max(best, sum)
+	for end := p.second - 1; end > p.second-bestOf; end-- {
+		best = max(best, p.sum(end, bestSeconds))
 	}
-	return float64(best) / seconds
+	if best >= enoughAnswers {
+		return float64(best) / bestSeconds
+	}
+	known := min(int64(now.Sub(p.since).Seconds()), goodputSpan)
+	span, sum := int64(bestSeconds), 0
+	for sum = p.sum(p.second-1, span); sum < enoughAnswers && span < known; sum = p.sum(p.second-1, span) {
+		span++
+	}
+	return float64(sum) / float64(span)
+}
+
+// sum is how many answers came in in so many seconds up to the end of one.
+func (p *pace) sum(end, seconds int64) (sum int) {
+	for s := end; s > end-seconds; s-- {
+		sum += p.answered[s%int64(len(p.answered))]
+	}
+	return sum
 }
 
 // said takes in a provider's headers. Their limits are of a minute (OpenAI's and Anthropic's documentation of rate limits). They count once little
