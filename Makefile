@@ -7,7 +7,7 @@ TOOLS := $(BIN)/tools
 LOCAL := infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test soak interop lint bench bench-llm fmt clean tools
+.PHONY: help build demo test soak interop lint bench bench-llm soak-rows fmt clean tools
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ bench: build ## Print the benchmark tables
 
 bench-llm: build ## Print how calls to a teacher fare: rates, stored answers, limits, a kill (10 minutes)
 	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -llm -runs 1
+
+soak-rows: build ## Build 200,000 generated rows and print the worker's memory (10 minutes)
+	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -soak -runs 1
 
 tools: $(TOOLS)/.stamp
 $(TOOLS)/.stamp: .ci/tools/go.mod

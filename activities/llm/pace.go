@@ -191,9 +191,10 @@ func (p *pace) goodput(now time.Time) float64 {
 		return float64(best) / bestSeconds
 	}
 	known := min(int64(now.Sub(p.since).Seconds()), goodputSpan)
-	span, sum := int64(bestSeconds), 0
-	for sum = p.sum(p.second-1, span); sum < enoughAnswers && span < known; sum = p.sum(p.second-1, span) {
+	span, sum := int64(bestSeconds), p.sum(p.second-1, bestSeconds)
+	for sum < enoughAnswers && span < known {
 		span++
+		sum = p.sum(p.second-1, span)
 	}
 	return float64(sum) / float64(span)
 }

@@ -20,18 +20,38 @@ import (
 
 func main() {
 	runs := flag.Int("runs", 3, "how often everything is measured, each time on a new stack; the table shows medians")
-	calls := flag.Bool("llm", false, "measure the calls to a teacher instead: rates, stored answers, limits, a kill")
+	llm := flag.Bool("llm", false, "measure the calls to a teacher instead: rates, stored answers, limits, a kill")
+	soak := flag.Bool("soak", false, "build 200,000 generated rows instead, and watch the worker's memory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := bench(ctx, *runs, *calls); err != nil {
+	if err := bench(ctx, *runs, choose(*llm, *soak)); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
+// subject is what is measured.
+type subject int
+
+const (
+	everything subject = iota
+	calls
+	rows
+)
+
+func choose(llm, soak bool) subject {
+	switch {
+	case llm:
+		return calls
+	case soak:
+		return rows
+	}
+	return everything
+}
+
 // bench measures and prints. The folder of a run that failed is left, for its logs.
-func bench(ctx context.Context, runs int, calls bool) error {
+func bench(ctx context.Context, runs int, what subject) error {
 	programs, err := findPrograms()
 	if err != nil {
 		return err
@@ -47,7 +67,7 @@ func bench(ctx context.Context, runs int, calls bool) error {
 		if err != nil {
 			return err
 		}
-		figures, err := measure(ctx, programs, dir, calls)
+		figures, err := measure(ctx, programs, dir, what)
 		if err != nil {
 			return fmt.Errorf("%w (logs are in %s)", err, dir)
 		}
@@ -56,7 +76,7 @@ func bench(ctx context.Context, runs int, calls bool) error {
 		}
 		all = append(all, figures)
 	}
-	if calls {
+	if what != everything {
 		return printAll(before, all, nil)
 	}
 	sizes, err := programs.sizes()

@@ -19,9 +19,6 @@ const (
 	ideal    = float64(inFlight) / (float64(latency) / float64(time.Second)) // answers a second
 )
 
-// callsFrom is how many figures the start and the corpus give, which are not of the calls.
-const callsFrom = 7
-
 // measurement is one run of everything on one stack.
 type measurement struct {
 	*stack
@@ -31,28 +28,36 @@ type measurement struct {
 }
 
 // measure starts a stack in a folder and measures everything once, always in the same order.
-func measure(ctx context.Context, p programs, dir string, calls bool) ([]figure, error) {
+func measure(ctx context.Context, p programs, dir string, what subject) ([]figure, error) {
 	in, err := findInput(dir)
 	if err != nil {
 		return nil, err
 	}
 	m := &measurement{stack: &stack{programs: p, dir: dir}, in: in}
 	defer m.stop()
-	if calls {
-		for _, part := range []func(context.Context) error{m.start, m.corpus, m.calls} {
-			if err := part(ctx); err != nil {
-				return nil, err
-			}
-		}
-		return m.figures[callsFrom:], nil
+	switch what {
+	case calls:
+		err := m.each(ctx, m.start, m.corpus, func(context.Context) error { m.figures = nil; return nil }, m.calls)
+		return m.figures, err
+	case rows:
+		err := m.each(ctx, m.start, func(context.Context) error { m.figures = nil; return nil }, m.soak)
+		return m.figures, err
 	}
-	for _, part := range []func(context.Context) error{m.start, m.corpus, m.builds, m.throughput} {
-		if err := part(ctx); err != nil {
-			return nil, err
-		}
+	if err := m.each(ctx, m.start, m.corpus, m.builds, m.throughput); err != nil {
+		return nil, err
 	}
 	m.stop()
 	return m.figures, m.demo(ctx)
+}
+
+// each does one thing after the other.
+func (m *measurement) each(ctx context.Context, parts ...func(context.Context) error) error {
+	for _, part := range parts {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add takes a figure into the table. The targets are those of the real data.
