@@ -62,6 +62,9 @@ func TestABuildWaitsAtItsBudgetAndGoesOnWhenItIsRaised(t *testing.T) {
 		if p.State != rebased.StateBudgetExhausted || !strings.Contains(p.Detail, "raise-budget 1") || p.Cap.Tokens != 9000 {
 			t.Errorf("at the cap: %+v", p)
 		}
+		if p.Calls.Made == 0 {
+			t.Errorf("what was paid is not counted: %+v", p.Calls)
+		}
 		if n := tokens.Load(); n > 9000 || n < 9000-1500 || p.Spent.Tokens != n {
 			t.Errorf("%d tokens are billed, %d counted, of 9000", n, p.Spent.Tokens)
 		}
@@ -83,6 +86,9 @@ func TestABuildWaitsAtItsBudgetAndGoesOnWhenItIsRaised(t *testing.T) {
 		t.Error("a lower budget, or one of another kind, was taken")
 	}
 	checkSum(t, r)
+	if r.Calls != free.Calls {
+		t.Errorf("calls %+v, without a budget %+v", r.Calls, free.Calls)
+	}
 	if _, most := w.teacher.Asked(); most != 1 || tokens.Load() != all || r.Rows != free.Rows {
 		t.Errorf("%d tokens for %d, one call %d times, %d rows for %d", tokens.Load(), all, most, r.Rows, free.Rows)
 	}

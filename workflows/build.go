@@ -215,12 +215,12 @@ func (b *build) step(ctx workflow.Context, name string, activity any, in activit
 	var out activities.ShardResult
 	for done := false; !done; done = out.Short == nil {
 		var grant rebased.Amount
-		before := out.Spent
+		earlier := out
 		if b.state.Purse.capped() {
 			if grant, err = b.take(ctx, b.lanes(), out.Short); err != nil {
 				return 0, err
 			}
-			in.Grant = b.state.Purse.grant(before, grant)
+			in.Grant = b.state.Purse.grant(earlier.Spent, grant)
 		}
 		out = activities.ShardResult{}
 		err = b.untilResumed(ctx, func() error {
@@ -229,11 +229,15 @@ func (b *build) step(ctx workflow.Context, name string, activity any, in activit
 		if err != nil {
 			return 0, err
 		}
-		b.state.Purse.settle(grant, out.Spent.Sub(before))
+		b.state.Purse.settle(grant, out.Spent.Sub(earlier.Spent))
 		b.showSpend()
+		calls := &b.state.Progress.Calls // answers of earlier runs are counted again by the next, failures are not
+		*calls = calls.Add(rebased.Calls{
+			Made: out.Calls.Made - earlier.Calls.Made, Reused: out.Calls.Reused - earlier.Calls.Reused, Failed: out.Calls.Failed,
+		})
 	}
 	p := &b.state.Progress
-	p.Calls, p.Tokens = p.Calls.Add(out.Calls), p.Tokens.Add(out.Tokens)
+	p.Tokens = p.Tokens.Add(out.Tokens)
 	b.reject(name, out.Rejected)
 	p.Asked += out.Rows
 	for _, reason := range workflow.DeterministicKeys(out.Rejected) {

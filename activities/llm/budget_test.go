@@ -179,3 +179,25 @@ func TestARefusedRequestCostsNothing(t *testing.T) {
 		t.Errorf("spent %+v, in the books %+v", bill.Spent, books.Spent)
 	}
 }
+
+// What waits for its turn is not in the books: a crash would count it as billed.
+func TestOnlyWhatIsAboutToBeSentStandsInTheBooks(t *testing.T) {
+	objects := mem.NewObjects()
+	dying := &mortal{Objects: objects}
+	b := granted(dying, tokens(1_000_000), paid)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(50*time.Millisecond, func() { // in the middle of the first calls
+			dying.dead = true
+			cancel()
+		})
+		_, _, _ = b.run(ctx, numbers(300)...)
+		cancel()
+		time.Sleep(time.Hour)
+	})
+	const share, most = 4, 1 + 4 + 4/2
+	spent := granted(objects, tokens(1_000_000), paid).bill(t).Spent.Tokens / bound.Tokens
+	if spent < share || spent > most {
+		t.Errorf("%d calls count as billed, want %d to %d", spent, share, most)
+	}
+}

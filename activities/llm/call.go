@@ -52,6 +52,7 @@ type call struct {
 	request  Request
 	key      Key
 	bound    rebased.Usage
+	entered  bool   // it has a place in run.entered
 	reserved bool   // the bound is set aside
 	sent     string // the sending in the books; "" without a budget
 	paid     *Answer
@@ -81,6 +82,9 @@ func (r *run) answer(ctx context.Context, request Request) (Answer, error) {
 
 // bring sends the request until it is answered, refused, or patience ends. Being throttled is no failure: it only costs time.
 func (c *call) bring(ctx context.Context) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
 	for wait, again := backoffFirst, false; ; wait, again = min(2*wait, backoffMax), true {
 		if err := c.reserve(); err != nil {
 			return err
@@ -108,6 +112,20 @@ func (c *call) bring(ctx context.Context) error {
 		if err := c.sleep(pause); err != nil {
 			return err
 		}
+	}
+}
+
+// enter waits for a place in the books.
+func (c *call) enter() error {
+	if c.run.entered == nil {
+		return nil
+	}
+	select {
+	case c.run.entered <- struct{}{}:
+		c.entered = true
+		return nil
+	case <-c.sending.Done():
+		return context.Cause(c.sending)
 	}
 }
 
@@ -149,6 +167,9 @@ func (c *call) close(ctx context.Context) {
 	}
 	if c.paid != nil {
 		c.lane.stored()
+	}
+	if c.entered {
+		<-c.run.entered
 	}
 }
 

@@ -143,6 +143,9 @@ type run struct {
 	sending context.Context //nolint:containedctx // the end of sending is one of two ends that a call has
 	stop    context.CancelCauseFunc
 
+	// entered holds a place for each call that may stand in the books before it is sent: a crash counts them all at their bounds. nil = no budget.
+	entered chan struct{}
+
 	mu           sync.Mutex
 	counted      map[Key]bool
 	made, reused int
@@ -161,6 +164,9 @@ func begin(ctx context.Context, r *Runner, p Params, rows int) (*run, error) {
 	}
 	out.ledger = newLedger(p.Grant, out.log.Account(p.Account).Amount(p.Price))
 	out.lane = traffic.join(p.Build, request.Endpoint+" "+p.Model, p.Share, rows)
+	if p.Grant != nil {
+		out.entered = make(chan struct{}, 1+p.Share.InFlight+p.Share.InFlight/2)
+	}
 	out.sending, out.stop = context.WithCancelCause(ctx)
 	return out, nil
 }
