@@ -34,11 +34,11 @@ const minute = 60
 func (g *gate) enter(l Limits, h http.Header) (retryAfter int, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if l.RPM > 0 && !g.take(l, h) {
-		return int(math.Ceil((1 - g.level) * minute / float64(l.RPM))), false
-	}
 	if l.Concurrent > 0 && g.open >= l.Concurrent {
 		return 1, false
+	}
+	if l.RPM > 0 && !g.take(l, h) {
+		return int(math.Ceil((1 - g.level) * minute / float64(l.RPM))), false
 	}
 	g.open++
 	return 0, true
