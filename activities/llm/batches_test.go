@@ -43,7 +43,9 @@ func (o *office) restart(objects rebased.Objects) {
 }
 
 func questions(n int) []llm.Request {
-	q := func(i int) llm.Question[string] { return llm.Question[string]{Prompt: fmt.Sprintf("\n## Row\n{%d}", i)} }
+	q := func(i int) llm.Question[string] {
+		return llm.Question[string]{Prompt: fmt.Sprintf("\n## Row\n{%d}", i)}
+	}
 	return llm.Requests("http://mem.invalid/v1", llm.Params{Model: "m", MaxTokens: 10, System: "s"}, n, q)
 }
 

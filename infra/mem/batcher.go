@@ -16,11 +16,14 @@ var _ llm.Batcher = (*Batcher)(nil)
 // Batcher is a Teacher that takes batches too. The zero value ends a batch, with all its requests answered, as soon as it is asked about.
 type Batcher struct {
 	Teacher
-	Unnamed bool             // it keeps no names of batches
-	Now     func() time.Time // nil = time.Now
+	NoBatches bool             // it knows none
+	Unnamed   bool             // it keeps no names of batches
+	Now       func() time.Time // nil = time.Now
 
 	// Stands, when set, says how a batch stands whose end is asked about; requests is how many it holds.
 	Stands func(id string, requests int) llm.BatchState
+	// Looked, when set, is asked first when a batch is asked about; an error that it gives is the answer.
+	Looked func() error
 	// Leaves, when set, says why a request of a batch is not answered; "" = it is.
 	Leaves func(r llm.Request) string
 	// Taken, when set, is asked once a batch was taken; an error that it gives is what the caller hears.
@@ -82,6 +85,9 @@ func (b *Batcher) now() time.Time {
 
 // Find implements llm.Batcher.
 func (b *Batcher) Find(_ context.Context, name string, requests int, since time.Time) (found []llm.Found, err error) {
+	if b.NoBatches {
+		return nil, rebased.E(rebased.NotFound, "no batches here")
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, of := range b.batches {
@@ -101,6 +107,11 @@ func (b *Batcher) Look(_ context.Context, id string) (llm.BatchState, error) {
 	of, err := b.find(id)
 	if err != nil {
 		return llm.BatchState{}, err
+	}
+	if b.Looked != nil {
+		if err := b.Looked(); err != nil {
+			return llm.BatchState{}, err
+		}
 	}
 	state := llm.BatchState{Ended: true}
 	if b.Stands != nil {
