@@ -52,7 +52,7 @@ func (t *Teacher) Submit(ctx context.Context, _ string, requests []llm.Request) 
 	if err == nil && !client.ID(made.ID) {
 		err = rebased.E(rebased.Unavailable, "ask the teacher at %s: it made a batch without a name", t.endpoint)
 	}
-	return made.ID, err
+	return made.ID, client.Unsure(err)
 }
 
 // call sends one request and reads its reply.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -50,6 +51,14 @@ var id = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,200}$`)
 
 // ID tells whether a text is the name of something that a provider has made: one that can stand in a path as it is.
 func ID(s string) bool { return id.MatchString(s) }
+
+// Unsure takes the mark of what is not billed off an error that the server itself has answered with: a batch may have been made before it failed.
+func Unsure(err error) error {
+	if status := (*statusError)(nil); rebased.KindOf(err) != rebased.Unavailable || !errors.As(err, &status) {
+		return err
+	}
+	return &rebased.Error{Kind: rebased.Unavailable, RetryAfter: rebased.RetryAfterOf(err), Err: errors.New(err.Error())}
+}
 
 // NotBilled marks an error after which the provider has made nothing that it could bill, whatever became of the request.
 func NotBilled(err error) error {

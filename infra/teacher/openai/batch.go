@@ -74,7 +74,7 @@ func (t *Teacher) Submit(ctx context.Context, name string, requests []llm.Reques
 	if err == nil && !client.ID(made.ID) {
 		err = rebased.E(rebased.Unavailable, "ask the teacher at %s: it made a batch without a name", t.endpoint)
 	}
-	return made.ID, err
+	return made.ID, client.Unsure(err)
 }
 
 // upload stores a file of requests with the provider.
