@@ -47,6 +47,7 @@ type build struct {
 	state    buildState
 	decision *decided
 	resumes  int // how many resume updates came
+	parts    int // files of deduplicated rows
 }
 
 func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {
@@ -265,6 +266,7 @@ func (b *build) dedupe(ctx workflow.Context) error {
 	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.DedupeRows, in).Get(ctx, &out); err != nil {
 		return plain(err)
 	}
+	b.parts = out.Parts
 	p := &b.state.Progress
 	p.Rows = out.Rows
 	b.reject("dedupe", out.Rejected)
