@@ -35,8 +35,8 @@ const Step = "dedupe"
 const (
 	// PartRows is the most rows of a part that is written.
 	PartRows = 1000
-	// InMemory is how many bytes of shingles are held in memory where Config says nothing: those of some 30,000 short rows.
-	InMemory = 32 << 20
+	// InMemory is how many bytes of shingles are held in memory where Config says nothing: those of some 15,000 short rows.
+	InMemory = 16 << 20
 )
 
 // Files is where the rows of a build are, and where they go.

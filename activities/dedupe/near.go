@@ -18,13 +18,14 @@ type nearIndex struct {
 	cache     cache
 }
 
-// newNearIndex finds for each band the rows that share a key.
+// newNearIndex finds for each band the rows that share a key. Near-duplicates share many bands, of which one is enough to propose them.
 func newNearIndex(ctx context.Context, threshold float64, t *table, rows []int32, s *sharer) (*nearIndex, error) {
 	x := &nearIndex{
 		table: t, threshold: threshold, rows: rows, bands: make([]*shared, t.banding.bands), entries: make([]int32, t.banding.bands),
 		cache: cache{sets: map[int32][]uint64{}},
 	}
 	keys := make([]uint32, len(rows))
+	s.known = map[members]bool{}
 	for band := range x.bands {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

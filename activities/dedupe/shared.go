@@ -46,6 +46,19 @@ type sharer struct {
 	rows        int
 	seen, again []uint64 // bits, by the low end of the key: met once, met twice
 	pairs       []keyed
+	known       map[members]bool // groups that were found before and need not be found again; nil = find all
+}
+
+// members stands for the rows of a group: the sums of two hashes.
+type members [2]uint64
+
+func membersOf(pairs []keyed) (m members) {
+	for _, p := range pairs {
+		place := uint64(p.place) //nolint:gosec // never negative
+		m[0] += mix(place^0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9)
+		m[1] += mix(place^0x94d049bb133111eb, 0xd6e8feb86659fd93)
+	}
+	return m
 }
 
 // keyed is a row that may share its key.
@@ -79,7 +92,7 @@ func (s *sharer) find(key func(place int32) uint64) *shared {
 	return s.group()
 }
 
-// group drops the pairs that met by chance and numbers the keys of the others.
+// group drops the pairs that met by chance, and groups that are known, and numbers the others.
 func (s *sharer) group() *shared {
 	slices.SortFunc(s.pairs, func(a, b keyed) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.place, b.place)) })
 	grouped, groups := s.pairs[:0], int32(0)
@@ -88,7 +101,7 @@ func (s *sharer) group() *shared {
 		for end < len(s.pairs) && s.pairs[end].key == s.pairs[i].key {
 			end++
 		}
-		if end-i > 1 {
+		if end-i > 1 && s.fresh(s.pairs[i:end]) {
 			for _, p := range s.pairs[i:end] {
 				p.group = groups
 				grouped = append(grouped, p)
@@ -105,4 +118,17 @@ func (s *sharer) group() *shared {
 		found.places[i], found.group[i] = p.place, p.group
 	}
 	return found
+}
+
+// fresh reports whether a group is to be found.
+func (s *sharer) fresh(pairs []keyed) bool {
+	if s.known == nil {
+		return true
+	}
+	m := membersOf(pairs)
+	if s.known[m] {
+		return false
+	}
+	s.known[m] = true
+	return true
 }
