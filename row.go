@@ -46,12 +46,32 @@ func NewRowID(dataset DatasetID, cells []Cell, occurrence int) RowID {
 
 // uuid writes the first 16 bytes of a hash in the form of a version 8 (custom) UUID, RFC 9562.
 func uuid(sum []byte) string {
-	var b [16]byte
+	var b RowKey
 	copy(b[:], sum)
 	b[6] = b[6]&0x0f | 0x80
 	b[8] = b[8]&0x3f | 0x80
-	s := hex.EncodeToString(b[:])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+	return string(b.ID())
+}
+
+// RowKey is a RowID in 16 bytes, for tables of very many rows. Keys have the order of their ids.
+type RowKey [16]byte
+
+// Key gives the key of an id. Invalid: it has not the form of one.
+func (id RowID) Key() (RowKey, error) {
+	var key RowKey
+	if len(id) == len("00000000-0000-0000-0000-000000000000") {
+		digits := string(id[:8] + id[9:13] + id[14:18] + id[19:23] + id[24:])
+		if _, err := hex.Decode(key[:], []byte(digits)); err == nil && key.ID() == id {
+			return key, nil
+		}
+	}
+	return RowKey{}, E(Invalid, "row id %q is no UUID in lower case", string(id))
+}
+
+// ID writes the key as an id.
+func (k RowKey) ID() RowID {
+	s := hex.EncodeToString(k[:])
+	return RowID(s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:])
 }
 
 // Scores are the terms of the method's row score (arXiv 2407.05463), each a cosine in [-1, 1], and the columns that decided the first two.

@@ -1,6 +1,7 @@
 package rebased_test
 
 import (
+	"bytes"
 	"regexp"
 	"testing"
 
@@ -88,4 +89,27 @@ func FuzzRowIDsAreUUIDsThatTellOccurrencesApart(f *testing.F) {
 			t.Errorf("%q does not depend on the occurrence, and on it alone", id)
 		}
 	})
+}
+
+func TestAKeyIsTheIDInSixteenBytes(t *testing.T) {
+	ids := []rebased.RowID{"3fde7150-7143-835f-aec8-34cac98a25c8", "3fde7150-7143-835f-aec8-34cac98a25c9", "a0000000-0000-0000-0000-000000000000"}
+	var before rebased.RowKey
+	for _, id := range ids {
+		key, err := id.Key()
+		if err != nil || key.ID() != id {
+			t.Errorf("%s: key %x, %v", id, key, err)
+		}
+		if bytes.Compare(before[:], key[:]) >= 0 {
+			t.Errorf("%s: the keys are not in the order of the ids", id)
+		}
+		before = key
+	}
+	for _, id := range []rebased.RowID{
+		"", "row-7", "3fde7150-7143-835f-aec8-34cac98a25c", "3fde7150-7143-835f-aec8-34cac98a25c80", "3FDE7150-7143-835f-aec8-34cac98a25c8",
+		"3fde7150+7143-835f-aec8-34cac98a25c8", "3fde715-07143-835f-aec8-34cac98a25c8", "zfde7150-7143-835f-aec8-34cac98a25c8",
+	} {
+		if _, err := id.Key(); rebased.KindOf(err) != rebased.Invalid {
+			t.Errorf("%q: got %v, want Invalid", id, err)
+		}
+	}
 }

@@ -2,7 +2,9 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/dedupe"
@@ -22,50 +24,93 @@ type DedupeInput struct {
 	Price rebased.Price `json:"price"`
 }
 
-// DedupeResult counts what was kept. The rows are in deduped/.
+// DedupeResult counts what was kept. The rows are in deduped/, in the order of their ranks.
 type DedupeResult struct {
 	Rows     int                    `json:"rows"`
 	Rejected map[rebased.Reason]int `json:"rejected"`
+	Parts    int                    `json:"parts"` // files in deduped/; 0 = 1, of a history recorded before there could be more
 }
 
-// DedupeRows reads all rows of a build and writes those that stay.
+// DedupeRows goes through all rows of a build, a shard at a time, and writes those that stay.
 func (a *Dedupe) DedupeRows(ctx context.Context, in DedupeInput) (DedupeResult, error) {
 	work, progress, stop := heartbeat(ctx)
 	defer stop()
-	out, err := a.rows(work, in, progress)
+	files := &dedupeFiles{Build: a.Build, in: in, progress: progress, folder: folderTransformed}
+	if in.Reasoned {
+		files.folder = folderReasoned
+	}
+	out, err := files.dedupe(work)
 	return out, translate(ctx, err)
 }
 
-func (a *Dedupe) rows(ctx context.Context, in DedupeInput, progress func(int)) (DedupeResult, error) {
-	task, _, err := a.task(ctx, in.BuildRef)
+// dedupeFiles is where one deduplication reads and writes.
+type dedupeFiles struct {
+	*Build
+	in       DedupeInput
+	folder   string // of the rows
+	progress func(int)
+
+	read    int // rows
+	rejects int // files
+	scratch *os.File
+	out     DedupeResult
+}
+
+var _ dedupe.Files = (*dedupeFiles)(nil)
+
+func (f *dedupeFiles) dedupe(ctx context.Context) (DedupeResult, error) {
+	task, _, err := f.task(ctx, f.in.BuildRef)
 	if err != nil {
 		return DedupeResult{}, err
 	}
-	folder := folderTransformed
-	if in.Reasoned {
-		folder = folderReasoned
+	f.out.Rejected = map[rebased.Reason]int{}
+	err = dedupe.Rows(ctx, dedupe.Config{Dedupe: task.Dedupe, Parts: f.in.Shards}, f)
+	if f.scratch != nil {
+		err = errors.Join(err, f.scratch.Close())
 	}
-	var examples []rebased.Example
-	for n := range in.Shards {
-		part, err := a.Examples.Read(ctx, in.key(folder, n))
-		if err != nil {
-			return DedupeResult{}, fmt.Errorf("read the rows of shard %d: %w", n, err)
-		}
-		examples = append(examples, part...)
-		progress(len(examples))
-	}
-	result, err := dedupe.Rows(ctx, task.Dedupe, examples)
+	return f.out, err
+}
+
+// Read implements dedupe.Files.
+func (f *dedupeFiles) Read(ctx context.Context, n int) ([]rebased.Example, error) {
+	rows, err := f.Examples.Read(ctx, f.in.key(f.folder, n))
 	if err != nil {
-		return DedupeResult{}, err
+		return nil, fmt.Errorf("read the rows of shard %d: %w", n, err)
 	}
-	if _, err := a.Examples.Write(ctx, in.key(folderDeduped, 0), result.Kept); err != nil {
-		return DedupeResult{}, fmt.Errorf("write the deduplicated rows: %w", err)
+	f.read += len(rows)
+	f.progress(f.read)
+	return rows, nil
+}
+
+// Keep implements dedupe.Files.
+func (f *dedupeFiles) Keep(ctx context.Context, rows []rebased.Example) error {
+	if _, err := f.Examples.Write(ctx, f.in.key(folderDeduped, f.out.Parts), rows); err != nil {
+		return fmt.Errorf("write the deduplicated rows: %w", err)
 	}
-	if len(result.Rejects) > 0 {
-		priced(result.Rejects, in.Price)
-		if _, err := a.Rejects.Write(ctx, in.rejectsKey(dedupe.Step, 0), result.Rejects); err != nil {
-			return DedupeResult{}, fmt.Errorf("write the duplicates: %w", err)
-		}
+	f.out.Parts++
+	f.out.Rows += len(rows)
+	return nil
+}
+
+// Reject implements dedupe.Files.
+func (f *dedupeFiles) Reject(ctx context.Context, rejects []rebased.Reject) error {
+	priced(rejects, f.in.Price)
+	if _, err := f.Rejects.Write(ctx, f.in.rejectsKey(dedupe.Step, f.rejects), rejects); err != nil {
+		return fmt.Errorf("write the duplicates: %w", err)
 	}
-	return DedupeResult{Rows: len(result.Kept), Rejected: countReasons(result.Rejects)}, nil
+	f.rejects++
+	for reason, n := range countReasons(rejects) {
+		f.out.Rejected[reason] += n
+	}
+	return nil
+}
+
+// Scratch implements dedupe.Files. The file has no name from the moment on that it is open, so that a worker that is killed leaves nothing.
+func (f *dedupeFiles) Scratch() (dedupe.Scratch, error) {
+	file, err := os.CreateTemp("", "rebased-dedupe-*")
+	if err != nil {
+		return nil, err
+	}
+	f.scratch = file
+	return file, os.Remove(file.Name())
 }

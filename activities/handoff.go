@@ -31,6 +31,7 @@ type StageInput struct {
 	Rejected  map[string]map[rebased.Reason]int `json:"rejected"` // by step
 	Reasoned  bool                              `json:"reasoned"` // whether the reason step ran
 	Tokens    rebased.Usage                     `json:"tokens"`
+	Parts     int                               `json:"parts"` // files of deduplicated rows; 0 = 1, of a history recorded before there could be more
 }
 
 // StageResult names the version.
@@ -53,9 +54,13 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 	if err != nil {
 		return StageResult{}, err
 	}
-	examples, err := a.Examples.Read(ctx, in.key(folderDeduped, 0))
-	if err != nil {
-		return StageResult{}, fmt.Errorf("read the deduplicated rows: %w", err)
+	var examples []rebased.Example
+	for n := range max(1, in.Parts) {
+		part, err := a.Examples.Read(ctx, in.key(folderDeduped, n))
+		if err != nil {
+			return StageResult{}, fmt.Errorf("read the deduplicated rows: %w", err)
+		}
+		examples = append(examples, part...)
 	}
 	steps := []string{transform.Step, reason.Step, dedupe.Step}
 	if !in.Reasoned {

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/dedupe"
 	"github.com/rebased/rebased/activities/reason"
 	"github.com/rebased/rebased/activities/transform"
 )
@@ -57,14 +59,20 @@ func (a *Redrive) selectRows(ctx context.Context, in RedriveInput, progress func
 	return out, a.keep(ctx, in, &out, madeIn(task), before.examples, stay)
 }
 
-// keep writes what stays behind the shards, and counts it.
+// keptRows is the most rows of a file of rows that stay.
+const keptRows = dedupe.PartRows
+
+// keep writes what stays behind the shards, rows in the order of their ranks, and counts it.
 func (a *Redrive) keep(
 	ctx context.Context, in RedriveInput, out *RankResult, folder string, examples []rebased.Example, stay map[string][]rebased.Reject,
 ) error {
-	if _, err := a.Examples.Write(ctx, in.key(folder, out.Shards), examples); err != nil {
-		return fmt.Errorf("write the rows that stay: %w", err)
+	slices.SortFunc(examples, func(a, b rebased.Example) int { return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Row, b.Row)) })
+	out.Kept, out.KeptRows, out.Rejected = max(1, (len(examples)+keptRows-1)/keptRows), len(examples), map[string]map[rebased.Reason]int{}
+	for n, part := range evenly(examples, out.Kept) {
+		if _, err := a.Examples.Write(ctx, in.key(folder, out.Shards+n), part); err != nil {
+			return fmt.Errorf("write the rows that stay: %w", err)
+		}
 	}
-	out.Kept, out.KeptRows, out.Rejected = 1, len(examples), map[string]map[rebased.Reason]int{}
 	for _, e := range examples {
 		out.Tokens = out.Tokens.Add(e.Usage)
 	}

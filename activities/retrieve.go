@@ -75,12 +75,24 @@ func (a *Retrieve) rank(ctx context.Context, in RankInput, progress func(int)) (
 	return a.writeShards(ctx, in, ranking)
 }
 
+// groupShards is how many shards are read together: more would hold more rows in memory, fewer would read the parts of the corpus more often.
+const groupShards = 16
+
 func (a *Retrieve) writeShards(ctx context.Context, in RankInput, ranking retrieve.Ranking) (RankResult, error) {
-	rows := ranking.Candidates
-	out := RankResult{Rows: len(rows), Skipped: ranking.Skipped, Shards: shardsOf(len(rows), in.ShardRows, in.Lanes)}
-	for n, part := range evenly(rows, out.Shards) {
-		if _, err := a.Candidates.Write(ctx, in.key(folderRetrieved, n), part); err != nil {
-			return out, fmt.Errorf("write shard %d: %w", n, err)
+	rows := ranking.Len()
+	out := RankResult{Rows: rows, Skipped: ranking.Skipped, Shards: shardsOf(rows, in.ShardRows, in.Lanes)}
+	for first := 0; first < out.Shards; first += groupShards {
+		end := min(first+groupShards, out.Shards)
+		from := border(rows, out.Shards, first)
+		candidates, err := ranking.Read(ctx, from, border(rows, out.Shards, end))
+		if err != nil {
+			return out, err
+		}
+		for n := first; n < end; n++ {
+			part := candidates[border(rows, out.Shards, n)-from : border(rows, out.Shards, n+1)-from]
+			if _, err := a.Candidates.Write(ctx, in.key(folderRetrieved, n), part); err != nil {
+				return out, fmt.Errorf("write shard %d: %w", n, err)
+			}
 		}
 	}
 	return out, nil
@@ -90,10 +102,13 @@ func (a *Retrieve) writeShards(ctx context.Context, in RankInput, ranking retrie
 func evenly[T any](rows []T, n int) [][]T {
 	parts := make([][]T, n)
 	for i := range parts {
-		parts[i] = rows[i*len(rows)/n : (i+1)*len(rows)/n]
+		parts[i] = rows[border(len(rows), n, i):border(len(rows), n, i+1)]
 	}
 	return parts
 }
+
+// border is where the i-th of n equal parts of rows begins.
+func border(rows, n, i int) int { return i * rows / n }
 
 // fewRows is what one shard can take without others beside it.
 const fewRows = 64

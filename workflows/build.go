@@ -49,6 +49,7 @@ type build struct {
 	resumes  int                // how many resume updates came
 	asking   workflow.Semaphore // a place for each shard that asks a teacher
 	batches  batches
+	parts    int                // files of deduplicated rows
 }
 
 func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {
@@ -295,6 +296,7 @@ func (b *build) dedupe(ctx workflow.Context) error {
 	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.DedupeRows, in).Get(ctx, &out); err != nil {
 		return plain(err)
 	}
+	b.parts = out.Parts
 	p := &b.state.Progress
 	p.Rows = out.Rows
 	b.reject("dedupe", out.Rejected)

@@ -14,13 +14,17 @@
 // was kept, and for near-duplicates only if their true Jaccard similarity reaches the threshold; MinHash only proposes the pairs to look at,
 // and its hashes are fixed. So neither the order of arrival nor how the work is split changes the result, and what was deduplicated once is
 // left as it is the second time.
+//
+// # What is in memory
+//
+// Some 150 bytes a row, never its text. The rows are read twice, a part at a time: first for their facts (see fact) and their shingles, which
+// go to a scratch file once they are many, then to be written where their verdicts say.
 package dedupe
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
+	"io"
 
 	"github.com/rebased/rebased"
 )
@@ -28,113 +32,85 @@ import (
 // Step is the name of this step in rejects.
 const Step = "dedupe"
 
-// Result is what became of the examples: each stands in one of the two, both ordered by rank, then row id.
-type Result struct {
-	Kept    []rebased.Example
-	Rejects []rebased.Reject
+const (
+	// PartRows is the most rows of a part that is written.
+	PartRows = 1000
+	// InMemory is how many bytes of shingles are held in memory where Config says nothing: those of some 15,000 short rows.
+	InMemory = 16 << 20
+)
+
+// Files is where the rows of a build are, and where they go.
+type Files interface {
+	// Read gives the rows of the n-th part, from 0. It is called twice for each part.
+	Read(ctx context.Context, n int) ([]rebased.Example, error)
+	// Keep is given the next rows that stay, at most PartRows; over all calls they are ordered by rank, then row id.
+	Keep(ctx context.Context, rows []rebased.Example) error
+	// Reject is given the next rows that go, likewise.
+	Reject(ctx context.Context, rows []rebased.Reject) error
+	// Scratch opens an empty file for the time of one call of Rows, who calls it at most once.
+	Scratch() (Scratch, error)
 }
 
-// Rows deduplicates examples. The only error is that of a context that ended.
-func Rows(ctx context.Context, settings rebased.Dedupe, examples []rebased.Example) (Result, error) {
-	rows, err := fingerprints(ctx, settings, examples)
+// Scratch is a file that goes away with its process. What was written once does not change.
+type Scratch interface {
+	io.Writer
+	io.ReaderAt
+}
+
+// Config says what counts as a repeat, and how many parts there are.
+type Config struct {
+	rebased.Dedupe
+	Parts    int
+	InMemory int // bytes of shingles that are held in memory; 0 = the constant of that name
+}
+
+// Rows deduplicates the rows of a build. Parts whose rows are in the order of their ranks are read one at a time; any others stay in memory from
+// their first row in that order to their last. Errors are those of Files and of a context that ended; Invalid is a row id that is no UUID,
+// Unavailable a scratch file that fails or a part that changed while it was read.
+func Rows(ctx context.Context, c Config, files Files) error {
+	if c.InMemory == 0 {
+		c.InMemory = InMemory
+	}
+	t, err := survey(ctx, c, files)
 	if err != nil {
-		return Result{}, err
+		return err
 	}
-	slices.SortFunc(rows, bestFirst)
-	pass := newPass(settings, rows)
-	verdicts := make([]verdict, len(rows))
-	for row := range rows {
-		if row%1024 == 0 && ctx.Err() != nil {
-			return Result{}, ctx.Err()
-		}
-		verdicts[row] = pass.judge(row)
-		if verdicts[row].reason == "" {
-			pass.keep(row)
-		}
+	places := t.bestFirst()
+	verdicts, err := decide(ctx, c.Dedupe, t, places)
+	if err != nil {
+		return err
 	}
-	result := Result{Kept: make([]rebased.Example, 0, len(rows))}
-	for _, row := range byRank(rows) {
-		if v := verdicts[row]; v.reason != "" {
-			result.Rejects = append(result.Rejects, reject(rows[row].example, v, rows[v.of].example.Row))
-		} else {
-			result.Kept = append(result.Kept, *rows[row].example)
-		}
-	}
-	return result, nil
+	return sift(ctx, c.Dedupe, files, t, places, verdicts)
 }
 
-// bestFirst orders rows from the best to the worst. The texts come last, so that the order is total even where ids repeat.
-func bestFirst(x, y *fingerprint) int {
-	a, b := x.example, y.example
-	if c := cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(y.length, x.length), cmp.Compare(a.Row, b.Row)); c != 0 {
-		return c
-	}
-	return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Input, b.Input), cmp.Compare(a.Output, b.Output))
-}
-
-// byRank gives the places of rows in the order of their ranks.
-func byRank(rows []*fingerprint) []int {
-	places := make([]int, len(rows))
-	for i := range places {
-		places[i] = i
-	}
-	slices.SortFunc(places, func(i, j int) int {
-		a, b := rows[i].example, rows[j].example
-		return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Row, b.Row), cmp.Compare(i, j))
-	})
-	return places
-}
-
-// verdict says why a row goes and for which kept row; without a reason the row stays.
+// verdict says why a row goes and for which kept row; a row with the zero value stays.
 type verdict struct {
-	reason rebased.Reason
-	of     int
-	detail string
+	similarity float64
+	of         int32
+	cause      cause
 }
 
-// pass goes once over the rows, best first, and knows those kept so far. Rows are numbered by their place.
-type pass struct {
-	settings rebased.Dedupe
-	rows     []*fingerprint
-	byInput  map[digest]int // the kept row of an input
-	near     *nearIndex     // nil when near-duplicates stay
-}
+type cause uint8
 
-func newPass(settings rebased.Dedupe, rows []*fingerprint) *pass {
-	p := &pass{settings: settings, rows: rows, byInput: map[digest]int{}}
-	if settings.MinHash > 0 {
-		p.near = newNearIndex(settings.MinHash, rows)
-	}
-	return p
-}
+const (
+	stays cause = iota
+	duplicate
+	conflict
+	nearDuplicate
+)
 
-func (p *pass) judge(row int) verdict {
-	if kept, found := p.byInput[p.rows[row].input]; found && p.settings.Exact {
-		if p.rows[kept].output == p.rows[row].output {
-			return verdict{rebased.ReasonDuplicate, kept, "equal after normalisation"}
-		}
-		return verdict{rebased.ReasonConflict, kept, "same input, another output"}
+// reject says of a row what its verdict says.
+func (v verdict) reject(settings rebased.Dedupe, e *rebased.Example, of rebased.RowID) rebased.Reject {
+	r := rebased.Reject{
+		Lineage: e.Lineage, Step: Step, Attempts: len(e.Responses), Input: e.Input, Output: e.Output, Of: of, Usage: e.Usage,
 	}
-	if p.near == nil {
-		return verdict{}
+	switch v.cause {
+	case duplicate:
+		r.Reason, r.Detail = rebased.ReasonDuplicate, "equal after normalisation"
+	case conflict:
+		r.Reason, r.Detail = rebased.ReasonConflict, "same input, another output"
+	case stays, nearDuplicate:
+		r.Reason, r.Detail = rebased.ReasonNearDuplicate, fmt.Sprintf("Jaccard %.3f, threshold %g", v.similarity, settings.MinHash)
 	}
-	kept, jaccard := p.near.closest(row)
-	if kept < 0 {
-		return verdict{}
-	}
-	return verdict{rebased.ReasonNearDuplicate, kept, fmt.Sprintf("Jaccard %.3f, threshold %g", jaccard, p.settings.MinHash)}
-}
-
-func (p *pass) keep(row int) {
-	p.byInput[p.rows[row].input] = row
-	if p.near != nil {
-		p.near.add(row)
-	}
-}
-
-func reject(e *rebased.Example, v verdict, of rebased.RowID) rebased.Reject {
-	return rebased.Reject{
-		Lineage: e.Lineage, Step: Step, Reason: v.reason, Detail: v.detail, Attempts: len(e.Responses),
-		Input: e.Input, Output: e.Output, Of: of, Usage: e.Usage,
-	}
+	return r
 }

@@ -19,18 +19,21 @@ func row(n int, input, output string) rebased.Example {
 		Input: input, Output: output, Answer: output,
 		Lineage: rebased.Lineage{
 			DatasetID: rebased.DatasetID{Name: "owner/source", Config: "default", Split: "train"},
-			Row:       rebased.RowID(fmt.Sprintf("row-%06d", n)), Rank: n, Score: 1 / float32(n+1), Responses: []string{"a", "b"},
+			Row:       id(n), Rank: n, Score: 1 / float32(n+1), Responses: []string{"a", "b"},
 		},
 		Usage: rebased.Usage{InputTokens: 10, OutputTokens: 2},
 	}
 }
 
+func id(n int) rebased.RowID { return rebased.RowID(fmt.Sprintf("00000000-0000-8000-8000-%012d", n)) }
+
 func dedupe(t testing.TB, settings rebased.Dedupe, examples []rebased.Example) Result {
 	t.Helper()
-	result, err := Rows(context.Background(), settings, examples)
-	if err != nil {
+	files := &memory{parts: slices.Collect(slices.Chunk(examples, 1000)), open: temporary(t)}
+	if err := Rows(context.Background(), Config{Dedupe: settings, Parts: len(files.parts)}, files); err != nil {
 		t.Fatal(err)
 	}
+	result := files.Result
 	if len(result.Kept)+len(result.Rejects) != len(examples) {
 		t.Fatalf("%d kept and %d rejected of %d rows", len(result.Kept), len(result.Rejects), len(examples))
 	}
@@ -90,9 +93,9 @@ func TestSameInputWithAnotherOutputIsAConflictAndTheBetterRowStays(t *testing.T)
 }
 
 func TestTheBetterRowHasTheHigherScoreThenTheLongerTextThenTheLowerID(t *testing.T) {
-	of := func(id string, score float32, input string) rebased.Example {
+	of := func(last string, score float32, input string) rebased.Example {
 		e := row(0, input, "the answer")
-		e.Row, e.Score = rebased.RowID(id), score
+		e.Row, e.Score = id(0)[:35]+rebased.RowID(last), score
 		return e
 	}
 	const text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen a b c d e f g h i j k l m"
@@ -178,7 +181,8 @@ func TestSettingsSwitchTheRulesOff(t *testing.T) {
 func TestRowsStopsWhenItsContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Rows(ctx, defaults, []rebased.Example{row(0, "a", "b")}); !errors.Is(err, context.Canceled) {
+	files := &memory{parts: [][]rebased.Example{{row(0, "a", "b")}}}
+	if err := Rows(ctx, Config{Dedupe: defaults, Parts: 1}, files); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 }

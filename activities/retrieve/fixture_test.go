@@ -23,13 +23,37 @@ func ranker(t testing.TB, w *indextest.World, idx retrieve.Index) *retrieve.Rank
 	return r
 }
 
-func rank(t testing.TB, w *indextest.World, idx retrieve.Index, task rebased.Task, corpus rebased.Corpus, record rebased.Index) retrieve.Ranking {
+// ranked is a ranking with the contents of its rows.
+type ranked struct {
+	retrieve.Ranking
+	Candidates []rebased.Candidate
+}
+
+// readStep is how many rows are read at once, so that long rankings are read in several steps.
+const readStep = 700
+
+func rankAll(t testing.TB, w *indextest.World, idx retrieve.Index, task rebased.Task, corpus rebased.Corpus, record rebased.Index) (out ranked, err error) {
 	t.Helper()
-	ranking, err := ranker(t, w, idx).Rank(t.Context(), task, corpus, record, func(int) {})
+	if out.Ranking, err = ranker(t, w, idx).Rank(t.Context(), task, corpus, record, func(int) {}); err != nil {
+		return out, err
+	}
+	for from := 0; from < out.Len(); from += readStep {
+		rows, err := out.Read(t.Context(), from, min(from+readStep, out.Len()))
+		if err != nil {
+			return out, err
+		}
+		out.Candidates = append(out.Candidates, rows...)
+	}
+	return out, nil
+}
+
+func rank(t testing.TB, w *indextest.World, idx retrieve.Index, task rebased.Task, corpus rebased.Corpus, record rebased.Index) ranked {
+	t.Helper()
+	out, err := rankAll(t, w, idx, task, corpus, record)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ranking
+	return out
 }
 
 // words are few, so that equal cells and equal scores are many.

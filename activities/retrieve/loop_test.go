@@ -10,7 +10,6 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/index/indextest"
-	"github.com/rebased/rebased/activities/retrieve"
 )
 
 // tolerance is how far scores computed in two ways may be apart.
@@ -112,7 +111,7 @@ func quota(all []loopRow, most int) []loopRow {
 
 // check compares a ranking with the plain loop's: all rows that may be taken, and of each dataset name at most so many. Of rows that score
 // the same to the last digit but one, either may be taken.
-func check(t testing.TB, got retrieve.Ranking, all []loopRow, most, rows int) {
+func check(t testing.TB, got ranked, all []loopRow, most, rows int) {
 	t.Helper()
 	want := quota(all, most)
 	taken := make(map[string]int)

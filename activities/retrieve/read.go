@@ -3,70 +3,115 @@ package retrieve
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/rebased/rebased"
 )
 
-// readers is how many parts are read at once.
-const readers = 8
+// Bounds of what is read side by side.
+const (
+	readers   = 8        // parts
+	readBytes = 32 << 20 // of their rows in memory, or one part that has more
+	inflation = 16       // how many times the size of a part its rows may take
+)
 
-// read gives the rows of a ranking their contents, from the parts of the corpus that hold them.
-func (r *Ranker) read(ctx context.Context, corpus rebased.Corpus, taken []scored, tick func()) ([]rebased.Candidate, error) {
-	wanted := make(map[string][]int) // part -> places in taken
-	for i, row := range taken {
-		wanted[row.part] = append(wanted[row.part], i)
+// Ranking is what Rank found: which rows, in which order. What they say is still in the corpus.
+type Ranking struct {
+	Skipped map[string]int // rows kept out, by reason
+
+	rows    rebased.Table[rebased.Row]
+	taken   []scored // best first
+	sources []*source
+	parts   []rebased.Part // by the number that taken has
+}
+
+// Len is how many rows were found.
+func (r Ranking) Len() int { return len(r.taken) }
+
+// Read gives the rows of the ranking from one place to before another, best first, with their contents. Invalid: the index and the corpus do
+// not fit together.
+func (r Ranking) Read(ctx context.Context, from, to int) ([]rebased.Candidate, error) {
+	wanted := make(map[int32][]int) // part -> places in the ranking
+	for i, row := range r.taken[from:to] {
+		wanted[row.part] = append(wanted[row.part], from+i)
 	}
-	candidates := make([]rebased.Candidate, len(taken))
-	group, ctx := errgroup.WithContext(ctx)
+	candidates := make([]rebased.Candidate, to-from)
+	room := semaphore.NewWeighted(readBytes)
+	group, work := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
-	for _, part := range corpus.Parts {
-		places := wanted[part.SHA256]
-		if len(places) == 0 {
-			continue
+	for _, number := range slices.Sorted(maps.Keys(wanted)) {
+		part := r.parts[number]
+		need := min(readBytes, inflation*part.Size)
+		if room.Acquire(work, need) != nil {
+			break // a part has failed, or the caller's context has ended
 		}
-		delete(wanted, part.SHA256)
 		group.Go(func() error {
-			rows, err := r.rows.Read(ctx, part.Key)
-			if err != nil {
+			defer room.Release(need)
+			if err := r.readPart(work, part.Key, wanted[number], candidates, from); err != nil {
 				return fmt.Errorf("read %s: %w", part.Key, err)
-			}
-			for _, i := range places {
-				if candidates[i], err = candidate(i, taken[i], rows); err != nil {
-					return fmt.Errorf("read %s: %w", part.Key, err)
-				}
 			}
 			return nil
 		})
-		tick()
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	for part, places := range wanted {
-		return nil, rebased.E(rebased.Invalid, "index of %s names part %s (row %s), which is not in revision %s: run `rebased index %s` again",
-			corpus.Name, part, taken[places[0]].id, corpus.Revision, corpus.Name)
+	return candidates, ctx.Err()
+}
+
+// readPart fills in the candidates that one part holds; the first one has the place from.
+func (r Ranking) readPart(ctx context.Context, key string, places []int, candidates []rebased.Candidate, from int) error {
+	rows, err := r.rows.Read(ctx, key)
+	if err != nil {
+		return err
 	}
-	return candidates, nil
+	for _, i := range places {
+		if candidates[i-from], err = r.candidate(i, rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // candidate joins a row's scores with its contents.
-func candidate(rank int, s scored, rows []rebased.Row) (rebased.Candidate, error) {
-	if s.row < 0 || s.row >= len(rows) || rows[s.row].ID != s.id {
-		return rebased.Candidate{}, rebased.E(rebased.Invalid, "row %d is not %s, as the index says: run `rebased index` again", s.row, s.id)
+func (r Ranking) candidate(rank int, rows []rebased.Row) (rebased.Candidate, error) {
+	s := r.taken[rank]
+	if int(s.row) >= len(rows) || rows[s.row].ID != s.id.ID() {
+		return rebased.Candidate{}, rebased.E(rebased.Invalid, "row %d is not %s, as the index says: run `rebased index` again", s.row, s.id.ID())
 	}
-	row := rows[s.row]
-	if max(s.inCell, s.outCell) >= len(row.Cells) {
-		return rebased.Candidate{}, rebased.E(rebased.Invalid, "row %s has no cell %d, as the index says: run `rebased index` again",
-			s.id, max(s.inCell, s.outCell))
+	row, source := rows[s.row], r.sources[s.source]
+	if last := max(s.inCell, s.outCell); int(last) >= len(row.Cells) {
+		return rebased.Candidate{}, rebased.E(rebased.Invalid, "row %s has no cell %d, as the index says: run `rebased index` again", row.ID, last)
 	}
 	return rebased.Candidate{
 		Row: row,
 		Scores: rebased.Scores{
-			Total: s.total, In: s.in, Out: s.out, Data: float32(s.source.data),
+			Total: s.total, In: s.in, Out: s.out, Data: float32(source.data),
 			InColumn: row.Cells[s.inCell].Column, OutColumn: row.Cells[s.outCell].Column,
 		},
-		Rank: rank, License: s.source.License, Revision: s.source.Revision,
+		Rank: rank, License: source.License, Revision: source.Revision,
 	}, nil
+}
+
+// locate finds the parts of rows in the revision of the corpus; an index names them by their SHA-256.
+func locate(corpus rebased.Corpus, taken []scored, names []string) ([]rebased.Part, error) {
+	known := make(map[string]rebased.Part, len(corpus.Parts))
+	for _, part := range corpus.Parts {
+		known[part.SHA256] = part
+	}
+	parts := make([]rebased.Part, len(names))
+	for i, sha := range names {
+		parts[i] = known[sha]
+	}
+	for _, row := range taken {
+		if parts[row.part].Key == "" {
+			return nil, rebased.E(rebased.Invalid, "index of %s names part %s (row %s), which is not in revision %s: run `rebased index %s` again",
+				corpus.Name, names[row.part], row.id.ID(), corpus.Revision, corpus.Name)
+		}
+	}
+	return parts, nil
 }

@@ -27,10 +27,10 @@ type Query struct {
 	Limit      int
 }
 
-// Hit is one row that a query found.
+// Hit is one row that a query found. It is small, since a query may find a million.
 type Hit struct {
-	ID      rebased.RowID
-	Dataset rebased.DatasetID
+	Row     rebased.RowKey
+	Dataset int32   // place of the row's dataset in Query.Datasets
 	Score   float32 // MaxSim, as the server rounds it
 }
 
@@ -58,12 +58,6 @@ const (
 	SkippedQuota    = "quota"    // of better rows than the last one taken, those whose dataset had its share; see Rank
 	SkippedExcluded = "excluded" // all rows of excluded datasets
 )
-
-// Ranking is what Rank found.
-type Ranking struct {
-	Candidates []rebased.Candidate // best first
-	Skipped    map[string]int
-}
 
 // Config is what a Ranker works with. Every field is required.
 type Config struct {
@@ -108,6 +102,8 @@ func New(c Config) (*Ranker, error) {
 // Scores are computed from the stored vectors in one fixed order of summation: the same index gives the same ranking, whatever server holds
 // it. progress is called with the number of rows found so far. Unavailable: the index is being updated, or was while Rank ran; Invalid: it
 // holds another revision or encoder, or the task leaves no dataset.
+//
+// The ranking holds some 60 bytes a row; Ranking.Read reads what the rows say.
 func (r *Ranker) Rank(ctx context.Context, task rebased.Task, corpus rebased.Corpus, idx rebased.Index, progress func(rows int)) (Ranking, error) {
 	if err := r.pin(ctx, corpus, idx); err != nil {
 		return Ranking{}, err
@@ -140,15 +136,22 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 	if err != nil {
 		return Ranking{}, fmt.Errorf("rank the rows of %s: %w", corpus.Name, err)
 	}
-	candidates, err := r.read(ctx, corpus, taken, func() { progress(len(taken)) })
+	parts, err := locate(corpus, taken, w.parts.texts)
 	if err != nil {
 		return Ranking{}, err
 	}
-	return Ranking{Candidates: candidates, Skipped: map[string]int{SkippedQuota: skipped, SkippedExcluded: excluded}}, nil
+	return Ranking{
+		Skipped: map[string]int{SkippedQuota: skipped, SkippedExcluded: excluded}, rows: r.rows, taken: taken, sources: sources, parts: parts,
+	}, nil
 }
 
 // take walks down the ranking until enough rows are accepted.
 func take(ctx context.Context, w *walk, rows int, q *quota, progress func(rows int)) (taken []scored, skipped int, err error) {
+	all := 0
+	for _, s := range w.sources {
+		all += s.Rows
+	}
+	taken = make([]scored, 0, min(rows, all))
 	for len(taken) < rows {
 		row, ok, err := w.next(ctx)
 		if err != nil {
@@ -157,7 +160,7 @@ func take(ctx context.Context, w *walk, rows int, q *quota, progress func(rows i
 		if !ok {
 			break
 		}
-		if !q.accept(row.source.Name) {
+		if !q.accept(w.sources[row.source].Name) {
 			skipped++
 			continue
 		}

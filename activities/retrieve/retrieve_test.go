@@ -61,7 +61,7 @@ func TestExcludedDatasetsNeverAppear(t *testing.T) {
 		}
 	}
 	f.task.Retrieve.Exclude = []string{"*"}
-	if _, err := ranker(t, f.World, f.Index).Rank(t.Context(), f.task, f.corpus, f.record, func(int) {}); rebased.KindOf(err) != rebased.Invalid {
+	if _, err := rankAll(t, f.World, f.Index, f.task, f.corpus, f.record); rebased.KindOf(err) != rebased.Invalid {
 		t.Errorf("nothing left: got %v, want Invalid", err)
 	}
 }
@@ -172,7 +172,7 @@ func TestAnIndexThatIsBeingUpdatedIsUnavailable(t *testing.T) {
 	updating := f.record
 	updating.Updating = "r2"
 	try := func(idx retrieve.Index) error {
-		_, err := ranker(t, f.World, idx).Rank(t.Context(), f.task, f.corpus, f.record, func(int) {})
+		_, err := rankAll(t, f.World, idx, f.task, f.corpus, f.record)
 		return err
 	}
 	f.PutRecord(t, "hub", updating)
@@ -221,7 +221,7 @@ func TestWhatDoesNotFitTogetherIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, 10, 4, 100)
 			c.spoil(f)
-			_, err := ranker(t, f.World, f.Index).Rank(t.Context(), f.task, f.corpus, f.record, func(int) {})
+			_, err := rankAll(t, f.World, f.Index, f.task, f.corpus, f.record)
 			if rebased.KindOf(err) != c.want {
 				t.Errorf("got %v (kind %q), want %q", err, rebased.KindOf(err), c.want)
 			}

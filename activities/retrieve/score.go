@@ -1,34 +1,36 @@
 package retrieve
 
 import (
+	"bytes"
 	"cmp"
 	"math"
+	"slices"
 
 	"github.com/rebased/rebased"
 )
 
 // scored is a row with its exact scores.
 type scored struct {
-	id      rebased.RowID
-	source  *source
 	sum     float64 // S_in + S_out + S_data
-	total   float32 // a third of it
+	id      rebased.RowKey
+	source  int32   // place in the walk's sources
+	total   float32 // a third of sum
 	in      float32
 	out     float32
-	inCell  int // place in the row of the cell that decided S_in
-	outCell int // and S_out
-	part    string
-	row     int // place in the part
+	inCell  int32 // place in the row of the cell that decided S_in
+	outCell int32 // and S_out
+	part    int32 // place in the walk's parts
+	row     int32 // place in the part
 }
 
 // score computes the exact terms of a row. Of cells that are equally near the first one decides.
-func (a aim) score(id rebased.RowID, s *source, held Stored) scored {
-	in, inCell := nearest(a.in, held)
-	out, outCell := nearest(a.out, held)
-	sum := in + out + s.data
+func (w *walk) score(from rough, held Stored) scored {
+	in, inCell := nearest(w.aim.in, held)
+	out, outCell := nearest(w.aim.out, held)
+	sum := in + out + w.sources[from.source].data
 	return scored{
-		id: id, source: s, sum: sum, total: float32(sum / 3), in: float32(in), out: float32(out),
-		inCell: inCell, outCell: outCell, part: held.Part, row: held.Row,
+		sum: sum, id: from.id, source: from.source, total: float32(sum / 3), in: float32(in), out: float32(out),
+		inCell: int32(inCell), outCell: int32(outCell), part: w.parts.number(held.Part), row: int32(held.Row), //nolint:gosec // checked by fits
 	}
 }
 
@@ -49,10 +51,27 @@ func (s Stored) fits(a aim) bool {
 			return false
 		}
 	}
-	return len(s.Vectors) > 0 && len(s.Cells) == len(s.Vectors)
+	return len(s.Vectors) > 0 && len(s.Cells) == len(s.Vectors) && small(s.Row) && small(slices.Min(s.Cells)) && small(slices.Max(s.Cells))
 }
+
+func small(place int) bool { return place >= 0 && place <= math.MaxInt32 }
 
 // compare is the order of the ranking: by the score that is reported, descending, then by id.
 func compare(a, b scored) int {
-	return cmp.Or(cmp.Compare(b.total, a.total), cmp.Compare(a.id, b.id))
+	return cmp.Or(cmp.Compare(b.total, a.total), bytes.Compare(a.id[:], b.id[:]))
+}
+
+// names numbers texts that recur.
+type names struct {
+	texts []string
+	known map[string]int32
+}
+
+func (n *names) number(text string) int32 {
+	if i, ok := n.known[text]; ok {
+		return i
+	}
+	i := int32(len(n.texts)) //nolint:gosec // as many as a corpus has parts
+	n.texts, n.known[text] = append(n.texts, text), i
+	return i
 }

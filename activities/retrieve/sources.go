@@ -12,7 +12,8 @@ import (
 // source is a dataset split that rows may come from.
 type source struct {
 	rebased.Dataset
-	data float64 // S_data of its rows
+	data  float64 // S_data of its rows
+	place int32   // in the list of all sources
 }
 
 // allowed lists the datasets that the task does not exclude, and counts the rows of those that it does.
@@ -71,7 +72,7 @@ func (r *Ranker) sources(ctx context.Context, collection string, aim aim, datase
 		if !ok || len(v) != len(aim.data) {
 			return nil, rebased.E(rebased.Invalid, "index %s has no description of %s: run `rebased index` again", collection, d)
 		}
-		sources[i] = &source{Dataset: d, data: dot(aim.data, v)}
+		sources[i] = &source{Dataset: d, data: dot(aim.data, v), place: int32(i)} //nolint:gosec // datasets are not that many
 	}
 	return sources, nil
 }

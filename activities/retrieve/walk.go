@@ -1,6 +1,7 @@
 package retrieve
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -32,22 +33,28 @@ type walk struct {
 	aim        aim
 	full       func(dataset string) bool // rows of this dataset are of no use any more
 
+	sources []*source
+	parts   names // SHA-256 of the parts that hold the rows
+
 	bands []*band
-	met   map[rebased.RowID]bool
+	met   map[rebased.RowKey]struct{}
 	near  []rough  // met, vectors not read yet; descending
 	exact []scored // vectors read, not given yet; in the order of the ranking
 }
 
 // rough is a row as a query shows it.
 type rough struct {
-	id     rebased.RowID
-	source *source
 	sum    float64 // S_in + S_out + S_data, within slack
+	id     rebased.RowKey
+	source int32 // place in the walk's sources
 }
 
 // newWalk starts a walk that is expected to go about so many rows far.
 func newWalk(index Index, collection string, aim aim, sources []*source, rows int, full func(dataset string) bool) *walk {
-	w := &walk{index: index, collection: collection, aim: aim, full: full, met: make(map[rebased.RowID]bool)}
+	w := &walk{
+		index: index, collection: collection, aim: aim, full: full, sources: sources,
+		parts: names{known: make(map[string]int32)}, met: make(map[rebased.RowKey]struct{}),
+	}
 	w.bands = newBands(sources, rows)
 	return w
 }
@@ -90,11 +97,11 @@ func (w *walk) bound() (most float64, widest *band) {
 
 // grow asks for a longer list of a band's rows. Datasets that are full are left out of it: what is behind their rows comes into view.
 func (w *walk) grow(ctx context.Context, b *band) error {
-	open := make(map[rebased.DatasetID]*source, len(b.sources))
+	var open []int32
 	query := Query{Collection: w.collection, Vectors: [][]float32{w.aim.in, w.aim.out}, Limit: b.limit}
 	for _, s := range b.sources {
 		if !w.full(s.Name) {
-			open[s.DatasetID] = s
+			open = append(open, s.place)
 			query.Datasets = append(query.Datasets, s.DatasetID)
 		}
 	}
@@ -102,22 +109,35 @@ func (w *walk) grow(ctx context.Context, b *band) error {
 	if err != nil {
 		return fmt.Errorf("query %d rows of %d datasets: %w", query.Limit, len(query.Datasets), err)
 	}
-	for _, hit := range hits {
-		s := open[hit.Dataset]
-		if s == nil {
-			return rebased.E(rebased.Unavailable, "index %s gave row %s of %s, which was not asked for", w.collection, hit.ID, hit.Dataset)
-		}
-		if !w.met[hit.ID] {
-			w.met[hit.ID] = true
-			w.near = append(w.near, rough{id: hit.ID, source: s, sum: float64(hit.Score) + s.data})
-		}
-	}
-	slices.SortFunc(w.near, func(a, b rough) int { return cmp.Or(cmp.Compare(b.sum, a.sum), cmp.Compare(a.id, b.id)) })
 	b.tail = math.Inf(-1)
 	if len(hits) == b.limit {
 		b.tail = float64(hits[len(hits)-1].Score)
 	}
+	if err := w.meet(hits, open); err != nil {
+		return err
+	}
 	b.limit *= 2
+	return nil
+}
+
+// meet takes in the rows of a list that were not met before; open are the places of the datasets that were asked for.
+func (w *walk) meet(hits []Hit, open []int32) error {
+	fresh := hits[:0]
+	for _, hit := range hits {
+		if hit.Dataset < 0 || int(hit.Dataset) >= len(open) {
+			return rebased.E(rebased.Unavailable, "index %s gave row %s of a dataset that was not asked for", w.collection, hit.Row.ID())
+		}
+		if _, known := w.met[hit.Row]; !known {
+			w.met[hit.Row] = struct{}{}
+			fresh = append(fresh, hit)
+		}
+	}
+	w.near = slices.Grow(w.near, len(fresh))
+	for _, hit := range fresh {
+		source := open[hit.Dataset]
+		w.near = append(w.near, rough{id: hit.Row, source: source, sum: float64(hit.Score) + w.sources[source].data})
+	}
+	slices.SortFunc(w.near, func(a, b rough) int { return cmp.Or(cmp.Compare(b.sum, a.sum), bytes.Compare(a.id[:], b.id[:])) })
 	return nil
 }
 
@@ -126,8 +146,8 @@ func (w *walk) fetch(ctx context.Context, bound float64) error {
 	n := 0
 	var ids []rebased.RowID
 	for ; n < len(w.near) && w.near[n].sum >= bound && len(ids) < fetchStep; n++ {
-		if !w.full(w.near[n].source.Name) {
-			ids = append(ids, w.near[n].id)
+		if !w.full(w.sources[w.near[n].source].Name) {
+			ids = append(ids, w.near[n].id.ID())
 		}
 	}
 	held, err := w.index.Rows(ctx, w.collection, ids)
@@ -135,14 +155,14 @@ func (w *walk) fetch(ctx context.Context, bound float64) error {
 		return fmt.Errorf("read the vectors of %d rows: %w", len(ids), err)
 	}
 	for _, row := range w.near[:n] {
-		stored, ok := held[row.id]
+		stored, ok := held[row.id.ID()]
 		switch {
 		case ok && stored.fits(w.aim):
-			w.exact = append(w.exact, w.aim.score(row.id, row.source, stored))
-		case w.full(row.source.Name):
+			w.exact = append(w.exact, w.score(row, stored))
+		case w.full(w.sources[row.source].Name):
 			w.exact = append(w.exact, scored{id: row.id, source: row.source, sum: row.sum, total: float32(row.sum / 3)})
 		default:
-			return rebased.E(rebased.Unavailable, "index %s has no vectors of row %s, which it had just found", w.collection, row.id)
+			return rebased.E(rebased.Unavailable, "index %s has no vectors of row %s, which it had just found", w.collection, row.id.ID())
 		}
 	}
 	w.near = w.near[n:]

@@ -136,22 +136,22 @@ func compare(t *testing.T, what string, a, b []retrieve.Hit, limit int, toleranc
 		if apart(hit.Score, b[i].Score) > tolerance {
 			t.Fatalf("%s: place %d has %v and %v", what, i, hit.Score, b[i].Score)
 		}
-		score, found := inB[hit.ID]
+		score, found := inB[hit.Row]
 		if !found && len(a) == limit && apart(hit.Score, a[len(a)-1].Score) <= tolerance {
 			continue
 		}
 		if !found || apart(hit.Score, score) > tolerance {
-			t.Fatalf("%s: row %s has %v and %v (found: %v)", what, hit.ID, hit.Score, score, found)
+			t.Fatalf("%s: row %s has %v and %v (found: %v)", what, hit.Row.ID(), hit.Score, score, found)
 		}
 		furthest = max(furthest, apart(hit.Score, score))
 	}
 	return furthest
 }
 
-func scores(hits []retrieve.Hit) map[rebased.RowID]float32 {
-	byID := make(map[rebased.RowID]float32, len(hits))
+func scores(hits []retrieve.Hit) map[rebased.RowKey]float32 {
+	byID := make(map[rebased.RowKey]float32, len(hits))
 	for _, hit := range hits {
-		byID[hit.ID] = hit.Score
+		byID[hit.Row] = hit.Score
 	}
 	return byID
 }

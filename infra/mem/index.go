@@ -1,6 +1,7 @@
 package mem
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"maps"
@@ -120,17 +121,25 @@ func (x *Index) Query(ctx context.Context, q retrieve.Query) ([]retrieve.Hit, er
 	if err := c.check(q.Vectors...); err != nil {
 		return nil, err
 	}
-	wanted := make(map[rebased.DatasetID]bool, len(q.Datasets))
-	for _, d := range q.Datasets {
-		wanted[d] = true
+	wanted := make(map[rebased.DatasetID]int32, len(q.Datasets))
+	for i, d := range q.Datasets {
+		wanted[d] = int32(i) //nolint:gosec // datasets are not that many
 	}
 	var hits []retrieve.Hit
 	for _, p := range c.points {
-		if wanted[p.Dataset] && len(p.Vectors) > 0 {
-			hits = append(hits, retrieve.Hit{ID: p.ID, Dataset: p.Dataset, Score: maxSim(q.Vectors, p.Vectors)})
+		dataset, asked := wanted[p.Dataset]
+		if !asked || len(p.Vectors) == 0 {
+			continue
 		}
+		row, err := p.ID.Key()
+		if err != nil {
+			return nil, err
+		}
+		hits = append(hits, retrieve.Hit{Row: row, Dataset: dataset, Score: maxSim(q.Vectors, p.Vectors)})
 	}
-	slices.SortFunc(hits, func(a, b retrieve.Hit) int { return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(hits, func(a, b retrieve.Hit) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), bytes.Compare(a.Row[:], b.Row[:]))
+	})
 	return hits[:min(len(hits), q.Limit)], nil
 }
 

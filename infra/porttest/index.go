@@ -1,6 +1,7 @@
 package porttest
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -157,7 +158,9 @@ func datasets(n int) []rebased.DatasetID {
 func expect(points []index.Point, query [][]float32, among ...rebased.DatasetID) []retrieve.Hit {
 	var hits []retrieve.Hit
 	for _, p := range points {
-		if len(p.Vectors) == 0 || !slices.Contains(among, p.Dataset) {
+		dataset := slices.Index(among, p.Dataset)
+		row, err := p.ID.Key()
+		if len(p.Vectors) == 0 || dataset < 0 || err != nil {
 			continue
 		}
 		sum := 0.0
@@ -172,9 +175,11 @@ func expect(points []index.Point, query [][]float32, among ...rebased.DatasetID)
 			}
 			sum += best
 		}
-		hits = append(hits, retrieve.Hit{ID: p.ID, Dataset: p.Dataset, Score: float32(sum)})
+		hits = append(hits, retrieve.Hit{Row: row, Dataset: int32(dataset), Score: float32(sum)})
 	}
-	slices.SortFunc(hits, func(a, b retrieve.Hit) int { return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(hits, func(a, b retrieve.Hit) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), bytes.Compare(a.Row[:], b.Row[:]))
+	})
 	return hits
 }
 
@@ -184,24 +189,24 @@ func sameHits(t *testing.T, got, all []retrieve.Hit, limit int) {
 	if want := min(limit, len(all)); len(got) != want {
 		t.Fatalf("got %d hits, want %d", len(got), want)
 	}
-	byID := make(map[rebased.RowID]retrieve.Hit, len(all))
+	byID := make(map[rebased.RowKey]retrieve.Hit, len(all))
 	for _, hit := range all {
-		byID[hit.ID] = hit
+		byID[hit.Row] = hit
 	}
 	for i, hit := range got {
-		want, ok := byID[hit.ID]
-		delete(byID, hit.ID)
+		want, ok := byID[hit.Row]
+		delete(byID, hit.Row)
 		switch {
 		case !ok:
-			t.Fatalf("hit %d: row %s is none of the rows asked for, or comes twice", i, hit.ID)
+			t.Fatalf("hit %d: row %s is none of the rows asked for, or comes twice", i, hit.Row.ID())
 		case hit.Dataset != want.Dataset:
-			t.Fatalf("hit %d: row %s is of %s, got %s", i, hit.ID, want.Dataset, hit.Dataset)
+			t.Fatalf("hit %d: row %s is of dataset %d, got %d", i, hit.Row.ID(), want.Dataset, hit.Dataset)
 		case !near(hit.Score, want.Score):
-			t.Fatalf("hit %d: row %s scores %v, got %v", i, hit.ID, want.Score, hit.Score)
+			t.Fatalf("hit %d: row %s scores %v, got %v", i, hit.Row.ID(), want.Score, hit.Score)
 		case !near(hit.Score, all[i].Score):
 			t.Fatalf("hit %d: score %v, but place %d of the ranking has %v", i, hit.Score, i, all[i].Score)
-		case i > 0 && (hit.Score > got[i-1].Score || hit.Score == got[i-1].Score && hit.ID <= got[i-1].ID):
-			t.Fatalf("hit %d: %v %s stands after %v %s", i, hit.Score, hit.ID, got[i-1].Score, got[i-1].ID)
+		case i > 0 && (hit.Score > got[i-1].Score || hit.Score == got[i-1].Score && bytes.Compare(hit.Row[:], got[i-1].Row[:]) <= 0):
+			t.Fatalf("hit %d: %v %s stands after %v %s", i, hit.Score, hit.Row.ID(), got[i-1].Score, got[i-1].Row.ID())
 		}
 	}
 }

@@ -150,8 +150,8 @@ func indexPrefix(t *testing.T, c *indexCase) {
 		hits := c.query(t, limit, vectors, datasets(7)...)
 		sameHits(t, hits, all, limit)
 		for i, hit := range before {
-			if hits[i].ID != hit.ID {
-				t.Fatalf("place %d is %s with limit %d and %s with limit %d", i, hit.ID, limit/2, hits[i].ID, limit)
+			if hits[i].Row != hit.Row {
+				t.Fatalf("place %d is %s with limit %d and %s with limit %d", i, hit.Row.ID(), limit/2, hits[i].Row.ID(), limit)
 			}
 		}
 		before = hits

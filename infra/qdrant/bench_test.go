@@ -91,8 +91,11 @@ func BenchmarkRank(b *testing.B) {
 			task.Retrieve.Mode = mode
 			for b.Loop() {
 				ranking, err := h.ranker.Rank(b.Context(), task, h.corpus, record, func(int) {})
-				if err != nil || len(ranking.Candidates) != 3000 {
-					b.Fatalf("%d candidates, %v", len(ranking.Candidates), err)
+				if err != nil || ranking.Len() != 3000 {
+					b.Fatalf("%d candidates, %v", ranking.Len(), err)
+				}
+				if _, err := ranking.Read(b.Context(), 0, ranking.Len()); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})

@@ -68,7 +68,8 @@ func TestOpenRefusesWhatIsNoAddress(t *testing.T) {
 // stub is a server whose answers a test decides.
 type stub struct {
 	api.UnimplementedPointsServer
-	count func(ctx context.Context) error
+	count  func(ctx context.Context) error
+	answer *api.QueryResponse
 }
 
 func (s *stub) Count(ctx context.Context, _ *api.CountPoints) (*api.CountResponse, error) {

@@ -1,6 +1,7 @@
 package qdrant
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -8,6 +9,9 @@ import (
 
 	"github.com/qdrant/go-client/qdrant"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/retrieve"
@@ -25,13 +29,14 @@ func (x *Index) Query(ctx context.Context, q retrieve.Query) ([]retrieve.Hit, er
 	if len(q.Datasets) == 0 || q.Limit < 1 {
 		return nil, nil
 	}
-	sources := make(map[string]rebased.DatasetID, len(q.Datasets))
+	answer := hits{datasets: make(map[string]int32, len(q.Datasets)), rows: make([]retrieve.Hit, 0, min(q.Limit, firstHits))}
 	keys := make([]string, len(q.Datasets))
 	for i, d := range q.Datasets {
 		keys[i] = sourceKey(d)
-		sources[keys[i]] = d
+		answer.datasets[keys[i]] = int32(i) //nolint:gosec // datasets are not that many
 	}
-	answer, err := x.points.Query(ctx, &qdrant.QueryPoints{
+	// This is what the client library does, but for the answer's form in memory.
+	err := x.conn.Invoke(ctx, qdrant.Points_Query_FullMethodName, &qdrant.QueryPoints{
 		CollectionName: q.Collection,
 		Query:          qdrant.NewQueryMulti(q.Vectors),
 		Using:          new(vectorCells),
@@ -39,18 +44,14 @@ func (x *Index) Query(ctx context.Context, q retrieve.Query) ([]retrieve.Hit, er
 		Params:         &qdrant.SearchParams{Exact: new(true)},
 		Limit:          new(uint64(q.Limit)),
 		WithPayload:    qdrant.NewWithPayloadInclude(fieldSource),
-	})
+	}, &answer, grpc.ForceCodecV2(hitsCodec{encoding.GetCodecV2(proto.Name)}))
 	if err != nil {
 		return nil, err
 	}
-	hits := make([]retrieve.Hit, len(answer.GetResult()))
-	for i, p := range answer.GetResult() {
-		hits[i] = retrieve.Hit{
-			ID: rebased.RowID(p.GetId().GetUuid()), Dataset: sources[p.GetPayload()[fieldSource].GetStringValue()], Score: p.GetScore(),
-		}
-	}
-	slices.SortFunc(hits, func(a, b retrieve.Hit) int { return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID)) })
-	return hits, nil
+	slices.SortFunc(answer.rows, func(a, b retrieve.Hit) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), bytes.Compare(a.Row[:], b.Row[:]))
+	})
+	return answer.rows, nil
 }
 
 // Rows implements retrieve.Index.
