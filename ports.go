@@ -43,6 +43,9 @@ type Table[T any] interface {
 	Write(ctx context.Context, key string, rows []T) (File, error)
 	// WriteHashed stores rows at prefix + SHA-256 of the bytes + ".parquet"; writing the same rows again is a success.
 	WriteHashed(ctx context.Context, prefix string, rows []T) (File, error)
+	// Encode writes the bytes of a table of all parts' rows to w, one part at a time in memory. It ends with the first error of parts. The same
+	// parts give the same bytes; those of a table written whole may differ.
+	Encode(w io.Writer, parts iter.Seq2[[]T, error]) error
 }
 
 // Encoder turns texts into vectors.

@@ -31,6 +31,7 @@ type StageInput struct {
 	Rejected  map[string]map[rebased.Reason]int `json:"rejected"` // by step
 	Reasoned  bool                              `json:"reasoned"` // whether the reason step ran
 	Tokens    rebased.Usage                     `json:"tokens"`
+	Parts     int                               `json:"parts"` // of the deduplicated rows; 0 in histories of before means 1
 }
 
 // StageResult names the version.
@@ -53,17 +54,16 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 	if err != nil {
 		return StageResult{}, err
 	}
-	examples, err := a.Examples.Read(ctx, in.key(folderDeduped, 0))
-	if err != nil {
-		return StageResult{}, fmt.Errorf("read the deduplicated rows: %w", err)
-	}
 	steps := []string{transform.Step, reason.Step, dedupe.Step}
 	if !in.Reasoned {
 		steps = []string{transform.Step, dedupe.Step}
 	}
 	spec := handoff.Input{
 		Task: task, TaskFile: file, Revision: in.Revision, Encoder: in.Encoder, Endpoint: in.Endpoint, Retrieved: in.Retrieved,
-		Skipped: in.Skipped, Tokens: in.Tokens, Examples: examples, Staging: rebased.BuildKey(in.Task, in.Build, "staged"),
+		Skipped: in.Skipped, Tokens: in.Tokens, Staging: rebased.BuildKey(in.Task, in.Build, "staged"),
+		Rows: handoff.Parts{Count: max(1, in.Parts), Read: func(ctx context.Context, part int) ([]rebased.Example, error) {
+			return a.Examples.Read(ctx, in.key(folderDeduped, part))
+		}},
 	}
 	for _, step := range steps {
 		spec.Steps = append(spec.Steps, handoff.StepCount{Step: step, Rejected: in.Rejected[step]})
