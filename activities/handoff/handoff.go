@@ -23,7 +23,7 @@ import (
 type Versions struct {
 	Objects  rebased.Objects
 	Examples rebased.Table[rebased.Example]
-	limits   limits // of a Parquet file; zero = those of every version, others in tests
+	limits   limits // of a Parquet file; zero = limitsOf its split, others in tests
 }
 
 // Input is everything that a version depends on, and where its intermediate files may lie.

@@ -14,8 +14,19 @@ import (
 // limits end a Parquet file with the row that reaches one of them: a table is made and checked whole, in memory.
 type limits struct{ rows, text int }
 
-// fileLimits are those of every version. Most versions have one file a split.
-func fileLimits() limits { return limits{rows: 20_000, text: 32 << 20} }
+// limitsOf are those of a split of so many rows. Up to 20,000 rows and 32 MiB of text are one file. Where more are to come the files are half as large,
+// so that a split of any size needs no more memory than the largest that is one file.
+func limitsOf(rows int) limits {
+	if rows > fileRows {
+		return limits{rows: fileRows / 2, text: fileText / 2}
+	}
+	return limits{rows: fileRows, text: fileText}
+}
+
+const (
+	fileRows = 20_000
+	fileText = 32 << 20 // bytes
+)
 
 // parquetName is the n-th Parquet file of a split.
 func parquetName(split string, n int) string { return fmt.Sprintf("%s-%05d.parquet", split, n) }
@@ -40,7 +51,7 @@ type tables struct {
 func (v Versions) newTables(staging, split string, rows int) *tables {
 	t := &tables{versions: v, limits: v.limits, staging: staging, split: split}
 	if t.limits == (limits{}) {
-		t.limits = fileLimits()
+		t.limits = limitsOf(rows)
 	}
 	t.rows = make([]rebased.Example, 0, min(rows, t.limits.rows))
 	return t

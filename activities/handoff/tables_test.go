@@ -51,7 +51,10 @@ func TestALargeSplitHasSeveralParquetFiles(t *testing.T) {
 }
 
 func TestTwentyThousandRowsAreOneFile(t *testing.T) {
-	for rows, want := range map[int]string{20_000: "train-00000.parquet:20000", 20_001: "train-00000.parquet:20000 train-00001.parquet:1"} {
+	for rows, want := range map[int]string{
+		20_000: "train-00000.parquet:20000",
+		20_001: "train-00000.parquet:10000 train-00001.parquet:10000 train-00002.parquet:1",
+	} {
 		in := input()
 		in.Task.Output = rebased.Output{}
 		in.Retrieved, in.Steps = rows, nil
