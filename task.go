@@ -68,11 +68,12 @@ type Transform struct {
 const (
 	ProviderOpenAI    = "openai" // any server that speaks its chat completions
 	ProviderAnthropic = "anthropic"
+	ProviderBedrock   = "bedrock" // Amazon Bedrock's Converse API
 )
 
 // Teacher is an LLM behind a provider, and how it is asked. It holds no secret: keys come from the worker's environment.
 type Teacher struct {
-	Provider    string  `json:"provider"` // openai or anthropic
+	Provider    string  `json:"provider"` // openai, anthropic or bedrock
 	Model       string  `json:"model"`    // "" = the only model that the server lists
 	BaseURL     string  `json:"base_url"` // "" = the worker's own for the provider
 	Temperature float64 `json:"temperature"`
@@ -261,16 +262,16 @@ func validateRetrieve(t Task) *FieldError {
 func validateTeacher(t Task) *FieldError {
 	teacher := t.Transform.Teacher
 	switch {
-	case teacher.Provider != ProviderOpenAI && teacher.Provider != ProviderAnthropic:
-		return fieldError("transform.teacher.provider", "must be openai or anthropic, got %q", teacher.Provider)
+	case teacher.Provider != ProviderOpenAI && teacher.Provider != ProviderAnthropic && teacher.Provider != ProviderBedrock:
+		return fieldError("transform.teacher.provider", "must be openai, anthropic or bedrock, got %q", teacher.Provider)
 	case teacher.BaseURL != "" && !strings.HasPrefix(teacher.BaseURL, "http://") && !strings.HasPrefix(teacher.BaseURL, "https://"):
 		return fieldError("transform.teacher.base_url", "must start with http:// or https://, got %q", teacher.BaseURL)
 	case strings.Contains(teacher.BaseURL, "@"):
 		return fieldError("transform.teacher.base_url", "must not hold credentials: they come from the worker's environment")
 	case !(teacher.Temperature >= 0 && teacher.Temperature <= 2): // so that NaN is refused too
 		return fieldError("transform.teacher.temperature", "must be between 0 and 2, got %v", teacher.Temperature)
-	case teacher.Provider == ProviderAnthropic && teacher.Temperature > 1:
-		return fieldError("transform.teacher.temperature", "must be between 0 and 1 with provider anthropic, got %v", teacher.Temperature)
+	case teacher.Provider != ProviderOpenAI && teacher.Temperature > 1:
+		return fieldError("transform.teacher.temperature", "must be between 0 and 1 with provider %s, got %v", teacher.Provider, teacher.Temperature)
 	case teacher.MaxTokens < 1 || teacher.MaxTokens > 128_000:
 		return fieldError("transform.teacher.max_tokens", "must be between 1 and 128000, got %d", teacher.MaxTokens)
 	case teacher.Timeout < 1 || teacher.Timeout > 3600:

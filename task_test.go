@@ -105,6 +105,9 @@ func TestAValueOutOfBoundsIsRefusedWithItsPathAndItsBound(t *testing.T) {
 		{"transform.teacher.temperature", "1 with provider anthropic, got 1.5", func(t *rebased.Task) {
 			t.Transform.Teacher.Provider, t.Transform.Teacher.Temperature = rebased.ProviderAnthropic, 1.5
 		}},
+		{"transform.teacher.temperature", "1 with provider bedrock, got 1.5", func(t *rebased.Task) {
+			t.Transform.Teacher.Provider, t.Transform.Teacher.Temperature = rebased.ProviderBedrock, 1.5
+		}},
 		{"transform.teacher.temperature", "got -0.1", func(t *rebased.Task) { t.Transform.Teacher.Temperature = -0.1 }},
 		{"transform.teacher.temperature", "NaN", func(t *rebased.Task) { t.Transform.Teacher.Temperature = math.NaN() }},
 		{"transform.teacher.max_tokens", "got 0", func(t *rebased.Task) { t.Transform.Teacher.MaxTokens = 0 }},

@@ -27,6 +27,7 @@ import (
 	"github.com/rebased/rebased/infra/s3"
 	"github.com/rebased/rebased/infra/source"
 	"github.com/rebased/rebased/infra/taskfile"
+	"github.com/rebased/rebased/infra/teacher/bedrock"
 	teacherclient "github.com/rebased/rebased/infra/teacher/client"
 	"github.com/rebased/rebased/workflows"
 )
@@ -116,6 +117,10 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	if err != nil {
 		return nil, err
 	}
+	signs, err := bedrock.LoadAccount(ctx)
+	if err != nil {
+		return nil, err
+	}
 	prices, err := pricing.Open(s.prices)
 	if err != nil {
 		return nil, fmt.Errorf("REBASED_PRICES: %w", err)
@@ -132,7 +137,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	}
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer,
-		teachers: newTeachers(s, teacherclient.NewHTTP()), encoders: newEncoders(s), answers: llm.NewStore(objects), prices: prices,
+		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(s), answers: llm.NewStore(objects), prices: prices,
 	}, nil
 }
 

@@ -31,6 +31,8 @@ It takes no arguments; settings come from the environment:
   QDRANT_URL              http(s)://host[:port]; QDRANT_API_KEY
   OPENAI_BASE_URL         the teacher's server; OPENAI_API_KEY
   ANTHROPIC_BASE_URL      Anthropic, where it is not api.anthropic.com; ANTHROPIC_API_KEY
+  AWS_ENDPOINT_URL_BEDROCK_RUNTIME
+                          Bedrock, where it is not that of AWS_REGION; AWS_BEARER_TOKEN_BEDROCK, or AWS_* credentials
   REBASED_TEACHER_ORIGINS other origins that may be sent a provider's key, separated by commas
   REBASED_PRICES          file of what models cost, before the built-in table
   REBASED_HEALTH_ADDR     health and metrics, default 127.0.0.1:7239; "off" for none

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/teacher/anthropic"
+	"github.com/rebased/rebased/infra/teacher/bedrock"
 	"github.com/rebased/rebased/infra/teacher/openai"
 )
 
@@ -25,6 +26,9 @@ type settings struct {
 
 	anthropicBaseURL string
 	anthropicAPIKey  string
+
+	bedrockBaseURL string // "" = that of the AWS region
+	bedrockAPIKey  string // "" = requests are signed
 
 	origins       []string // that may be sent the key, beside that of openAIBaseURL
 	prices        string   // file; "" = none
@@ -59,6 +63,7 @@ func settingsFrom(environ []string) (settings, error) {
 		qdrantURL: e.get("QDRANT_URL", ""), qdrantAPIKey: e.get("QDRANT_API_KEY", ""),
 		openAIBaseURL: e.get("OPENAI_BASE_URL", ""), openAIAPIKey: e.get("OPENAI_API_KEY", ""),
 		anthropicBaseURL: e.get("ANTHROPIC_BASE_URL", ""), anthropicAPIKey: e.get("ANTHROPIC_API_KEY", ""),
+		bedrockBaseURL: e.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", ""), bedrockAPIKey: e.get("AWS_BEARER_TOKEN_BEDROCK", ""),
 		prices:        e.get("REBASED_PRICES", ""),
 		healthAddress: e.get("REBASED_HEALTH_ADDR", DefaultHealthAddress),
 	}
@@ -76,6 +81,11 @@ func settingsFrom(environ []string) (settings, error) {
 	}
 	if _, err := anthropic.New(anthropic.Config{BaseURL: s.anthropicBaseURL}); err != nil {
 		return s, fmt.Errorf("ANTHROPIC_BASE_URL: %w", err)
+	}
+	if s.bedrockBaseURL != "" {
+		if _, err := bedrock.New(bedrock.Config{BaseURL: s.bedrockBaseURL}); err != nil {
+			return s, fmt.Errorf("AWS_ENDPOINT_URL_BEDROCK_RUNTIME: %w", err)
+		}
 	}
 	for i, entry := range strings.Split(e.get("REBASED_TEACHER_ORIGINS", ""), ",") {
 		entry = strings.TrimSuffix(strings.TrimSpace(entry), "/")

@@ -42,10 +42,11 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 			[]string{
 				"QDRANT_API_KEY=q", "OPENAI_BASE_URL=http://own:8000/v1", "OPENAI_API_KEY=" + secret, "REBASED_HEALTH_ADDR=off",
 				"REBASED_TEACHER_ORIGINS= https://A.example/ ,,http://b:1",
+				"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=https://gateway/b", "AWS_BEARER_TOKEN_BEDROCK=" + secret,
 			},
 			settings{
 				store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", qdrantAPIKey: "q", openAIBaseURL: "http://own:8000/v1", openAIAPIKey: secret,
-				origins: []string{"https://a.example", "http://b:1"},
+				bedrockBaseURL: "https://gateway/b", bedrockAPIKey: secret, origins: []string{"https://a.example", "http://b:1"},
 			},
 		},
 	} {
@@ -61,6 +62,7 @@ func TestSettingsThatCannotBeUsedAreNamed(t *testing.T) {
 		{"QDRANT_URL=", "QDRANT_URL"},
 		{"OPENAI_BASE_URL=localhost:8000", "OPENAI_BASE_URL"},
 		{"OPENAI_BASE_URL=https://user:" + secret + "@host/v1", "OPENAI_BASE_URL"},
+		{"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.example", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"},
 		{"REBASED_TEACHER_ORIGINS=openrouter.ai", "REBASED_TEACHER_ORIGINS"},
 		{"REBASED_TEACHER_ORIGINS=https://a.example,https://openrouter.ai/api/v1", "REBASED_TEACHER_ORIGINS"},
 		{"REBASED_TEACHER_ORIGINS=https://user:" + secret + "@a.example", "REBASED_TEACHER_ORIGINS"},

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/infra/teacher/anthropic"
+	"github.com/rebased/rebased/infra/teacher/bedrock"
 	"github.com/rebased/rebased/infra/teacher/openai"
 )
 
@@ -34,20 +36,25 @@ type teacher interface {
 
 // provider is one kind of server and the worker's own account with it.
 type provider struct {
-	baseURL, key string
-	origins      []string // that may be sent the key
-	connect      func(baseURL, key string) (teacher, error)
+	baseURL string
+	origins []string // that may be sent the key
+	connect func(baseURL string, trusted bool) (teacher, error)
 }
 
-// newTeachers takes the connection pool that all of them use.
-func newTeachers(s settings, pool *http.Client) *teachers {
+// newTeachers takes the account that signs for Bedrock and the connection pool that all of them use.
+func newTeachers(s settings, signs bedrock.Account, pool *http.Client) *teachers {
 	account := func(own, otherwise, key string, connect func(string, string, *http.Client) (teacher, error)) provider {
 		if own == "" {
 			own = otherwise
 		}
 		return provider{
-			baseURL: own, key: key, origins: append(slices.Clone(s.origins), origin(own)),
-			connect: func(baseURL, key string) (teacher, error) { return connect(baseURL, key, pool) },
+			baseURL: own, origins: append(slices.Clone(s.origins), origin(own)),
+			connect: func(baseURL string, trusted bool) (teacher, error) {
+				if !trusted {
+					return connect(baseURL, "", pool)
+				}
+				return connect(baseURL, key, pool)
+			},
 		}
 	}
 	return &teachers{open: map[string]teacher{}, providers: map[string]provider{
@@ -57,7 +64,23 @@ func newTeachers(s settings, pool *http.Client) *teachers {
 		rebased.ProviderAnthropic: account(s.anthropicBaseURL, anthropic.DefaultBaseURL, s.anthropicAPIKey, func(baseURL, key string, pool *http.Client) (teacher, error) {
 			return anthropic.New(anthropic.Config{BaseURL: baseURL, APIKey: key, HTTP: pool})
 		}),
+		rebased.ProviderBedrock: bedrockProvider(s, signs, pool),
 	}}
+}
+
+// bedrockProvider signs for the worker's own Bedrock and for allowed origins. Another address is refused, since Bedrock answers nobody unknown.
+func bedrockProvider(s settings, signs bedrock.Account, pool *http.Client) provider {
+	own := cmp.Or(s.bedrockBaseURL, bedrock.BaseURLOf(signs.Region))
+	return provider{
+		baseURL: own, origins: append(slices.Clone(s.origins), origin(own)),
+		connect: func(baseURL string, trusted bool) (teacher, error) {
+			if !trusted {
+				return nil, rebased.E(rebased.Unauthorized, "transform.teacher.base_url: this worker signs no requests to %s: set AWS_REGION, "+
+					"AWS_ENDPOINT_URL_BEDROCK_RUNTIME or REBASED_TEACHER_ORIGINS where it runs", origin(baseURL))
+			}
+			return bedrock.New(bedrock.Config{BaseURL: baseURL, Account: signs, APIKey: s.bedrockAPIKey, HTTP: pool})
+		},
+	}
 }
 
 // Open implements activities.Teachers.
@@ -77,20 +100,14 @@ func (t *teachers) find(of rebased.Teacher) (teacher, error) {
 	if !known {
 		return nil, rebased.E(rebased.Invalid, "transform.teacher.provider: this worker has no provider %q", of.Provider)
 	}
-	baseURL, key := of.BaseURL, p.key
-	if baseURL == "" {
-		baseURL = p.baseURL
-	}
-	if !slices.Contains(p.origins, origin(baseURL)) {
-		key = ""
-	}
+	baseURL := cmp.Or(of.BaseURL, p.baseURL)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	name := of.Provider + " " + baseURL
 	if opened := t.open[name]; opened != nil {
 		return opened, nil
 	}
-	opened, err := p.connect(baseURL, key)
+	opened, err := p.connect(baseURL, slices.Contains(p.origins, origin(baseURL)))
 	if err != nil {
 		return nil, err
 	}

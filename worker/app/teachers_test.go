@@ -12,6 +12,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/teacher/bedrock"
 	"github.com/rebased/rebased/infra/teacher/client"
 )
 
@@ -78,7 +79,7 @@ func TestTheKeyGoesToTheWorkersOwnServerAndToAllowedOriginsOnly(t *testing.T) {
 	own, allowed, foreign := newProvider(t), newProvider(t), newProvider(t)
 	teachers := newTeachers(settingsOf(t,
 		"OPENAI_BASE_URL="+own.URL+"/v1", "OPENAI_API_KEY="+secret, "REBASED_TEACHER_ORIGINS="+allowed.URL,
-	), client.NewHTTP())
+	), bedrock.Account{}, client.NewHTTP())
 	with, without := []string{"Bearer " + secret, "Bearer " + secret}, []string{"", ""}
 	for _, c := range []struct {
 		baseURL string
@@ -115,7 +116,7 @@ func TestAnAddressThatOnlyLooksLikeTheOwnServerGetsNoKey(t *testing.T) {
 		server.ServeHTTP(w, r)
 		return w.Result(), nil
 	})}
-	teachers := newTeachers(settingsOf(t, "OPENAI_BASE_URL=https://api.example/v1", "OPENAI_API_KEY="+secret), pool)
+	teachers := newTeachers(settingsOf(t, "OPENAI_BASE_URL=https://api.example/v1", "OPENAI_API_KEY="+secret), bedrock.Account{}, pool)
 	for baseURL, want := range map[string]string{
 		"https://api.example/v1":             "https api.example true",
 		"https://API.example/v1":             "https API.example true",
@@ -145,7 +146,7 @@ func TestAnAddressThatOnlyLooksLikeTheOwnServerGetsNoKey(t *testing.T) {
 func TestAServerCannotSendTheKeyOn(t *testing.T) {
 	own, foreign := newProvider(t), newProvider(t)
 	own.redirect = foreign.URL
-	err := askAt(t, newTeachers(settingsOf(t, "OPENAI_BASE_URL="+own.URL, "OPENAI_API_KEY="+secret), client.NewHTTP()), "")
+	err := askAt(t, newTeachers(settingsOf(t, "OPENAI_BASE_URL="+own.URL, "OPENAI_API_KEY="+secret), bedrock.Account{}, client.NewHTTP()), "")
 	if err == nil || !strings.Contains(err.Error(), "redirects to") || strings.Contains(err.Error(), secret) {
 		t.Errorf("got %v", err)
 	}
@@ -155,7 +156,7 @@ func TestAServerCannotSendTheKeyOn(t *testing.T) {
 }
 
 func TestATeacherIsOpenedOnceAnAddress(t *testing.T) {
-	teachers := newTeachers(settingsOf(t, "OPENAI_BASE_URL=http://own"), client.NewHTTP())
+	teachers := newTeachers(settingsOf(t, "OPENAI_BASE_URL=http://own"), bedrock.Account{}, client.NewHTTP())
 	open := func(baseURL string) llm.Teacher {
 		teacher, err := teachers.Open(rebased.Teacher{Provider: "openai", BaseURL: baseURL})
 		if err != nil {
@@ -204,7 +205,7 @@ func TestEachProviderHasItsOwnKey(t *testing.T) {
 	defer own.Close()
 	teachers := newTeachers(settingsOf(t,
 		"OPENAI_BASE_URL="+own.URL, "OPENAI_API_KEY=a", "ANTHROPIC_BASE_URL="+own.URL, "ANTHROPIC_API_KEY=b",
-	), client.NewHTTP())
+	), bedrock.Account{}, client.NewHTTP())
 	for _, provider := range []string{"openai", "anthropic"} {
 		if _, err := teachers.Models(t.Context(), rebased.Teacher{Provider: provider}); err != nil {
 			t.Error(err)

@@ -59,6 +59,9 @@ func (f *Folder) Variables() []Variable {
 // Both are in the form of os.Environ.
 func (f *Folder) Environ(base []string) []string {
 	env := slices.DeleteFunc(slices.Clone(base), func(entry string) bool {
+		if name, _, _ := strings.Cut(entry, "="); name == "AWS_BEARER_TOKEN_BEDROCK" || name == "AWS_ENDPOINT_URL_BEDROCK_RUNTIME" {
+			return false // a teacher beside the demo's, like Anthropic's
+		}
 		for _, prefix := range []string{"TEMPORAL_", "AWS_", "QDRANT_", "OPENAI_"} {
 			if strings.HasPrefix(entry, prefix) {
 				return true

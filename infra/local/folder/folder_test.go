@@ -151,8 +151,9 @@ func TestExportLinesSurviveAShell(t *testing.T) {
 
 func TestTheEnvironmentOfTheStackReplacesThatOfOtherServers(t *testing.T) {
 	f := open(t, t.TempDir(), 9000)
-	env := f.Environ([]string{"HOME=/home/me", "AWS_PROFILE=work", "TEMPORAL_API_KEY=k", "OPENAI_API_KEY=sk", "ANTHROPIC_API_KEY=a", "REBASED_STORE=s3://mine"})
-	for _, want := range []string{"HOME=/home/me", "ANTHROPIC_API_KEY=a", "TEMPORAL_ADDRESS=127.0.0.1:9003", "QDRANT_URL=http://127.0.0.1:9002"} {
+	env := f.Environ([]string{"HOME=/home/me", "AWS_PROFILE=work", "TEMPORAL_API_KEY=k", "OPENAI_API_KEY=sk", "ANTHROPIC_API_KEY=a", "REBASED_STORE=s3://mine",
+		"AWS_BEARER_TOKEN_BEDROCK=b"})
+	for _, want := range []string{"HOME=/home/me", "ANTHROPIC_API_KEY=a", "AWS_BEARER_TOKEN_BEDROCK=b", "TEMPORAL_ADDRESS=127.0.0.1:9003", "QDRANT_URL=http://127.0.0.1:9002"} {
 		if !slices.Contains(env, want) {
 			t.Errorf("%s is missing", want)
 		}
