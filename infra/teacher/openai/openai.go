@@ -33,8 +33,6 @@ type Teacher struct {
 	endpoint string
 	chat     sdk.ChatCompletionService
 	models   sdk.ModelService
-	files    sdk.FileService
-	batches  sdk.BatchService
 	openAI   bool // OpenAI itself wants max_completion_tokens, other servers know max_tokens
 	key      string
 	now      func() time.Time
@@ -66,7 +64,6 @@ func New(c Config) (*Teacher, error) {
 	}
 	return &Teacher{
 		endpoint: endpoint, chat: sdk.NewChatCompletionService(options...), models: sdk.NewModelService(options...),
-		files: sdk.NewFileService(options...), batches: sdk.NewBatchService(options...),
 		openAI: address.Hostname() == "api.openai.com", key: c.APIKey, now: c.Now, schemas: schemas{models: map[string]*trial{}},
 	}, nil
 }
