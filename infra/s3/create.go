@@ -27,7 +27,7 @@ func (s *Store) CreateIfAbsent(ctx context.Context, key string, write func(w io.
 		err = w.finish()
 	}
 	if err != nil {
-		w.abort()
+		w.abort(ctx)
 	}
 	return err
 }
@@ -97,11 +97,11 @@ func (w *writer) finish() error {
 }
 
 // abort has the server drop the parts; what it cannot be told is left to the bucket's lifecycle rule.
-func (w *writer) abort() {
+func (w *writer) abort(ctx context.Context) {
 	if w.upload == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), 10*time.Second)
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	_ = w.upload.abort(ctx)
+	_ = w.upload.abort(cleanup)
 }
