@@ -1,7 +1,6 @@
 package static
 
 import (
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +10,8 @@ import (
 	"io/fs"
 	"math"
 	"regexp"
+
+	"github.com/andybalholm/brotli"
 
 	"github.com/rebased/rebased"
 )
@@ -44,23 +45,19 @@ func readFiles(folder fs.FS) (files, error) {
 	return f, nil
 }
 
-// openFile opens a file, or what is in the gzipped one of its name.
+// openFile opens a file, or what is in the one of its name that brotli has made smaller.
 func openFile(folder fs.FS, name string) (io.ReadCloser, error) {
 	f, err := folder.Open(name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
-	if f, err = folder.Open(name + ".gz"); err != nil {
+	if f, err = folder.Open(name + ".br"); err != nil {
 		return nil, err
-	}
-	unpacked, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
 	}
 	return struct {
 		io.Reader
 		io.Closer
-	}{unpacked, f}, nil
+	}{brotli.NewReader(f), f}, nil
 }
 
 func readFile(folder fs.FS, name string, limit int64) ([]byte, error) {

@@ -22,7 +22,7 @@ import (
 // chunk is the number of texts that a goroutine takes at a time; Encode looks at its context as often.
 const chunk = 64
 
-//go:embed model/model.safetensors.gz model/tokenizer.json.gz model/config.json model/NOTICE
+//go:embed model/model.safetensors.br model/tokenizer.json.br model/config.json model/NOTICE
 var embedded embed.FS
 
 // Encoder turns texts into unit vectors. It is safe for use by several goroutines.
@@ -44,8 +44,8 @@ func New() (*Encoder, error) {
 	return Load(folder)
 }
 
-// Load reads a model from a folder in Model2Vec's format: model.safetensors, tokenizer.json and config.json, each as it is or gzipped with .gz at
-// the end of its name. What this package cannot
+// Load reads a model from a folder in Model2Vec's format: model.safetensors, tokenizer.json and config.json, each as it is or compressed by
+// brotli with .br at the end of its name. What this package cannot
 // compute exactly, such as a tokenizer other than WordPiece, is refused with kind Invalid and its name.
 func Load(folder fs.FS) (*Encoder, error) {
 	files, err := readFiles(folder)

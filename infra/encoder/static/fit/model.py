@@ -1,9 +1,9 @@
 """A static model on disk in Model2Vec's format: a row of int8 a word piece, and a scale a row in the tensor `weights`."""
 
-import gzip
 import json
 import pathlib
 
+import brotli
 import numpy as np
 from safetensors.numpy import load, save as pack
 from tokenizers import Tokenizer
@@ -13,12 +13,12 @@ NAME = "rebased-minilm-v1"
 
 def save(folder: pathlib.Path, table: np.ndarray, tokenizer_json: str) -> None:
     """Quantises the table (word pieces x dimensions) to int8 with a scale a row and writes the three files of a model,
-    the large ones gzipped."""
+    the large ones compressed."""
     scale = np.abs(table).max(axis=1) / 127
     rows = np.rint(table / np.where(scale > 0, scale, 1)[:, None]).astype(np.int8)
     folder.mkdir(parents=True, exist_ok=True)
-    write_gzipped(folder / "model.safetensors.gz", pack({"embeddings": rows, "weights": scale.astype(np.float32)}))
-    write_gzipped(folder / "tokenizer.json.gz", plain_tokenizer(tokenizer_json).encode())
+    write_compressed(folder / "model.safetensors.br", pack({"embeddings": rows, "weights": scale.astype(np.float32)}))
+    write_compressed(folder / "tokenizer.json.br", plain_tokenizer(tokenizer_json).encode())
     config = {
         "name": NAME,
         "model_type": "model2vec",
@@ -33,9 +33,9 @@ def save(folder: pathlib.Path, table: np.ndarray, tokenizer_json: str) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
-def write_gzipped(path: pathlib.Path, data: bytes) -> None:
-    """The same data gives the same file: no time stands in it."""
-    path.write_bytes(gzip.compress(data, 9, mtime=0))
+def write_compressed(path: pathlib.Path, data: bytes) -> None:
+    """The same data gives the same file."""
+    path.write_bytes(brotli.compress(data, quality=11, lgwin=24))
 
 
 def plain_tokenizer(tokenizer_json: str) -> str:
@@ -49,9 +49,9 @@ class Static:
     """Encodes texts as the Go package does: the sum of scale x row over word pieces, to unit length."""
 
     def __init__(self, folder: pathlib.Path):
-        tensors = load(gzip.decompress((folder / "model.safetensors.gz").read_bytes()))
+        tensors = load(brotli.decompress((folder / "model.safetensors.br").read_bytes()))
         self.rows, self.scale = tensors["embeddings"], tensors["weights"]
-        self.tokenizer = Tokenizer.from_str(gzip.decompress((folder / "tokenizer.json.gz").read_bytes()).decode())
+        self.tokenizer = Tokenizer.from_str(brotli.decompress((folder / "tokenizer.json.br").read_bytes()).decode())
 
     def encode(self, texts: list[str]) -> np.ndarray:
         out = np.zeros((len(texts), self.rows.shape[1]), np.float32)
