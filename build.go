@@ -54,8 +54,9 @@ type Progress struct {
 	Detail     string `json:"detail,omitempty"`
 	ShardsDone int    `json:"shards_done"`
 	Shards     int    `json:"shards"`
-	Asked      int    `json:"asked"`  // rows that steps which ask a teacher are done with, in shards that are done with the step
-	ToAsk      int    `json:"to_ask"` // at most so many in all: a row counts once for each such step
+	Asked      int    `json:"asked"`             // rows that steps which ask a teacher are done with, in shards that are done with the step
+	ToAsk      int    `json:"to_ask"`            // at most so many in all: a row counts once for each such step
+	Batches    int    `json:"batches,omitempty"` // of the provider, that are waited for
 	Version    string `json:"version,omitempty"`
 	Spent      Spend  `json:"spent"` // by the shards that are done, what may have been billed included
 	Cap        Spend  `json:"cap"`   // the budget; 0 = none

@@ -2,6 +2,7 @@ package rebased
 
 import (
 	"context"
+	"io"
 	"iter"
 )
 
@@ -17,10 +18,16 @@ type Object struct {
 type Objects interface {
 	// Get reads a whole object and its ETag.
 	Get(ctx context.Context, key string) (body []byte, etag string, err error)
+	// Open reads an object of any size from its begin, a piece at a time in memory. An object that is replaced meanwhile is Conflict at the next
+	// Read, or read on as it was. The reader must be closed; it ends with ctx.
+	Open(ctx context.Context, key string) (io.ReadCloser, error)
 	// Put writes an object, over what was there.
 	Put(ctx context.Context, key string, body []byte) (etag string, err error)
 	// PutIfAbsent writes an object unless the key exists: then Conflict, and nothing is written.
 	PutIfAbsent(ctx context.Context, key string, body []byte) (etag string, err error)
+	// CreateIfAbsent writes an object of any size, a piece at a time in memory, unless the key exists: then Conflict. It calls write at most once,
+	// with what the object shall hold. Nothing is visible at the key until write has returned nil and all is stored, then all is.
+	CreateIfAbsent(ctx context.Context, key string, write func(w io.Writer) error) error
 	// PutIfMatch replaces the object whose ETag is given: Conflict when it is another one, or gone.
 	PutIfMatch(ctx context.Context, key, etag string, body []byte) (newETag string, err error)
 	// List yields the objects under a prefix in the order of their keys' bytes.
@@ -36,6 +43,9 @@ type Table[T any] interface {
 	Write(ctx context.Context, key string, rows []T) (File, error)
 	// WriteHashed stores rows at prefix + SHA-256 of the bytes + ".parquet"; writing the same rows again is a success.
 	WriteHashed(ctx context.Context, prefix string, rows []T) (File, error)
+	// Encode writes the bytes of a table of all parts' rows to w, one part at a time in memory. It ends with the first error of parts. The same
+	// parts give the same bytes; those of a table written whole may differ.
+	Encode(w io.Writer, parts iter.Seq2[[]T, error]) error
 }
 
 // Encoder turns texts into vectors.

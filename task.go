@@ -60,6 +60,8 @@ type Retrieve struct {
 // Transform says who rewrites the rows.
 type Transform struct {
 	Teacher Teacher `json:"teacher"`
+	// Batch has the provider answer in batches: within a day, for less. It holds for every step that asks the teacher.
+	Batch bool `json:"batch"`
 }
 
 // Providers of teachers.
@@ -273,6 +275,8 @@ func validateTeacher(t Task) *FieldError {
 		return fieldError("transform.teacher.max_tokens", "must be between 1 and 128000, got %d", teacher.MaxTokens)
 	case teacher.Timeout < 1 || teacher.Timeout > 3600:
 		return fieldError("transform.teacher.timeout", "must be between 1 and 3600 seconds, got %d", teacher.Timeout)
+	case t.Transform.Batch && teacher.Provider != ProviderOpenAI && teacher.Provider != ProviderAnthropic:
+		return fieldError("transform.batch", "must be false with provider %s: it has no batches here", teacher.Provider)
 	}
 	return validateCaps(teacher.Limits, t.Budget)
 }

@@ -54,21 +54,16 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 	if err != nil {
 		return StageResult{}, err
 	}
-	var examples []rebased.Example
-	for n := range max(1, in.Parts) {
-		part, err := a.Examples.Read(ctx, in.key(folderDeduped, n))
-		if err != nil {
-			return StageResult{}, fmt.Errorf("read the deduplicated rows: %w", err)
-		}
-		examples = append(examples, part...)
-	}
 	steps := []string{transform.Step, reason.Step, dedupe.Step}
 	if !in.Reasoned {
 		steps = []string{transform.Step, dedupe.Step}
 	}
 	spec := handoff.Input{
 		Task: task, TaskFile: file, Revision: in.Revision, Encoder: in.Encoder, Endpoint: in.Endpoint, Retrieved: in.Retrieved,
-		Skipped: in.Skipped, Tokens: in.Tokens, Examples: examples, Staging: rebased.BuildKey(in.Task, in.Build, "staged"),
+		Skipped: in.Skipped, Tokens: in.Tokens, Staging: rebased.BuildKey(in.Task, in.Build, "staged"),
+		Rows: handoff.Parts{Count: max(1, in.Parts), Read: func(ctx context.Context, part int) ([]rebased.Example, error) {
+			return a.Examples.Read(ctx, in.key(folderDeduped, part))
+		}},
 	}
 	for _, step := range steps {
 		spec.Steps = append(spec.Steps, handoff.StepCount{Step: step, Rejected: in.Rejected[step]})

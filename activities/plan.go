@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -69,8 +70,9 @@ type PlanResult struct {
 	TPM      int                   `json:"tpm"`       // 0 = no cap
 	Price    rebased.Price         `json:"price"`
 	Budget   rebased.Budget        `json:"budget"`
-	Reason   string                `json:"reason"` // mode of the reason step
-	Rows     int                   `json:"rows"`   // to retrieve
+	Batch    bool                  `json:"batch,omitempty"` // the provider answers in batches
+	Reason   string                `json:"reason"`          // mode of the reason step
+	Rows     int                   `json:"rows"`            // to retrieve
 	Approval bool                  `json:"approval"`
 	Trigger  *rebased.WorkflowSpec `json:"trigger,omitempty"`
 }
@@ -123,7 +125,7 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	return PlanResult{
 		TaskKey: frozen, Corpus: task.Corpus, Revision: found.Revision, Encoder: found.Encoder, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
-		Price: price, Budget: task.Budget, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows,
+		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows,
 		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow,
 	}, nil
 }
@@ -161,5 +163,21 @@ func (a *Plan) teacher(ctx context.Context, task *rebased.Task) (llm.Teacher, er
 		return nil, rebased.E(rebased.Invalid, "transform.teacher.model: is required: the server at %s offers %d models", teacher.Endpoint(), len(models))
 	}
 	t.BaseURL = teacher.Endpoint()
+	if task.Transform.Batch {
+		return teacher, takesBatches(ctx, teacher, t.Provider)
+	}
 	return teacher, nil
+}
+
+// takesBatches looks for a batch that is not there, which proves that the server knows what a batch is.
+func takesBatches(ctx context.Context, teacher llm.Teacher, provider string) error {
+	batcher, ok := teacher.(llm.Batcher)
+	if !ok {
+		return noBatches(provider)
+	}
+	_, err := batcher.Find(ctx, "rebased-plan", 0, time.Now())
+	if rebased.KindOf(err) == rebased.NotFound {
+		return rebased.E(rebased.Invalid, "transform.batch: the server at %s has no batches: leave batch out", teacher.Endpoint())
+	}
+	return err
 }

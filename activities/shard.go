@@ -68,10 +68,13 @@ type ShardInput struct {
 // charge says for whom a step asks.
 func (in ShardInput) charge(step string) llm.Charge {
 	return llm.Charge{
-		Build: in.Task + "/" + in.Build, Account: fmt.Sprintf("%s/%s/%s/%d", in.Task, in.Build, step, in.Shard),
+		Build: buildName(in.BuildRef), Account: fmt.Sprintf("%s/%s/%s/%d", in.Task, in.Build, step, in.Shard),
 		Share: in.Share, Price: in.Price, Grant: in.Grant,
 	}
 }
+
+// buildName is what a build is called where teachers are asked.
+func buildName(b BuildRef) string { return b.Task + "/" + b.Build }
 
 // ShardResult counts what became of a shard. The rows are in the step's folder, the rejects in rejects/.
 type ShardResult struct {

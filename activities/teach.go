@@ -14,6 +14,7 @@ type Teaching struct {
 	Teachers Teachers
 	Store    *llm.Store
 	Traffic  *llm.Traffic
+	Batches  *llm.Batches
 }
 
 // lesson is one step that asks a teacher: which rows it reads, what it makes of a shard of them and where it writes.
@@ -22,6 +23,7 @@ type lesson[T any] struct {
 	rows     rebased.Table[T]
 	from, to string // folders of the build
 	shard    func(context.Context, *llm.Runner, rebased.Task, []T, llm.Charge, func(int)) (llm.Shard, error)
+	requests func(endpoint string, task rebased.Task, rows []T) []llm.Request
 }
 
 // teach runs a lesson on one shard.

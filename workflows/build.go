@@ -46,8 +46,10 @@ type build struct {
 	ref      activities.BuildRef
 	state    buildState
 	decision *decided
-	resumes  int // how many resume updates came
-	parts    int // files of deduplicated rows
+	resumes  int                // how many resume updates came
+	asking   workflow.Semaphore // a place for each shard that asks a teacher
+	batches  batches
+	parts    int                // files of deduplicated rows
 }
 
 func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {
@@ -153,7 +155,8 @@ func (b *build) ranked() {
 // shards runs transform and reason for every shard, so many at once.
 func (b *build) shards(ctx workflow.Context) error {
 	b.state.Progress.Phase = "transform"
-	next, err := inWindow(ctx, b.state.NextShard, b.state.Ranked.Shards, b.lanes(), b.shard)
+	b.asking = workflow.NewSemaphore(ctx, int64(b.lanes()))
+	next, err := inWindow(ctx, b.state.NextShard, b.state.Ranked.Shards, b.width(), b.shard)
 	if err != nil {
 		return plain(err)
 	}
@@ -162,6 +165,14 @@ func (b *build) shards(ctx workflow.Context) error {
 		return workflow.NewContinueAsNewError(ctx, BuildDatasetName, b.in)
 	}
 	return nil
+}
+
+// width is how many shards are under way: those that ask, and those that wait for a batch.
+func (b *build) width() int {
+	if b.state.Plan.Batch {
+		return min(batchesAtOnce, max(1, b.state.Ranked.Shards))
+	}
+	return b.lanes()
 }
 
 // lanes is how many shards run side by side.
@@ -194,15 +205,15 @@ func (b *build) shard(ctx workflow.Context, n int) error {
 	var transform *activities.Transform
 	var reason *activities.Reason
 	in := activities.ShardInput{BuildRef: b.ref, Shard: n, Share: b.share(n), Price: b.state.Plan.Price}
-	reasoned, last := b.state.Plan.Reason != rebased.ReasonNone, n+b.lanes() >= b.state.Ranked.Shards
+	reasoned, last := b.state.Plan.Reason != rebased.ReasonNone, n+b.lanes() >= b.state.Ranked.Shards && !b.state.Plan.Batch
 	in.Last = last && !reasoned
-	rows, err := b.step(ctx, "transform", transform.TransformShard, in)
+	rows, err := b.step(ctx, lesson{"transform", transform.TransformShard, transform.TransformBatch}, in)
 	if err != nil {
 		return err
 	}
 	if reasoned {
 		in.Last = last
-		if rows, err = b.step(ctx, "reason", reason.ReasonShard, in); err != nil {
+		if rows, err = b.step(ctx, lesson{"reason", reason.ReasonShard, reason.ReasonBatch}, in); err != nil {
 			return err
 		}
 	}
@@ -211,23 +222,31 @@ func (b *build) shard(ctx workflow.Context, n int) error {
 	return nil
 }
 
-// step runs one activity on one shard, as often as its grant was too small or a person resumes the build, and counts what came of it.
-func (b *build) step(ctx workflow.Context, name string, activity any, in activities.ShardInput) (rows int, err error) {
+// lesson is a step that asks a teacher: its name in rejects and its activities.
+type lesson struct {
+	name         string
+	shard, batch any
+}
+
+// step runs one step on one shard, as often as its grant was too small or a person resumes the build, and counts what came of it.
+func (b *build) step(ctx workflow.Context, l lesson, in activities.ShardInput) (rows int, err error) {
 	var out activities.ShardResult
 	for done := false; !done; done = out.Short == nil {
 		var grant rebased.Amount
 		earlier := out
 		if b.state.Purse.capped() {
-			if grant, err = b.take(ctx, b.lanes(), out.Short); err != nil {
+			if grant, err = b.take(ctx, b.width(), out.Short); err != nil {
 				return 0, err
 			}
 			in.Grant = b.state.Purse.grant(earlier.Spent, grant)
 		}
+		if b.state.Plan.Batch {
+			if err := b.batched(ctx, l.batch, in); err != nil {
+				return 0, err
+			}
+		}
 		out = activities.ShardResult{}
-		err = b.untilResumed(ctx, func() error {
-			return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), activity, in).Get(ctx, &out)
-		})
-		if err != nil {
+		if err := b.ask(ctx, l.shard, in, &out); err != nil {
 			return 0, err
 		}
 		b.state.Purse.settle(grant, out.Spent.Sub(earlier.Spent))
@@ -239,12 +258,23 @@ func (b *build) step(ctx workflow.Context, name string, activity any, in activit
 	}
 	p := &b.state.Progress
 	p.Tokens = p.Tokens.Add(out.Tokens)
-	b.reject(name, out.Rejected)
+	b.reject(l.name, out.Rejected)
 	p.Asked += out.Rows
 	for _, reason := range workflow.DeterministicKeys(out.Rejected) {
 		p.Asked += out.Rejected[reason]
 	}
 	return out.Rows, nil
+}
+
+// ask runs an activity that asks a teacher, in one of the build's lanes.
+func (b *build) ask(ctx workflow.Context, activity any, in activities.ShardInput, out any) error {
+	if err := b.asking.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer b.asking.Release(1)
+	return b.untilResumed(ctx, func() error {
+		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), activity, in).Get(ctx, out)
+	})
 }
 
 // reject counts rejects of a step.
@@ -296,6 +326,7 @@ func (b *build) ended(ctx workflow.Context, err error) error {
 	if b.ref.TaskKey != "" { // before that nothing was done
 		disconnected, cancel := workflow.NewDisconnectedContext(ctx)
 		defer cancel()
+		b.cancelBatches(disconnected)
 		b.record(disconnected, result)
 	}
 	return err

@@ -27,14 +27,14 @@ import (
 type world struct {
 	objects *mem.Objects
 	index   *mem.Index
-	teacher *mem.Teacher
+	teacher *mem.Batcher
 	answers *llm.Store
 	down    map[string]error // connections that fail: bucket, index
 }
 
 func newWorld() *world {
 	objects := mem.NewObjects()
-	return &world{objects: objects, index: &mem.Index{}, teacher: &mem.Teacher{}, answers: llm.NewStore(objects), down: map[string]error{}}
+	return &world{objects: objects, index: &mem.Index{}, teacher: &mem.Batcher{}, answers: llm.NewStore(objects), down: map[string]error{}}
 }
 
 type connection struct {
@@ -94,7 +94,10 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 		Objects: w.objects, Tasks: tasks{}, Candidates: mem.NewTable[rebased.Candidate](w.objects),
 		Examples: mem.NewTable[rebased.Example](w.objects), Rejects: mem.NewTable[rebased.Reject](w.objects),
 	}
-	teaching := &activities.Teaching{Build: build, Teachers: teachers{w}, Store: w.answers}
+	teaching := &activities.Teaching{
+		Build: build, Teachers: teachers{w}, Store: w.answers, Batches: &llm.Batches{Store: w.answers, Now: env.Now},
+	}
+	w.teacher.Now = env.Now
 	bucket, server := connection{"bucket", w}, connection{"index", w}
 	for _, steps := range []any{
 		&activities.Ingest{Objects: w.objects, Bucket: bucket, Importer: importer},
@@ -104,6 +107,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
+		&activities.Batch{Teaching: teaching},
 		&activities.Dedupe{Build: build},
 		&activities.Handoff{Build: build, URI: "s3://bucket"},
 	} {

@@ -12,6 +12,15 @@ const (
 	shardRows    = 1000 // the most rows of one shard
 	shardsAtOnce = 8    // the sliding window
 	partsAtOnce  = 8    // files or corpus parts under way in an import or index run
+
+	batchesAtOnce = 64 // shards of a build that wait for batches of a provider
+)
+
+// How often a build asks about its batches: at first every two seconds, then after a quarter of the time that the newest of them has taken.
+const (
+	pollFirst = 2 * time.Second
+	pollMost  = 15 * time.Minute
+	pollPart  = 4
 )
 
 // adaptiveInFlight is the most calls of a build under way when its task sets no cap.
@@ -36,6 +45,12 @@ var (
 		HeartbeatTimeout:    time.Minute,
 		WaitForCancellation: true,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 20 * time.Second},
+	}
+	// A provider that cannot be reached does not keep a canceled build.
+	cancelOptions = workflow.ActivityOptions{
+		StartToCloseTimeout:    15 * time.Second,
+		ScheduleToCloseTimeout: time.Minute,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3},
 	}
 	recordOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: time.Minute,

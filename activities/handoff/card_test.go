@@ -26,14 +26,15 @@ func TestEscapedTextHoldsNothingThatMarkdownOrHTMLActOn(t *testing.T) {
 
 func TestACardOfHostileTextKeepsItsShape(t *testing.T) {
 	in := input()
-	calm := string(card(in.Task, manifestOf(t, in)))
+	calm := string(card(in.Task, manifestOf(t, in, examples())))
 	in.Task.Instruction = "```\n````\n" + hostile
 	in.Task.Output.License = "mine: \"x\"\n---\nconfigs: []"
 	in.Revision, in.Encoder, in.Task.Transform.Teacher.Model = hostile, hostile, hostile
-	for i := range in.Examples {
-		in.Examples[i].Name, in.Examples[i].License, in.Examples[i].Teacher = hostile, hostile, hostile
+	rows := examples()
+	for i := range rows {
+		rows[i].Name, rows[i].License, rows[i].Teacher = hostile, hostile, hostile
 	}
-	got := string(card(in.Task, manifestOf(t, in)))
+	got := string(card(in.Task, manifestOf(t, in, rows)))
 	front, body, _ := strings.Cut(strings.TrimPrefix(got, "---\n"), "\n---\n")
 	if !strings.Contains(front, "license: other\nlicense_name: \"mine: \\\"x\\\"\\n---\\nconfigs: []\"\n") {
 		t.Errorf("front matter:\n%s", front)
@@ -60,13 +61,16 @@ func headings(text string) int {
 	return n
 }
 
-func manifestOf(t *testing.T, in Input) Manifest {
+func manifestOf(t *testing.T, in Input, rows []rebased.Example) Manifest {
 	t.Helper()
-	m, err := newManifest(in)
+	survey, err := newSurvey(t.Context(), newRows(parts(rows, 5)), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Counts.Train = len(in.Examples)
+	m, err := newManifest(in, survey)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return m
 }
 
@@ -74,11 +78,12 @@ func TestTheCardWarnsOfAnswersOfADemoTeacher(t *testing.T) {
 	for model, want := range map[string]bool{"rebased-demo-1": true, "rebased-replay": true, "gpt-5": false, "": false} {
 		in := input()
 		in.Task.Transform.Teacher.Model = ""
-		for i := range in.Examples {
-			in.Examples[i].Teacher = "another"
+		rows := examples()
+		for i := range rows {
+			rows[i].Teacher = "another"
 		}
-		in.Examples[5].Teacher = model // one row is enough
-		if got := strings.Contains(string(card(in.Task, manifestOf(t, in))), "Not for training"); got != want {
+		rows[5].Teacher = model // one row is enough
+		if got := strings.Contains(string(card(in.Task, manifestOf(t, in, rows))), "Not for training"); got != want {
 			t.Errorf("%q: %v", model, got)
 		}
 	}

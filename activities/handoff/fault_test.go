@@ -2,6 +2,8 @@ package handoff
 
 import (
 	"context"
+	"errors"
+	"io"
 	"maps"
 	"slices"
 	"testing"
@@ -44,6 +46,26 @@ func (f *faulty) Get(ctx context.Context, key string) (body []byte, etag string,
 	return body, etag, err
 }
 
+func (f *faulty) Open(ctx context.Context, key string) (body io.ReadCloser, err error) {
+	_, err = f.do(func() (string, error) {
+		body, err = f.Objects.Open(ctx, key)
+		return "", err
+	})
+	return body, err
+}
+
+// CreateIfAbsent can end in the middle of what is written, too.
+func (f *faulty) CreateIfAbsent(ctx context.Context, key string, write func(io.Writer) error) error {
+	_, err := f.do(func() (string, error) { return "", f.Objects.CreateIfAbsent(ctx, key, write) })
+	if err == nil || f.effect {
+		return err
+	}
+	return errors.Join(err, f.Objects.CreateIfAbsent(ctx, key, func(w io.Writer) error {
+		_, _ = io.WriteString(w, "the first lines")
+		return err
+	}))
+}
+
 func (f *faulty) Put(ctx context.Context, key string, body []byte) (string, error) {
 	return f.do(func() (string, error) { return f.Objects.Put(ctx, key, body) })
 }
@@ -56,9 +78,10 @@ func (f *faulty) PutIfMatch(ctx context.Context, key, etag string, body []byte) 
 	return f.do(func() (string, error) { return f.Objects.PutIfMatch(ctx, key, etag, body) })
 }
 
-// hand stages and releases, as a build does at its end.
+// hand stages and releases, as a build does at its end, a version of several Parquet files.
 func hand(v Versions) (rebased.State, error) {
 	ctx := context.Background()
+	v.limits = limits{rows: 4, text: 1 << 20}
 	staged, err := v.Stage(ctx, input())
 	if err != nil {
 		return "", err
@@ -106,7 +129,7 @@ func TestAHandoffKilledAtAnyCallLeavesTheOldVersionOrTheNewAndIsFinishedByTheNex
 	}
 }
 
-// checkWhole checks that what is latest is complete and recorded, and that every version with a manifest has all that it lists.
+// checkWhole checks that what is latest is complete and recorded, and that no version is broken.
 func checkWhole(t *testing.T, objects rebased.Objects) {
 	t.Helper()
 	ctx := context.Background()
@@ -119,6 +142,18 @@ func checkWhole(t *testing.T, objects rebased.Objects) {
 		t.Errorf("latest %s has no manifest", latest.Version)
 	} else if _, err := v.Record(ctx, "capitals", latest.Version); err != nil {
 		t.Error(err)
+	}
+	checkFiles(t, objects)
+}
+
+// checkFiles checks that every version with a manifest has all that it lists.
+func checkFiles(t *testing.T, objects rebased.Objects) {
+	t.Helper()
+	ctx := context.Background()
+	v := versionsOn(objects)
+	versions, err := v.List(ctx, "capitals")
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, version := range versions {
 		m, err := v.Manifest(ctx, "capitals", version)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,10 +33,18 @@ func (t idTable) Write(ctx context.Context, key string, rows []rebased.Example) 
 		body = append(append(body, e.Row...), '\n')
 	}
 	_, err := t.objects.Put(ctx, key, body)
-	return rebased.File{Key: key, Rows: len(rows)}, err
+	return rebased.File{Key: key, SHA256: sha(string(body)), Size: int64(len(body)), Rows: len(rows)}, err
 }
 
-// input is a small version: 12 rows of three datasets, with text of the kinds that break formats.
+// parts gives rows in parts of at most so many.
+func parts(rows []rebased.Example, most int) Parts {
+	all := slices.Collect(slices.Chunk(rows, most))
+	return Parts{Count: len(all), Read: func(ctx context.Context, part int) ([]rebased.Example, error) {
+		return slices.Clone(all[part]), ctx.Err()
+	}}
+}
+
+// input is a small version of the rows of examples, in three parts.
 func input() Input {
 	task := rebased.DefaultTask()
 	task.Name, task.Corpus = "capitals", "hub"
@@ -43,7 +52,7 @@ func input() Input {
 	task.Examples = []rebased.TaskExample{{Input: "Where is Vienna?", Output: "Austria"}}
 	task.Transform.Teacher.Model = "rebased-demo-1"
 	task.Output = rebased.Output{Formats: rebased.Formats(), Validation: 0.25, License: "cc-by-4.0"}
-	in := Input{
+	return Input{
 		Task: task, TaskFile: []byte("name: capitals\n"), Revision: "0123456789ab", Encoder: "static/rebased-1/256", Endpoint: "http://127.0.0.1:4010/v1",
 		Retrieved: 20, Skipped: map[string]int{"quota": 7},
 		Steps: []StepCount{
@@ -51,7 +60,13 @@ func input() Input {
 			{Step: "dedupe", Rejected: map[rebased.Reason]int{rebased.ReasonDuplicate: 3, rebased.ReasonConflict: 1, rebased.ReasonNearDuplicate: 1}},
 		},
 		Tokens: rebased.Usage{InputTokens: 4000, OutputTokens: 900}, Staging: "builds/capitals/b1/handoff",
+		Rows: parts(examples(), 5),
 	}
+}
+
+// examples are 12 rows of three datasets, with text of the kinds that break formats.
+func examples() []rebased.Example {
+	var rows []rebased.Example
 	sources := []rebased.Lineage{
 		{DatasetID: rebased.DatasetID{Name: "owner/qa_set", Config: "default", Split: "train"}, License: "mit"},
 		{DatasetID: rebased.DatasetID{Name: "owner/qa_set", Config: "other", Split: "train"}, License: "mit"},
@@ -62,11 +77,11 @@ func input() Input {
 		l := sources[i%len(sources)]
 		l.Row, l.Rank, l.Score, l.Teacher = rebased.RowID(fmt.Sprintf("row-%02d", i)), i, 1/float32(i+1), "rebased-demo-1"
 		l.Responses = []string{fmt.Sprintf("answer-%d", i)}
-		in.Examples = append(in.Examples, rebased.Example{
+		rows = append(rows, rebased.Example{
 			Input: fmt.Sprintf("%s (%d)", texts[i%len(texts)], i), Output: fmt.Sprintf("out %d", i), Answer: fmt.Sprintf("out %d", i), Lineage: l,
 		})
 	}
-	return in
+	return rows
 }
 
 func stage(t testing.TB, v Versions, in Input) Staged {

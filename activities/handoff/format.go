@@ -38,22 +38,29 @@ type (
 	}
 )
 
-// writeLines writes one line a row, in the order of the rows.
-func writeLines(w io.Writer, format, instruction string, rows []rebased.Example) error {
-	buffered := bufio.NewWriter(w)
-	lines := json.NewEncoder(buffered)
-	lines.SetEscapeHTML(false)
-	for _, e := range rows {
-		line, err := lineOf(format, instruction, e)
-		if err != nil {
-			return err
-		}
-		if err := lines.Encode(line); err != nil {
-			return err
-		}
-	}
-	return buffered.Flush()
+// lines writes one line a row.
+type lines struct {
+	format, instruction string
+	buffered            *bufio.Writer
+	encoder             *json.Encoder
 }
+
+func newLines(w io.Writer, format, instruction string) *lines {
+	l := &lines{format: format, instruction: instruction, buffered: bufio.NewWriter(w)}
+	l.encoder = json.NewEncoder(l.buffered)
+	l.encoder.SetEscapeHTML(false)
+	return l
+}
+
+func (l *lines) add(e *rebased.Example) error {
+	line, err := lineOf(l.format, l.instruction, *e)
+	if err != nil {
+		return err
+	}
+	return l.encoder.Encode(line)
+}
+
+func (l *lines) flush() error { return l.buffered.Flush() }
 
 func lineOf(format, instruction string, e rebased.Example) (any, error) {
 	switch format {

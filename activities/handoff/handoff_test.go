@@ -111,7 +111,11 @@ func TestTheSameInputGivesTheSameBytesWhateverTheBuild(t *testing.T) {
 		}
 	}
 	for change, apply := range map[string]func(*Input){
-		"text":     func(in *Input) { in.Examples[3].Output = "another" },
+		"text": func(in *Input) {
+			rows := examples()
+			rows[3].Output = "another"
+			in.Rows = parts(rows, 5)
+		},
 		"revision": func(in *Input) { in.Revision = "fedcba987654" },
 		"tokens":   func(in *Input) { in.Tokens.OutputTokens++ },
 		"task":     func(in *Input) { in.TaskFile = []byte("name: capitals # \n") },
@@ -128,8 +132,8 @@ func TestTheSameInputGivesTheSameBytesWhateverTheBuild(t *testing.T) {
 
 func TestStageRefusesWhatIsNoVersion(t *testing.T) {
 	empty, lost := input(), input()
-	empty.Examples = nil
-	lost.Examples = lost.Examples[1:]
+	empty.Rows = parts(nil, 1)
+	lost.Rows = parts(examples()[1:], 5)
 	for name, in := range map[string]Input{"no rows left": empty, "a row lost on the way": lost} {
 		objects := mem.NewObjects()
 		if _, err := versionsOn(objects).Stage(context.Background(), in); rebased.KindOf(err) != rebased.Invalid {
@@ -144,7 +148,7 @@ func TestStageRefusesWhatIsNoVersion(t *testing.T) {
 func TestStageDoesNotReplaceAnotherFileInAVersion(t *testing.T) {
 	objects := mem.NewObjects()
 	staged := stage(t, versionsOn(objects), input())
-	for _, name := range []string{"manifest.json", "README.md"} {
+	for _, name := range []string{"manifest.json", "README.md", "train-00000.parquet", "train.messages.jsonl"} {
 		fresh := mem.NewObjects()
 		key := rebased.VersionKey("capitals", staged.Version, name)
 		if _, err := fresh.Put(context.Background(), key, []byte("something else")); err != nil {

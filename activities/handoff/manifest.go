@@ -3,8 +3,6 @@ package handoff
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -90,32 +88,28 @@ type Entry struct {
 	Rows   int    `json:"rows"` // 0 for files that hold no rows
 }
 
-// newManifest fills in all but the files and the sizes of the splits.
-func newManifest(in Input) (Manifest, error) {
-	if len(in.Examples) == 0 {
+// newManifest fills in all but the files.
+func newManifest(in Input, of survey) (Manifest, error) {
+	if of.rows == 0 {
 		return Manifest{}, rebased.E(rebased.Invalid, "no row is left to make a version of task %s from: the rejects of the build say why", in.Task.Name)
 	}
-	counts, err := newCounts(in)
+	counts, err := newCounts(in, of.rows)
 	if err != nil {
 		return Manifest{}, err
 	}
-	teachers, sources := map[string]int{}, map[Origin]int{}
-	for _, e := range in.Examples {
-		teachers[e.Teacher]++
-		sources[Origin{Dataset: e.Name, License: e.License}]++
-	}
+	counts.Train, counts.Validation = of.splits.size(SplitTrain), of.splits.size(SplitValidation)
 	m := Manifest{
 		Format: Format, Task: in.Task.Name, Instruction: in.Task.Instruction, License: in.Task.Output.License,
 		Corpus: CorpusRef{Name: in.Task.Corpus, Revision: in.Revision}, Encoder: in.Encoder,
 		Teacher: TeacherRef{Endpoint: in.Endpoint, Model: in.Task.Transform.Teacher.Model}, Counts: counts, Tokens: in.Tokens,
 	}
-	for model, rows := range teachers {
+	for model, rows := range of.teachers {
 		m.Teacher.Answered = append(m.Teacher.Answered, Answered{Model: model, Rows: rows})
 	}
 	slices.SortFunc(m.Teacher.Answered, func(a, b Answered) int {
 		return cmp.Or(cmp.Compare(b.Rows, a.Rows), strings.Compare(a.Model, b.Model))
 	})
-	for s, rows := range sources {
+	for s, rows := range of.sources {
 		m.Sources = append(m.Sources, Origin{Dataset: s.Dataset, License: s.License, Rows: rows})
 	}
 	slices.SortFunc(m.Sources, func(a, b Origin) int {
@@ -125,7 +119,7 @@ func newManifest(in Input) (Manifest, error) {
 }
 
 // newCounts follows the rows through the steps and checks that none is lost.
-func newCounts(in Input) (Funnel, error) {
+func newCounts(in Input, there int) (Funnel, error) {
 	counts := Funnel{Retrieved: in.Retrieved, Skipped: map[string]int{}, Steps: []StepCount{}, Rejected: map[rebased.Reason]int{}}
 	maps.Copy(counts.Skipped, in.Skipped)
 	rows := in.Retrieved
@@ -142,25 +136,26 @@ func newCounts(in Input) (Funnel, error) {
 		step.Out = rows
 		counts.Steps = append(counts.Steps, step)
 	}
-	if rows != len(in.Examples) {
-		return Funnel{}, rebased.E(rebased.Invalid, "the counts do not add up: %d rows retrieved less those rejected are %d, but %d are there", in.Retrieved, rows, len(in.Examples))
+	if rows != there {
+		return Funnel{}, rebased.E(rebased.Invalid, "the counts do not add up: %d rows retrieved less those rejected are %d, but %d are there", in.Retrieved, rows, there)
 	}
 	return counts, nil
 }
 
-func (m *Manifest) add(name string, body []byte, rows int) {
-	sum := sha256.Sum256(body)
-	m.Files = append(m.Files, Entry{Name: name, SHA256: hex.EncodeToString(sum[:]), Size: int64(len(body)), Rows: rows})
+func (m *Manifest) add(entry Entry) {
+	m.Files = append(m.Files, entry)
 	slices.SortFunc(m.Files, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// file finds a file by its name.
-func (m *Manifest) file(name string) (Entry, bool) {
-	i := slices.IndexFunc(m.Files, func(f Entry) bool { return f.Name == name })
-	if i < 0 {
-		return Entry{}, false
+// tables finds the Parquet files of a split, in the order of its rows.
+func (m *Manifest) tables(split string) []Entry {
+	var found []Entry
+	for _, f := range m.Files {
+		if isParquet(f.Name, split) {
+			found = append(found, f)
+		}
 	}
-	return m.Files[i], true
+	return found
 }
 
 // encode gives the one form that a manifest is written in.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -65,7 +66,8 @@ type ExportInput struct {
 	Format  string // parquet, or one of rebased.Formats()
 }
 
-// Export writes one split of a version. The Parquet file that it reads is checked against the manifest before the first byte is written.
+// Export writes one split of a version, with the rows of one of its Parquet files in memory at a time. Each file is checked against the manifest
+// before its rows are written: of a version of several, an error may come after some were. Parquet comes as one file, whatever the version has.
 func (v Versions) Export(ctx context.Context, in ExportInput, w io.Writer) error {
 	if in.Format != FormatParquet && !slices.Contains(rebased.Formats(), in.Format) {
 		_, err := lineOf(in.Format, "", rebased.Example{})
@@ -88,29 +90,71 @@ func (v Versions) Export(ctx context.Context, in ExportInput, w io.Writer) error
 	if in.Split == "" {
 		in.Split = SplitTrain
 	}
-	listed, found := manifest.file(parquetName(in.Split))
-	if !found {
+	listed := manifest.tables(in.Split)
+	if len(listed) == 0 {
 		return rebased.E(rebased.NotFound, "version %s of task %s has no split %q", in.Version, in.Task, in.Split)
 	}
 	return v.export(ctx, in, manifest.Instruction, listed, w)
 }
 
-func (v Versions) export(ctx context.Context, in ExportInput, instruction string, listed Entry, w io.Writer) error {
+func (v Versions) export(ctx context.Context, in ExportInput, instruction string, listed []Entry, w io.Writer) error {
+	if in.Format == FormatParquet && len(listed) == 1 {
+		body, err := v.checked(ctx, in, listed[0])
+		if err == nil {
+			_, err = w.Write(body)
+		}
+		return err
+	}
+	parts := v.tables(ctx, in, listed)
+	if in.Format == FormatParquet {
+		return v.Examples.Encode(w, parts)
+	}
+	lines := newLines(w, in.Format, instruction)
+	for part, err := range parts {
+		if err != nil {
+			return err
+		}
+		for i := range part {
+			if err := lines.add(&part[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return lines.flush()
+}
+
+// tables reads the Parquet files of a version one by one.
+func (v Versions) tables(ctx context.Context, in ExportInput, listed []Entry) iter.Seq2[[]rebased.Example, error] {
+	return func(yield func([]rebased.Example, error) bool) {
+		for _, entry := range listed {
+			rows, err := v.table(ctx, in, entry)
+			if !yield(rows, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (v Versions) table(ctx context.Context, in ExportInput, listed Entry) ([]rebased.Example, error) {
+	if _, err := v.checked(ctx, in, listed); err != nil {
+		return nil, err
+	}
+	rows, err := v.Examples.Read(ctx, rebased.VersionKey(in.Task, in.Version, listed.Name))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", listed.Name, err)
+	}
+	return rows, nil
+}
+
+// checked reads a file as the manifest lists it.
+func (v Versions) checked(ctx context.Context, in ExportInput, listed Entry) ([]byte, error) {
 	key := rebased.VersionKey(in.Task, in.Version, listed.Name)
 	body, _, err := v.Objects.Get(ctx, key)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", listed.Name, err)
+		return nil, fmt.Errorf("read %s: %w", listed.Name, err)
 	}
 	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != listed.SHA256 {
-		return rebased.E(rebased.Invalid, "%s was changed: its SHA-256 is not the one of the manifest", key)
+		return nil, rebased.E(rebased.Invalid, "%s was changed: its SHA-256 is not the one of the manifest", key)
 	}
-	if in.Format == FormatParquet {
-		_, err := w.Write(body)
-		return err
-	}
-	rows, err := v.Examples.Read(ctx, key)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", listed.Name, err)
-	}
-	return writeLines(w, in.Format, instruction, rows)
+	return body, nil
 }

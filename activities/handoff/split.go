@@ -1,14 +1,11 @@
 package handoff
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
 	"slices"
 	"strings"
-
-	"github.com/rebased/rebased"
 )
 
 // The splits of a version. The second is there when the task asks for it.
@@ -17,39 +14,58 @@ const (
 	SplitValidation = "validation"
 )
 
-// split takes a share of the rows for validation: those whose input has the lowest hashes. So the choice follows no order of the rows, hardly
-// changes from one version to the next, and rows of equal input, whatever their case and spaces, are on one side. Both keep the rows' order.
+// splits say which row is in which split. A share of the rows is for validation: those whose input has the lowest hashes. So the choice follows
+// no order of the rows, hardly changes from one version to the next, and rows of equal input, whatever their case and spaces, are on one side.
 // A share above zero gives at least one row to validation, as long as one is left to train on.
-func split(examples []rebased.Example, share float64) (train, validation []rebased.Example) {
+type splits struct {
+	rows       int
+	hashes     []uint64 // of the rows, in their order
+	validation int      // rows of that split: those whose hash is at most limit
+	limit      uint64
+}
+
+// newSplits decides from the hashes of all rows; those of a share of 0 need none.
+func newSplits(rows int, hashes []uint64, share float64) splits {
+	s := splits{rows: rows, hashes: hashes}
 	if share == 0 {
-		return examples, nil
+		return s
 	}
-	hashes := make([]uint64, len(examples))
-	byHash := map[uint64][]int{}
-	for i, e := range examples {
-		sum := sha256.Sum256([]byte(strings.Join(strings.Fields(strings.ToLower(e.Input)), " ")))
-		hashes[i] = binary.BigEndian.Uint64(sum[:])
-		byHash[hashes[i]] = append(byHash[hashes[i]], i)
-	}
-	sorted := slices.SortedFunc(slices.Values(hashes), cmp.Compare[uint64])
-	want := max(1, int(math.Round(share*float64(len(examples)))))
-	chosen := make([]bool, len(examples))
-	for taken := 0; taken < want; {
-		group := byHash[sorted[taken]]
-		if taken+len(group) == len(examples) {
+	sorted := slices.Sorted(slices.Values(hashes))
+	want := min(rows, max(1, int(math.Round(share*float64(rows)))))
+	for s.validation < want {
+		lowest, equal := sorted[s.validation], 0
+		for _, h := range sorted[s.validation:] {
+			if h != lowest {
+				break
+			}
+			equal++
+		}
+		if s.validation+equal == rows {
 			break // what is left is the only group to train on
 		}
-		for _, i := range group {
-			chosen[i] = true
-		}
-		taken += len(group)
+		s.validation, s.limit = s.validation+equal, lowest
 	}
-	for i, e := range examples {
-		if chosen[i] {
-			validation = append(validation, e)
-		} else {
-			train = append(train, e)
-		}
+	return s
+}
+
+// hashOf is the same for inputs that differ in case and spaces only.
+func hashOf(input string) uint64 {
+	sum := sha256.Sum256([]byte(strings.Join(strings.Fields(strings.ToLower(input)), " ")))
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+// of is the split of the n-th row.
+func (s splits) of(n int) string {
+	if s.validation > 0 && s.hashes[n] <= s.limit {
+		return SplitValidation
 	}
-	return train, validation
+	return SplitTrain
+}
+
+// size is how many rows a split has.
+func (s splits) size(split string) int {
+	if split == SplitValidation {
+		return s.validation
+	}
+	return s.rows - s.validation
 }

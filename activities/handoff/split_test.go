@@ -24,12 +24,29 @@ func ranks(rows []rebased.Example) []int {
 	return out
 }
 
+// split gives the rows of both splits.
+func split(rows []rebased.Example, share float64) (train, validation []rebased.Example) {
+	var hashes []uint64
+	for _, e := range rows {
+		hashes = append(hashes, hashOf(e.Input))
+	}
+	s := newSplits(len(rows), hashes, share)
+	for n, e := range rows {
+		if s.of(n) == SplitValidation {
+			validation = append(validation, e)
+		} else {
+			train = append(train, e)
+		}
+	}
+	return train, validation
+}
+
 func TestSplitTakesTheShareThatWasAskedFor(t *testing.T) {
 	for _, c := range []struct {
 		rows  int
 		share float64
 		want  int
-	}{{1000, 0, 0}, {1000, 0.05, 50}, {1000, 0.5, 500}, {3, 0.01, 1}, {1, 0.5, 0}, {2, 0.5, 1}} {
+	}{{1000, 0, 0}, {1000, 0.05, 50}, {1000, 0.5, 500}, {3, 0.01, 1}, {1, 0.5, 0}, {2, 0.5, 1}, {0, 0.5, 0}} {
 		train, validation := split(inputs(c.rows), c.share)
 		if len(validation) != c.want || len(train)+len(validation) != c.rows {
 			t.Errorf("%d rows, share %v: %d and %d", c.rows, c.share, len(train), len(validation))

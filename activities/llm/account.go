@@ -25,19 +25,26 @@ func (m Metered) add(a Answer) Metered {
 
 // Account is what one account has used so far.
 type Account struct {
-	Online, Batch Metered       // of answers
-	Open          rebased.Usage // bounds of sendings that have no outcome
+	Online, Batch   Metered       // of answers
+	Open, OpenBatch rebased.Usage // bounds of sendings that have no outcome
 }
 
 // Amount is what the account comes to at a price.
 func (a Account) Amount(price rebased.Price) rebased.Amount {
-	return amountOf(price, a.Online, false).Add(amountOf(price, a.Batch, true)).Add(boundAmount(price, a.Open))
+	answered := amountOf(price, a.Online, false).Add(amountOf(price, a.Batch, true))
+	return answered.Add(boundAmount(price, a.Open, false)).Add(boundAmount(price, a.OpenBatch, true))
 }
 
 // account is the state behind an Account.
 type account struct {
 	online, batch Metered
-	open          map[string]rebased.Usage // by Sent
+	open          map[string]sending // by Sent
+}
+
+// sending is the bound of a request without an outcome.
+type sending struct {
+	bound rebased.Usage
+	batch bool
 }
 
 // enter takes lines into the books. The caller holds mu.
@@ -48,7 +55,7 @@ func (l *Log) enter(lines []line) {
 		}
 		a := l.accounts[e.By]
 		if a == nil {
-			a = &account{open: map[string]rebased.Usage{}}
+			a = &account{open: map[string]sending{}}
 			l.accounts[e.By] = a
 		}
 		switch {
@@ -58,7 +65,7 @@ func (l *Log) enter(lines []line) {
 			a.online = a.online.add(*e.Answer)
 		}
 		if e.Bound != nil {
-			a.open[e.Sent] = *e.Bound
+			a.open[e.Sent] = sending{*e.Bound, e.Batch}
 		} else {
 			delete(a.open, e.Sent)
 		}
@@ -75,7 +82,11 @@ func (l *Log) Account(by string) Account {
 	}
 	out := Account{Online: a.online, Batch: a.batch}
 	for _, sent := range slices.Sorted(maps.Keys(a.open)) {
-		out.Open = out.Open.Add(a.open[sent])
+		of := &out.Open
+		if a.open[sent].batch {
+			of = &out.OpenBatch
+		}
+		*of = of.Add(a.open[sent].bound)
 	}
 	return out
 }
@@ -84,18 +95,28 @@ func (l *Log) Account(by string) Account {
 // the same, since the line may be written.
 func (l *Log) Intend(ctx context.Context, key Key, by string, bound rebased.Usage) (sent string, err error) {
 	sent = rand.Text()
-	w := l.enqueue(ctx, line{Key: key, By: by, Sent: sent, Bound: &bound})
-	select {
-	case <-w.done:
-		return sent, nil
-	case <-ctx.Done():
-		return sent, ctx.Err()
-	}
+	return sent, l.enqueue(ctx, line{Key: key, By: by, Sent: sent, Bound: &bound}).wait(ctx)
 }
+
+// intendBatch enters what the requests of a batch may cost, each under a sending of its own, and waits until that is durable. To enter it again
+// changes nothing.
+func (l *Log) intendBatch(ctx context.Context, name, by string, requests []Request) error {
+	var last *write
+	for _, r := range requests {
+		bound, key := Bound(r), r.Key()
+		last = l.enqueue(ctx, line{Key: key, By: by, Sent: sentInBatch(name, key), Bound: &bound, Batch: true})
+	}
+	return last.wait(ctx)
+}
+
+// sentInBatch names the sending of one request of a batch.
+func sentInBatch(name string, key Key) string { return name + "-" + string(key) }
 
 // Void enters that a sending was not billed. It does not wait.
 func (l *Log) Void(ctx context.Context, key Key, by, sent string) {
 	if sent != "" {
-		l.enqueue(ctx, line{Key: key, By: by, Sent: sent, Void: true})
+		l.enqueue(ctx, voided(key, by, sent))
 	}
 }
+
+func voided(key Key, by, sent string) line { return line{Key: key, By: by, Sent: sent, Void: true} }

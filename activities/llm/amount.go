@@ -14,12 +14,12 @@ func AmountOf(price rebased.Price, a Answer) rebased.Amount {
 }
 
 // boundAmount prices the most that calls may use: input at the dearer of its prices.
-func boundAmount(price rebased.Price, u rebased.Usage) rebased.Amount {
+func boundAmount(price rebased.Price, u rebased.Usage, batch bool) rebased.Amount {
 	written := int64(0)
 	if price.CacheWrite > price.Input {
 		written = u.InputTokens
 	}
-	return rebased.Amount{Pico: price.Cost(u, 0, written, false), Tokens: u.InputTokens + u.OutputTokens}
+	return rebased.Amount{Pico: price.Cost(u, 0, written, batch), Tokens: u.InputTokens + u.OutputTokens}
 }
 
 // promptOverhead bounds what a provider's chat template adds to system text and prompt, in tokens.

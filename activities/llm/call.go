@@ -134,7 +134,7 @@ func (c *call) reserve() (err error) {
 	if c.reserved {
 		return nil
 	}
-	if err := c.ledger.reserve(c.sending, boundAmount(c.params.Price, c.bound)); err != nil {
+	if err := c.ledger.reserve(c.sending, boundAmount(c.params.Price, c.bound, false)); err != nil {
 		return err
 	}
 	c.reserved = true
@@ -146,11 +146,11 @@ func (c *call) reserve() (err error) {
 
 // burn counts a sending as billed at its bound; in the books it stays open.
 func (c *call) burn() {
-	bound := boundAmount(c.params.Price, c.bound)
+	bound := boundAmount(c.params.Price, c.bound, false)
 	if c.params.Grant == nil {
 		bound = rebased.Amount{}
 	}
-	c.ledger.settle(boundAmount(c.params.Price, c.bound), bound)
+	c.ledger.settle(boundAmount(c.params.Price, c.bound, false), bound)
 	c.reserved, c.sent = false, ""
 }
 
@@ -163,7 +163,7 @@ func (c *call) close(ctx context.Context) {
 		} else {
 			c.log.Void(ctx, c.key, c.params.Account, c.sent)
 		}
-		c.ledger.settle(boundAmount(c.params.Price, c.bound), actual)
+		c.ledger.settle(boundAmount(c.params.Price, c.bound, false), actual)
 	}
 	if c.paid != nil {
 		c.lane.stored()

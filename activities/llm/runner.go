@@ -153,7 +153,7 @@ type run struct {
 
 func begin(ctx context.Context, r *Runner, p Params, rows int) (*run, error) {
 	out := &run{runner: r, params: p, counted: map[Key]bool{}}
-	request := out.request("")
+	request := p.request(r.Teacher.Endpoint(), "")
 	var err error
 	if out.log, err = r.Store.Open(ctx, request.Scope()); err != nil {
 		return nil, err
@@ -200,17 +200,16 @@ func (r *run) count(key Key, a Answer, paid bool) {
 	r.reused++
 }
 
-func (r *run) request(prompt string) Request {
+func (p Params) request(endpoint, prompt string) Request {
 	return Request{
-		Endpoint: r.runner.Teacher.Endpoint(), Model: r.params.Model, Temperature: r.params.Temperature, MaxTokens: r.params.MaxTokens,
-		System: r.params.System, Schema: r.params.Schema, Prompt: prompt,
+		Endpoint: endpoint, Model: p.Model, Temperature: p.Temperature, MaxTokens: p.MaxTokens, System: p.System, Schema: p.Schema, Prompt: prompt,
 	}
 }
 
 // ask brings one row to its outcome: the first usable answer of up to three asks.
 func ask[T any](ctx context.Context, r *run, q Question[T]) (Outcome[T], error) {
 	var out Outcome[T]
-	request := r.request(q.Prompt)
+	request := r.params.request(r.runner.Teacher.Endpoint(), q.Prompt)
 	request.Shared = q.Shared
 	for request.Ask = 0; request.Ask <= maxReAsks; request.Ask++ {
 		if out.Problem != nil {

@@ -17,6 +17,7 @@ type line struct {
 	// Sent names one sending of the request; the line with its outcome repeats it.
 	Sent  string         `json:"sent,omitempty"`
 	Bound *rebased.Usage `json:"bound,omitempty"` // about to be sent: the most that it may use
+	Batch bool           `json:"batch,omitempty"` // Bound is at the price of a batch
 	Void  bool           `json:"void,omitempty"`  // the outcome: not billed
 }
 

@@ -89,6 +89,7 @@ const (
 // Log holds the answers of one scope.
 type Log struct {
 	store  *Store
+	scope  string
 	prefix string
 
 	mu       sync.Mutex
@@ -107,9 +108,19 @@ type write struct {
 	done   chan struct{}
 }
 
+// wait waits until the line is durable; when ctx ends, only the wait ends.
+func (w *write) wait(ctx context.Context) error {
+	select {
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func newLog(s *Store, scope string) *Log {
 	return &Log{
-		store: s, prefix: rebased.ResponsesPrefix + scope + "/", places: map[Key]int{}, accounts: map[string]*account{},
+		store: s, scope: scope, prefix: rebased.ResponsesPrefix + scope + "/", places: map[Key]int{}, accounts: map[string]*account{},
 		cache: newSegmentCache(cacheBytes), next: 1, calls: map[Key]chan struct{}{},
 	}
 }
@@ -265,12 +276,10 @@ func (l *Log) enqueue(ctx context.Context, e line) *write {
 // settles, "" = none. When ctx ends, only the wait ends.
 func (l *Log) Put(ctx context.Context, key Key, answer Answer, sent string) (Answer, error) {
 	w := l.enqueue(ctx, line{Key: key, Answer: &answer, By: answer.By, Sent: sent})
-	select {
-	case <-w.done:
-		return w.answer, nil
-	case <-ctx.Done():
-		return Answer{}, ctx.Err()
+	if err := w.wait(ctx); err != nil {
+		return Answer{}, err
 	}
+	return w.answer, nil
 }
 
 // flush writes segments until nothing is pending. A bucket that does not answer is tried again without end: the answers are paid.

@@ -38,16 +38,26 @@ func parse(a llm.Answer) (thought, *llm.Problem) {
 	return thought{text, answer}, nil
 }
 
+// Requests are the first requests that Shard sends for examples.
+func Requests(endpoint string, task rebased.Task, examples []rebased.Example) []llm.Request {
+	params := llm.ParamsOf(task.Transform.Teacher, system, llm.Charge{})
+	return llm.Requests(endpoint, params, len(examples), questions(task, examples))
+}
+
+func questions(task rebased.Task, examples []rebased.Example) func(i int) llm.Question[thought] {
+	sections := llm.TaskSections(task)
+	return func(i int) llm.Question[thought] {
+		return llm.Question[thought]{Prompt: prompt(sections, examples[i]), Shared: len(sections), Parse: parse}
+	}
+}
+
 // Shard writes a rationale for each example (mode rationale) within what the charge lets. A row whose rationale ends in another
 // answer is rejected as disagreed. Errors are those of llm.Run.
 func Shard(
 	ctx context.Context, runner *llm.Runner, task rebased.Task, examples []rebased.Example, charge llm.Charge, done func(int),
 ) (llm.Shard, error) {
-	sections := llm.TaskSections(task)
-	question := func(i int) llm.Question[thought] {
-		return llm.Question[thought]{Prompt: prompt(sections, examples[i]), Shared: len(sections), Parse: parse}
-	}
-	outcomes, bill, err := llm.Run(ctx, runner, llm.ParamsOf(task.Transform.Teacher, system, charge), len(examples), question, done)
+	params := llm.ParamsOf(task.Transform.Teacher, system, charge)
+	outcomes, bill, err := llm.Run(ctx, runner, params, len(examples), questions(task, examples), done)
 	result := llm.Shard{Bill: bill}
 	if err != nil || bill.Short != nil {
 		return result, err

@@ -12,18 +12,30 @@ import (
 // Step is the name of this step in rejects.
 const Step = "transform"
 
+// Requests are the first requests that Shard sends for candidates.
+func Requests(endpoint string, task rebased.Task, candidates []rebased.Candidate) []llm.Request {
+	return llm.Requests(endpoint, params(task, llm.Charge{}), len(candidates), questions(task, candidates))
+}
+
+func params(task rebased.Task, charge llm.Charge) llm.Params {
+	p := llm.ParamsOf(task.Transform.Teacher, system, charge)
+	p.Schema = schema
+	return p
+}
+
+func questions(task rebased.Task, candidates []rebased.Candidate) func(i int) llm.Question[example] {
+	sections := llm.TaskSections(task)
+	return func(i int) llm.Question[example] {
+		return llm.Question[example]{Prompt: prompt(sections, candidates[i]), Shared: len(sections), Parse: parse}
+	}
+}
+
 // Shard transforms candidates within what the charge lets. done is told how many rows are done, from several goroutines. Errors are
 // those of llm.Run; the answers that were paid by then are stored.
 func Shard(
 	ctx context.Context, runner *llm.Runner, task rebased.Task, candidates []rebased.Candidate, charge llm.Charge, done func(int),
 ) (llm.Shard, error) {
-	sections := llm.TaskSections(task)
-	question := func(i int) llm.Question[example] {
-		return llm.Question[example]{Prompt: prompt(sections, candidates[i]), Shared: len(sections), Parse: parse}
-	}
-	params := llm.ParamsOf(task.Transform.Teacher, system, charge)
-	params.Schema = schema
-	outcomes, bill, err := llm.Run(ctx, runner, params, len(candidates), question, done)
+	outcomes, bill, err := llm.Run(ctx, runner, params(task, charge), len(candidates), questions(task, candidates), done)
 	result := llm.Shard{Bill: bill}
 	if err != nil || bill.Short != nil {
 		return result, err

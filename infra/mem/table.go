@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/rebased/rebased"
 )
@@ -69,14 +70,34 @@ func (t Table[T]) WriteHashed(ctx context.Context, prefix string, rows []T) (reb
 	return rebased.File{Key: key, SHA256: sum, Size: int64(len(body)), Rows: len(rows)}, nil
 }
 
+// Encode implements rebased.Table.
+func (t Table[T]) Encode(w io.Writer, parts iter.Seq2[[]T, error]) error {
+	for rows, err := range parts {
+		if err != nil {
+			return err
+		}
+		if err := writeLines(w, rows); err != nil {
+			return rebased.E(rebased.Invalid, "encode: %w", err)
+		}
+	}
+	return nil
+}
+
 func encode[T any](rows []T) (body []byte, sum string, err error) {
 	var lines bytes.Buffer
-	encoder := json.NewEncoder(&lines)
-	for i := range rows {
-		if err := encoder.Encode(rows[i]); err != nil {
-			return nil, "", fmt.Errorf("row %d: %w", i, err)
-		}
+	if err := writeLines(&lines, rows); err != nil {
+		return nil, "", err
 	}
 	digest := sha256.Sum256(lines.Bytes())
 	return lines.Bytes(), hex.EncodeToString(digest[:]), nil
+}
+
+func writeLines[T any](w io.Writer, rows []T) error {
+	encoder := json.NewEncoder(w)
+	for i := range rows {
+		if err := encoder.Encode(rows[i]); err != nil {
+			return fmt.Errorf("row %d: %w", i, err)
+		}
+	}
+	return nil
 }

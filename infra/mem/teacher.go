@@ -53,6 +53,11 @@ func (t *Teacher) Ask(ctx context.Context, r llm.Request) (llm.Answer, error) {
 			return llm.Answer{}, err
 		}
 	}
+	return t.give(r), nil
+}
+
+// give answers a request, and counts that.
+func (t *Teacher) give(r llm.Request) llm.Answer {
 	t.mu.Lock()
 	if t.asked == nil {
 		t.asked = map[llm.Key]int{}
@@ -67,7 +72,7 @@ func (t *Teacher) Ask(ctx context.Context, r llm.Request) (llm.Answer, error) {
 	if t.Paid != nil {
 		t.Paid(answer)
 	}
-	return answer, nil
+	return answer
 }
 
 func answerTo(prompt string) string {

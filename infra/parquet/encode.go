@@ -3,6 +3,8 @@ package parquet
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"iter"
 	"unicode/utf8"
 
 	"github.com/apache/arrow/go/v17/parquet/file"
@@ -17,28 +19,69 @@ const (
 )
 
 // Encode makes the bytes of a Parquet file. A text that is not UTF-8 is Invalid, as Parquet strings and their readers refuse it.
-func Encode[T any](s *Schema[T], rows []T) (data []byte, err error) {
+func Encode[T any](s *Schema[T], rows []T) ([]byte, error) {
+	var out bytes.Buffer
+	err := EncodeTo(&out, s, func(yield func([]T, error) bool) { yield(rows, nil) })
+	if err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// EncodeTo writes a Parquet file as its rows come. No row group reaches over two parts; a file of one part has the bytes that Encode makes. After an
+// error what was written is no file.
+func EncodeTo[T any](w io.Writer, s *Schema[T], parts iter.Seq2[[]T, error]) (err error) {
+	to := &sink{w: w}
 	defer func() {
-		if r := recover(); r != nil { // the vendor's writer panics where it has no error to return
+		r := recover() // the vendor's writer panics where it has no error to return
+		switch {
+		case to.err != nil:
+			err = fmt.Errorf("write Parquet: %w", to.err)
+		case r != nil:
 			err = rebased.E(rebased.Invalid, "encode Parquet: %v", r)
 		}
 	}()
-	var out bytes.Buffer
-	w := file.NewParquetWriter(&out, s.root(), file.WithWriterProps(s.settings()))
+	out := file.NewParquetWriter(to, s.root(), file.WithWriterProps(s.settings()))
+	for rows, err := range parts {
+		if err != nil {
+			return err
+		}
+		if err := s.writePart(out, rows); err != nil {
+			return err
+		}
+	}
+	if err := out.Close(); err != nil {
+		return fmt.Errorf("encode Parquet: %w", err)
+	}
+	return nil
+}
+
+// sink keeps the error of a write, and is closed by its owner: the vendor's writer would close what can be closed.
+type sink struct {
+	w   io.Writer
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
+func (s *Schema[T]) writePart(w *file.Writer, rows []T) error {
 	for first := 0; first < len(rows); {
 		n, err := s.group(rows, first)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := s.writeGroup(w.AppendRowGroup(), rows[first:first+n]); err != nil {
-			return nil, fmt.Errorf("encode Parquet: %w", err)
+			return fmt.Errorf("encode Parquet: %w", err)
 		}
 		first += n
 	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("encode Parquet: %w", err)
-	}
-	return out.Bytes(), nil
+	return nil
 }
 
 // group says how many rows from the first on make the next row group, and checks their texts.

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"iter"
 
 	"github.com/rebased/rebased"
 )
@@ -69,6 +71,11 @@ func (t table[T]) WriteHashed(ctx context.Context, prefix string, rows []T) (reb
 		return rebased.File{}, err
 	}
 	return rebased.File{Key: key, SHA256: sum, Size: int64(len(data)), Rows: len(rows)}, nil
+}
+
+// Encode implements rebased.Table.
+func (t table[T]) Encode(w io.Writer, parts iter.Seq2[[]T, error]) error {
+	return EncodeTo(w, t.schema, parts)
 }
 
 func (t table[T]) encode(key string, rows []T) (data []byte, sum string, err error) {

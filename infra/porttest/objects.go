@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"sync"
@@ -38,6 +39,15 @@ func Objects(t *testing.T, open func(t *testing.T) rebased.Objects) {
 		{"ListStopsWhenTold", listStopsWhenTold},
 		{"DeleteRemoves", deleteRemoves},
 		{"DeleteOfAnAbsentKeyIsNoError", deleteOfAnAbsentKeyIsNoError},
+		{"OpenReadsWhatPutStored", openReadsWhatPutStored},
+		{"OpenOfAnAbsentKeyIsNotFound", openOfAnAbsentKeyIsNotFound},
+		{"OpenNeverMixesTwoObjects", openNeverMixesTwoObjects},
+		{"CreateIfAbsentStoresWhatIsWritten", createIfAbsentStoresWhatIsWritten},
+		{"CreateIfAbsentWritesOnce", createIfAbsentWritesOnce},
+		{"CreateIfAbsentHasOneWinner", createIfAbsentHasOneWinner},
+		{"CreateIfAbsentShowsNothingBeforeAllIsWritten", createIfAbsentShowsNothingBeforeAllIsWritten},
+		{"CreateIfAbsentLeavesNothingWhenWriteFails", createIfAbsentLeavesNothingWhenWriteFails},
+		{"ACancelEndsAStream", aCancelEndsAStream},
 		{"ACanceledContextEndsEveryCall", aCanceledContextEndsEveryCall},
 	}
 	for _, c := range cases {
@@ -278,6 +288,10 @@ func aCanceledContextEndsEveryCall(t *testing.T, o rebased.Objects) {
 		"put if absent": func() error { _, err := o.PutIfAbsent(ctx, "l", []byte("two")); return err },
 		"put if match":  func() error { _, err := o.PutIfMatch(ctx, "k", etag, []byte("two")); return err },
 		"delete":        func() error { return o.Delete(ctx, "k") },
+		"open":          func() error { _, err := o.Open(ctx, "k"); return err },
+		"create if absent": func() error {
+			return o.CreateIfAbsent(ctx, "l", func(w io.Writer) error { _, err := w.Write([]byte("two")); return err })
+		},
 		"list": func() error {
 			for _, err := range o.List(ctx, "") {
 				return err

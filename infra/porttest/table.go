@@ -1,8 +1,13 @@
 package porttest
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"io"
+	"iter"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,6 +32,8 @@ func Table[T any](t *testing.T, newObjects func(t *testing.T) rebased.Objects, o
 		"TheSameRowsGiveTheSameBytes":    c.theSameRowsGiveTheSameBytes,
 		"WriteHashedNamesTheFileByBytes": c.writeHashedNamesTheFileByBytes,
 		"WriteHashedTwiceIsASuccess":     c.writeHashedTwiceIsASuccess,
+		"EncodeGivesATableOfAllParts":    c.encodeGivesATableOfAllParts,
+		"EncodeEndsWithTheFirstError":    c.encodeEndsWithTheFirstError,
 		"ReadOfAnAbsentKeyIsNotFound":    c.readOfAnAbsentKeyIsNotFound,
 		"ReadOfForeignBytesIsInvalid":    c.readOfForeignBytesIsInvalid,
 	} {
@@ -78,6 +85,55 @@ func (c tableCase[T]) writeHashedNamesTheFileByBytes(t *testing.T, o rebased.Obj
 	wantFile(t, o, file, "t/part-"+file.SHA256+".parquet", len(c.sample))
 	c.wantRows(t, o, file.Key, c.sample)
 }
+
+func (c tableCase[T]) encodeGivesATableOfAllParts(t *testing.T, o rebased.Objects) {
+	for _, parts := range [][][]T{nil, {c.sample}, {c.sample[:1], nil, c.sample[1:]}} {
+		var first bytes.Buffer
+		for n := range 2 {
+			var out bytes.Buffer
+			if err := c.open(o).Encode(&out, partsOf(parts, nil)); err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				first = out
+			} else if !bytes.Equal(out.Bytes(), first.Bytes()) {
+				t.Fatal("the same parts gave other bytes")
+			}
+		}
+		if _, err := o.Put(t.Context(), "t/parts.parquet", first.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		c.wantRows(t, o, "t/parts.parquet", slices.Concat(parts...))
+	}
+}
+
+func (c tableCase[T]) encodeEndsWithTheFirstError(t *testing.T, o rebased.Objects) {
+	broken := errors.New("no more rows")
+	if err := c.open(o).Encode(io.Discard, partsOf([][]T{c.sample}, broken)); !errors.Is(err, broken) {
+		t.Errorf("got %v, want the error of the parts", err)
+	}
+	if err := c.open(o).Encode(failing{broken}, partsOf([][]T{c.sample}, nil)); !errors.Is(err, broken) {
+		t.Errorf("got %v, want the error of the writer", err)
+	}
+}
+
+// partsOf yields parts, then an error unless it is nil.
+func partsOf[T any](parts [][]T, err error) iter.Seq2[[]T, error] {
+	return func(yield func([]T, error) bool) {
+		for _, part := range parts {
+			if !yield(part, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func (c tableCase[T]) writeHashedTwiceIsASuccess(t *testing.T, o rebased.Objects) {
 	table := c.open(o)

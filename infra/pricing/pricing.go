@@ -3,6 +3,7 @@
 package pricing
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"math/big"
@@ -28,6 +29,7 @@ type Table struct{ lists []list }
 // list is what the models of some endpoints cost.
 type list struct {
 	Endpoint string           `yaml:"endpoint"` // glob over base URLs; * matches everything, / included
+	Batch    *factor          `yaml:"batch"`    // of what answers cost in batches
 	Models   map[string]entry `yaml:"models"`
 }
 
@@ -37,6 +39,8 @@ type entry struct {
 	Output     usd  `yaml:"output"`
 	CacheRead  *usd `yaml:"cache_read"`
 	CacheWrite *usd `yaml:"cache_write"`
+
+	Batch *factor `yaml:"batch"` // before the list's own
 }
 
 // maxFile bounds a price file, in bytes.
@@ -91,7 +95,7 @@ func (t *Table) Price(endpoint, model string) (rebased.Price, bool) {
 	for _, name := range []string{model, snapshot.ReplaceAllString(model, "")} {
 		for _, l := range t.lists {
 			if e, ok := l.Models[name]; ok && matches(l.Endpoint, endpoint) {
-				return e.price(), true
+				return e.price(l.Batch), true
 			}
 		}
 	}
@@ -105,7 +109,7 @@ func matches(glob, endpoint string) bool {
 	return err == nil && ok
 }
 
-func (e entry) price() rebased.Price {
+func (e entry) price(batch *factor) rebased.Price {
 	p := rebased.Price{Input: e.Input.picos, Output: e.Output.picos, CacheRead: e.Input.picos, CacheWrite: e.Input.picos}
 	if e.CacheRead != nil {
 		p.CacheRead = e.CacheRead.picos
@@ -113,7 +117,28 @@ func (e entry) price() rebased.Price {
 	if e.CacheWrite != nil {
 		p.CacheWrite = e.CacheWrite.picos
 	}
+	if batch = cmp.Or(e.Batch, batch); batch != nil {
+		p.Batch = int64(*batch)
+	}
 	return p
+}
+
+// factor is a part of a price, held in thousandths.
+type factor int64
+
+// UnmarshalYAML reads a decimal number without rounding it.
+func (f *factor) UnmarshalYAML(data []byte) error {
+	text := strings.TrimSpace(string(data))
+	value, ok := new(big.Rat).SetString(text)
+	const whole = 1000
+	if !ok || len(text) > 32 || value.Sign() <= 0 || value.Cmp(big.NewRat(1, 1)) > 0 {
+		return fmt.Errorf("must be a part of the price, above 0 and at most 1, got %.40s", text)
+	}
+	if value.Mul(value, big.NewRat(whole, 1)); !value.IsInt() {
+		return fmt.Errorf("has more than three decimals: %.40s", text)
+	}
+	*f = factor(value.Num().Int64())
+	return nil
 }
 
 // usd is USD per million tokens, held as picodollars a token, exactly.

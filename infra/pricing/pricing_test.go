@@ -29,7 +29,7 @@ func TestAModelHasThePriceOfItsEndpointAndItsSnapshotsHaveItToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mini := rebased.Price{Input: 150_000, Output: 600_000, CacheRead: 75_000, CacheWrite: 150_000}
+	mini := rebased.Price{Input: 150_000, Output: 600_000, CacheRead: 75_000, CacheWrite: 150_000, Batch: 500}
 	for _, c := range []struct {
 		endpoint, model string
 		want            rebased.Price
@@ -41,7 +41,9 @@ func TestAModelHasThePriceOfItsEndpointAndItsSnapshotsHaveItToo(t *testing.T) {
 		{openAI, "gpt-4o-minimal", rebased.Price{}, false},
 		{openAI, "", rebased.Price{}, false},
 		{"http://localhost:8000/v1", "gpt-4o-mini", rebased.Price{}, false},
-		{"http://127.0.0.1:7236/v1", "rebased-demo-teacher", rebased.Price{Input: 150_000, Output: 600_000, CacheRead: 150_000, CacheWrite: 150_000}, true},
+		{"http://127.0.0.1:7236/v1", "rebased-demo-teacher", rebased.Price{Input: 150_000, Output: 600_000, CacheRead: 150_000, CacheWrite: 150_000, Batch: 500}, true},
+		{"https://api.anthropic.com", "claude-haiku-4-5", rebased.Price{Input: 1_000_000, Output: 5_000_000, CacheRead: 100_000, CacheWrite: 1_250_000, Batch: 500}, true},
+		{openAI, "gpt-3.5-turbo", rebased.Price{Input: 500_000, Output: 1_500_000, CacheRead: 500_000, CacheWrite: 500_000, Batch: 1000}, true},
 	} {
 		if got, known := table.Price(c.endpoint, c.model); got != c.want || known != c.known {
 			t.Errorf("%s at %s: %+v, %v, want %+v, %v", c.model, c.endpoint, got, known, c.want, c.known)
@@ -53,11 +55,11 @@ func TestAModelHasThePriceOfItsEndpointAndItsSnapshotsHaveItToo(t *testing.T) {
 }
 
 func TestTheOperatorsFileComesFirst(t *testing.T) {
-	table, err := open(t, "- endpoint: \"*\"\n  models:\n    gpt-4o-mini: {input: 0.000001, output: 7, cache_write: 2}\n")
+	table, err := open(t, "- endpoint: \"*\"\n  models:\n    gpt-4o-mini: {input: 0.000001, output: 7, cache_write: 2, batch: 0.25}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := rebased.Price{Input: 1, Output: 7_000_000, CacheRead: 1, CacheWrite: 2_000_000}
+	want := rebased.Price{Input: 1, Output: 7_000_000, CacheRead: 1, CacheWrite: 2_000_000, Batch: 250}
 	if got, _ := table.Price("http://localhost:8000/v1", "gpt-4o-mini"); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -75,6 +77,8 @@ func TestAWrongFileIsRefusedByName(t *testing.T) {
 		"- endpoint: \"*\"\n  models: {m: {input: 0.0000001, output: 1}}":   "more than six decimals",
 		"- endpoint: \"*\"\n  models: {m: {input: one, output: 1}}":         "between 0 and",
 		"- endpoint: \"*\"\n  models: {m: {input: 1, output: 1, price: 1}}": "price",
+		"- endpoint: \"*\"\n  batch: 1.5\n  models: {}":                     "a part of the price",
+		"- endpoint: \"*\"\n  batch: 0.3333\n  models: {}":                  "more than three decimals",
 		"model: 1":                        "price table",
 		"# " + strings.Repeat("x", 1<<20): "at most",
 	} {

@@ -68,12 +68,27 @@ func refused(err error) bool { return statusOf(err) == 412 || codeOf(err) == "No
 
 // written tells whether the object at a key carries a mark.
 func (s *Store) written(ctx context.Context, key, mark string) (etag string, ours bool, err error) {
+	etag, there, err := s.look(ctx, key)
+	return etag, there != nil && *there == mark, err
+}
+
+// look gives the ETag and the mark of the object at a key, a nil mark when there is no object.
+func (s *Store) look(ctx context.Context, key string) (etag string, mark *string, err error) {
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: s.key(key)})
 	switch {
 	case statusOf(err) == 404:
-		return "", false, nil
+		return "", nil, nil
 	case err != nil:
-		return "", false, err
+		return "", nil, err
 	}
-	return aws.ToString(out.ETag), out.Metadata[markName] == mark, nil
+	return aws.ToString(out.ETag), aws.String(out.Metadata[markName]), nil
+}
+
+func (s *Store) exists(ctx context.Context, key string) (there bool, err error) {
+	err = s.retry(ctx, "look at "+key, 0, func(ctx context.Context, _ func(int64)) error {
+		_, mark, err := s.look(ctx, key)
+		there = mark != nil
+		return err
+	})
+	return there, err
 }

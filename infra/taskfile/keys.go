@@ -20,7 +20,6 @@ func unavailable() []string {
 		"reason.agree",
 		"reason.samples",
 		"retrieve.rerank",
-		"transform.batch",
 		"transform.target_rows",
 	}
 }

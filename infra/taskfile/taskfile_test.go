@@ -137,7 +137,7 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 	for _, path := range []string{
 		"decontaminate", "dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook", "reason.agree", "reason.samples",
-		"retrieve.rerank", "transform.batch", "transform.target_rows",
+		"retrieve.rerank", "transform.target_rows",
 	} {
 		keys := strings.Split(path, ".")
 		value := "1"
@@ -173,7 +173,7 @@ func everyField() rebased.Task {
 		Retrieve: rebased.Retrieve{Encoder: "openai:m", Rows: 7, Mode: rebased.ModePaper, MaxPerDataset: 2, Exclude: []string{"*squad*", "a/b"}},
 		Transform: rebased.Transform{Teacher: rebased.Teacher{
 			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3, RPM: 4, TPM: 5},
-		}},
+		}, Batch: true},
 		Reason: rebased.ReasonStep{Mode: rebased.ReasonRationale},
 		Dedupe: rebased.Dedupe{Exact: false, MinHash: 0.5},
 		Output: rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0"},
@@ -263,6 +263,7 @@ transform:
       in_flight: 3
       rpm: 4
       tpm: 5
+  batch: true
 reason:
   mode: rationale
 dedupe:

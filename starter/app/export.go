@@ -1,7 +1,7 @@
 package app
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -52,19 +52,13 @@ version, also those that its task file did not ask for.`,
 }
 
 func (a *app) export(ctx context.Context, bucket store, in handoff.ExportInput, file string) error {
-	// The rows are whole in memory before the first byte is written: an export that fails leaves nothing that looks like one.
-	var body bytes.Buffer
-	if err := versionsOf(bucket).Export(ctx, in, &body); err != nil {
-		return err
-	}
+	// All rows are in a file before the first byte stands where it was asked for: an export that fails leaves nothing that looks like one.
+	rows := func(w io.Writer) error { return versionsOf(bucket).Export(ctx, in, w) }
 	if file == "" {
-		if _, err := body.WriteTo(a.console.Out); err != nil {
-			return fmt.Errorf("write to standard output: %w", err)
-		}
-		return nil
+		return a.print(rows)
 	}
-	size := body.Len()
-	if err := writeWhole(file, body.Bytes()); err != nil {
+	size, err := writeWhole(file, rows)
+	if err != nil {
 		return err
 	}
 	type exported struct {
@@ -79,20 +73,61 @@ func (a *app) export(ctx context.Context, bucket store, in handoff.ExportInput, 
 	})
 }
 
-// writeWhole writes a file beside its place and moves it there, so that a reader finds the old one or the new one.
-func writeWhole(file string, body []byte) error {
+// print writes to standard output what write has written whole.
+func (a *app) print(write func(w io.Writer) error) error {
+	f, err := os.CreateTemp("", "rebased-export-*")
+	if err != nil {
+		return fmt.Errorf("keep the rows in a file until all are there: %w", cause(err))
+	}
+	defer func() {
+		f.Close()
+		_ = os.Remove(f.Name())
+	}()
+	if _, err := fill(f, write); err != nil {
+		return err
+	}
+	if _, err = f.Seek(0, io.SeekStart); err == nil {
+		_, err = io.Copy(a.console.Out, f)
+	}
+	if err != nil {
+		return fmt.Errorf("write to standard output: %w", err)
+	}
+	return nil
+}
+
+// writeWhole has a file written beside its place and moves it there, so that a reader finds the old one or the new one.
+func writeWhole(file string, write func(w io.Writer) error) (size int, err error) {
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
 	if err != nil {
-		return rebased.E(rebased.Invalid, "write %s: %w", file, cause(err))
+		return 0, rebased.E(rebased.Invalid, "write %s: %w", file, cause(err))
 	}
-	_, err = f.Write(body)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if size, err = fill(f, write); err != nil {
+		f.Close()
+		return 0, err
+	}
+	if err = errors.Join(f.Chmod(0o644), f.Close()); err == nil {
 		err = os.Rename(f.Name(), file)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", file, cause(err))
+		return 0, fmt.Errorf("write %s: %w", file, cause(err))
 	}
-	return nil
+	return size, nil
+}
+
+// fill has a file written and tells its size.
+func fill(f *os.File, write func(w io.Writer) error) (size int, err error) {
+	buffered := bufio.NewWriter(f)
+	if err := write(buffered); err != nil {
+		return 0, err
+	}
+	if err := buffered.Flush(); err != nil {
+		return 0, fmt.Errorf("write %s: %w", f.Name(), cause(err))
+	}
+	end, err := f.Seek(0, io.SeekCurrent)
+	return int(end), err
 }

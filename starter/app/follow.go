@@ -150,6 +150,9 @@ func buildStep(p rebased.Progress) console.Step {
 	if p.Retrieved > 0 && p.Phase != "transform" {
 		facts = append(facts, fmt.Sprintf("%s of %s rows", console.Thousands(p.Rows), console.Thousands(p.Retrieved)))
 	}
+	if p.Batches > 0 {
+		facts = append(facts, fmt.Sprintf("%d batches under way at the provider", p.Batches))
+	}
 	if n := sum(p.Rejected); n > 0 {
 		facts = append(facts, console.Thousands(n)+" rejected")
 	}

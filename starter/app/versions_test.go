@@ -1,13 +1,16 @@
 package app
 
 import (
+	"context"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/infra/parquet"
 	"github.com/rebased/rebased/infra/taskfile"
 )
 
@@ -25,12 +28,14 @@ func (w *world) version(released bool, outputs ...string) string {
 		Task: task, TaskFile: frozen, Revision: "r1", Encoder: "static", Endpoint: "http://localhost", Staging: "builds/squad/1/handoff",
 		Retrieved: len(outputs) + 1, Steps: []handoff.StepCount{{Step: "dedupe", Rejected: map[rebased.Reason]int{rebased.ReasonDuplicate: 1}}},
 	}
+	var rows []rebased.Example
 	for i, output := range outputs {
-		in.Examples = append(in.Examples, rebased.Example{
+		rows = append(rows, rebased.Example{
 			Input: "in" + string(rune('0'+i)), Output: output, Answer: output,
 			Lineage: rebased.Lineage{DatasetID: rebased.DatasetID{Name: "o/d", Config: "c", Split: "train"}, Row: "r", Teacher: "m"},
 		})
 	}
+	in.Rows = handoff.Parts{Count: 1, Read: func(context.Context, int) ([]rebased.Example, error) { return rows, nil }}
 	staged, err := versionsOf(w.bucket).Stage(w.ctx, in)
 	if err != nil {
 		w.t.Fatal(err)
@@ -99,5 +104,46 @@ func TestExportWritesAVersionInAnyFormat(t *testing.T) {
 	w.want([]string{"export", "squad", "--format", "csv"}, 2, "", "rebased: format \"csv\" is not known: …")
 	if left, err := os.ReadDir(w.dir); err != nil || len(left) != 1 {
 		t.Errorf("%d files are left, want the exported one: %v", len(left), left)
+	}
+}
+
+func TestAVersionOfSeveralFilesIsExportedAsOne(t *testing.T) {
+	w := newWorld(t)
+	const rows = 20_001 // one more than a file has
+	w.version(true, slices.Repeat([]string{"x"}, rows)...)
+	w.want([]string{"export", "squad", "--format", "parquet", "-o", w.dir + "/out.parquet"}, 0, "wrote …", "")
+	data, err := os.ReadFile(w.dir + "/out.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := parquet.Decode(parquet.ExampleSchema(), "out.parquet", data)
+	if err != nil || len(got) != rows {
+		t.Fatalf("%d rows, %v", len(got), err)
+	}
+	for i, row := range got {
+		if want := "in" + string(rune('0'+i)); row.Input != want {
+			t.Fatalf("row %d is %q, want %q", i, row.Input, want)
+		}
+	}
+	_, stdout, _ := w.run("export", "squad", "--format", "alpaca")
+	if lines := strings.Count(stdout, "\n"); lines != rows {
+		t.Errorf("%d lines", lines)
+	}
+}
+
+func TestAnExportThatFailsLeavesNothing(t *testing.T) {
+	w := newWorld(t)
+	name := w.version(true, slices.Repeat([]string{"x"}, 20_001)...)
+	key := rebased.VersionKey("squad", name, "train-00001.parquet")
+	if _, err := w.bucket.Put(t.Context(), key, nil); err != nil {
+		t.Fatal(err)
+	}
+	message := "rebased: " + key + " was changed: its SHA-256 is not the one of the manifest\n"
+	for _, format := range []string{"parquet", "alpaca"} {
+		w.want([]string{"export", "squad", "--format", format}, 2, "", message)
+		w.want([]string{"export", "squad", "--format", format, "-o", w.dir + "/out"}, 2, "", message)
+	}
+	if left, err := os.ReadDir(w.dir); err != nil || len(left) != 0 {
+		t.Errorf("files are left: %v, %v", left, err)
 	}
 }

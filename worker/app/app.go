@@ -66,7 +66,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		WorkerStopTimeout:                graceful,
 		OnFatalError:                     func(err error) { failed <- fmt.Errorf("poll the task queue: %w", err) },
 	})
-	ports.register(w)
+	ports.register(w, log)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start polling task queue %s: %w", workflows.TaskQueue, err)
 	}
@@ -137,7 +137,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 }
 
 // register wires the adapters into the activities: the one list of what this program is made of.
-func (p *ports) register(w worker.Registry) {
+func (p *ports) register(w worker.Registry, log *slog.Logger) {
 	w.RegisterWorkflowWithOptions(workflows.BuildDataset, workflow.RegisterOptions{Name: workflows.BuildDatasetName})
 	w.RegisterWorkflowWithOptions(workflows.IndexCorpus, workflow.RegisterOptions{Name: workflows.IndexCorpusName})
 	w.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
@@ -149,7 +149,8 @@ func (p *ports) register(w worker.Registry) {
 	}
 	traffic := llm.NewTraffic()
 	traffic.Alive = p.contact.alive
-	teaching := &activities.Teaching{Build: build, Teachers: p.teachers, Store: p.answers, Traffic: traffic}
+	batches := &llm.Batches{Store: p.answers, Alive: p.contact.alive, Log: log}
+	teaching := &activities.Teaching{Build: build, Teachers: p.teachers, Store: p.answers, Traffic: traffic, Batches: batches}
 	for _, steps := range []any{
 		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
@@ -158,6 +159,7 @@ func (p *ports) register(w worker.Registry) {
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
+		&activities.Batch{Teaching: teaching},
 		&activities.Dedupe{Build: build},
 		&activities.Handoff{Build: build, URI: p.uri},
 	} {

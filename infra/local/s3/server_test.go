@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	vendor "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/rebased/rebased/infra/local/s3"
 )
@@ -77,6 +78,27 @@ func put(c *vendor.Client, key, body string, conditions ...func(*vendor.PutObjec
 	return *out.ETag, nil
 }
 
+// upload makes an object of one part, on the condition that there is none.
+func upload(t *testing.T, c *vendor.Client, key, body string) error {
+	t.Helper()
+	bucket := aws.String("rebased")
+	begun, err := c.CreateMultipartUpload(t.Context(), &vendor.CreateMultipartUploadInput{Bucket: bucket, Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := c.UploadPart(t.Context(), &vendor.UploadPartInput{
+		Bucket: bucket, Key: &key, UploadId: begun.UploadId, PartNumber: aws.Int32(1), Body: bytes.NewReader([]byte(body)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.CompleteMultipartUpload(t.Context(), &vendor.CompleteMultipartUploadInput{
+		Bucket: bucket, Key: &key, UploadId: begun.UploadId, IfNoneMatch: aws.String("*"),
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: part.ETag}}},
+	})
+	return err
+}
+
 func ifAbsent(in *vendor.PutObjectInput) { in.IfNoneMatch = aws.String("*") }
 
 func ifMatch(etag string) func(*vendor.PutObjectInput) {
@@ -102,6 +124,17 @@ func TestGateway(t *testing.T) {
 			t.Errorf("second write: %v", err)
 		}
 		if got := get(t, c, "once"); got != "first" {
+			t.Errorf("the object holds %q", got)
+		}
+	})
+
+	t.Run("an upload of parts becomes a new object once", func(t *testing.T) {
+		for n, want := range []string{"", "PreconditionFailed"} {
+			if err := upload(t, c, "parts", fmt.Sprint("upload ", n)); err != nil && code(err) != want || err == nil && want != "" {
+				t.Errorf("upload %d: %v", n, err)
+			}
+		}
+		if got := get(t, c, "parts"); got != "upload 0" {
 			t.Errorf("the object holds %q", got)
 		}
 	})

@@ -28,7 +28,7 @@ type Config struct {
 	Now     func() time.Time // nil = time.Now
 }
 
-// Teacher implements llm.Teacher.
+// Teacher implements llm.Batcher.
 type Teacher struct {
 	endpoint string
 	sdk      sdk.Client
@@ -36,7 +36,7 @@ type Teacher struct {
 	now      func() time.Time
 }
 
-var _ llm.Teacher = (*Teacher)(nil)
+var _ llm.Batcher = (*Teacher)(nil)
 
 // New checks the address; it makes no connection.
 func New(c Config) (*Teacher, error) {

@@ -38,19 +38,20 @@ type bounded struct{ next http.RoundTripper }
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := b.next.RoundTrip(r)
 	if err == nil {
-		response.Body = &boundedBody{ReadCloser: response.Body, left: maxBody}
+		most := limit(r.Context())
+		response.Body = &boundedBody{ReadCloser: response.Body, most: most, left: most}
 	}
 	return response, err
 }
 
 type boundedBody struct {
 	io.ReadCloser
-	left int64
+	most, left int64
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, fmt.Errorf("the teacher's reply is over %d bytes", maxBody)
+		return 0, fmt.Errorf("the teacher's reply is over %d bytes", b.most)
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)

@@ -28,18 +28,20 @@ type Config struct {
 	Now     func() time.Time // nil = time.Now
 }
 
-// Teacher implements llm.Teacher.
+// Teacher implements llm.Batcher.
 type Teacher struct {
 	endpoint string
 	chat     sdk.ChatCompletionService
 	models   sdk.ModelService
+	files    sdk.FileService
+	batches  sdk.BatchService
 	openAI   bool // OpenAI itself wants max_completion_tokens, other servers know max_tokens
 	key      string
 	now      func() time.Time
 	schemas  schemas
 }
 
-var _ llm.Teacher = (*Teacher)(nil)
+var _ llm.Batcher = (*Teacher)(nil)
 
 // New checks the address; it makes no connection.
 func New(c Config) (*Teacher, error) {
@@ -64,6 +66,7 @@ func New(c Config) (*Teacher, error) {
 	}
 	return &Teacher{
 		endpoint: endpoint, chat: sdk.NewChatCompletionService(options...), models: sdk.NewModelService(options...),
+		files: sdk.NewFileService(options...), batches: sdk.NewBatchService(options...),
 		openAI: address.Hostname() == "api.openai.com", key: c.APIKey, now: c.Now, schemas: schemas{models: map[string]*trial{}},
 	}, nil
 }

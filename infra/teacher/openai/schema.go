@@ -71,6 +71,24 @@ func (s *schemas) settle(model string, t *trial, known, takes bool) {
 	close(t.over)
 }
 
+// prefers tells whether requests of a batch carry their schema: nobody can try a batch first, so they do until it is known that the model takes
+// none.
+func (s *schemas) prefers(model string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.models[model]
+	return t == nil || !t.known || t.takes
+}
+
+// refused takes in that a model has refused a schema.
+func (s *schemas) refused(model string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	over := make(chan struct{})
+	close(over)
+	s.models[model] = &trial{over: over, known: true}
+}
+
 // refusesSchema tells a server that does not know schemas from one that refuses a request for another reason: it names what it does not know.
 func refusesSchema(err error) bool {
 	var api *sdk.Error
@@ -82,7 +100,12 @@ func refusesSchema(err error) bool {
 	default:
 		return false
 	}
-	said := strings.ToLower(api.Message + " " + api.Param + " " + api.RawJSON())
+	return namesSchema(api.Message + " " + api.Param + " " + api.RawJSON())
+}
+
+// namesSchema tells a refusal that is about the schema by what it names.
+func namesSchema(said string) bool {
+	said = strings.ToLower(said)
 	for _, name := range []string{"response_format", "json_schema", "structured output", "guided"} {
 		if strings.Contains(said, name) {
 			return true

@@ -1,0 +1,86 @@
+package handoff
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rebased/rebased"
+)
+
+// rows goes over the rows of a build as often as it is asked to. The part that was read last stays, so that rows of one part are read once.
+type rows struct {
+	parts Parts
+	part  int // the one that is held; -1 = none
+	held  []rebased.Example
+}
+
+func newRows(parts Parts) *rows { return &rows{parts: parts, part: -1} }
+
+// each visits all rows in order; n counts them from 0.
+func (r *rows) each(ctx context.Context, visit func(n int, e *rebased.Example) error) error {
+	n := 0
+	for part := range r.parts.Count {
+		if err := r.hold(ctx, part); err != nil {
+			return err
+		}
+		for i := range r.held {
+			if err := visit(n, &r.held[i]); err != nil {
+				return err
+			}
+			n++
+		}
+	}
+	return nil
+}
+
+func (r *rows) hold(ctx context.Context, part int) (err error) {
+	if part == r.part {
+		return ctx.Err()
+	}
+	r.part, r.held = -1, nil // before the next is read: two are never in memory
+	if r.held, err = r.parts.Read(ctx, part); err != nil {
+		return fmt.Errorf("read part %d of the rows: %w", part, err)
+	}
+	r.part = part
+	return nil
+}
+
+// survey is what the first pass finds out: all that must be known of the rows before the first file is made.
+type survey struct {
+	rows     int
+	teachers map[string]int
+	sources  map[Origin]int // Rows is 0
+	splits   splits
+}
+
+func newSurvey(ctx context.Context, rows *rows, validation float64) (survey, error) {
+	s := survey{teachers: map[string]int{}, sources: map[Origin]int{}}
+	var hashes []uint64
+	err := rows.each(ctx, func(_ int, e *rebased.Example) error {
+		s.rows++
+		s.teachers[e.Teacher]++
+		s.sources[Origin{Dataset: e.Name, License: e.License}]++
+		if validation > 0 {
+			hashes = append(hashes, hashOf(e.Input))
+		}
+		return nil
+	})
+	s.splits = newSplits(s.rows, hashes, validation)
+	return s, err
+}
+
+// splitRows are the rows of a version, a split at a time.
+type splitRows struct {
+	*rows
+	splits splits
+}
+
+// each visits the rows of a split in order.
+func (s splitRows) each(ctx context.Context, split string, visit func(e *rebased.Example) error) error {
+	return s.rows.each(ctx, func(n int, e *rebased.Example) error {
+		if s.splits.of(n) != split {
+			return nil
+		}
+		return visit(e)
+	})
+}

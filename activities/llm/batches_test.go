@@ -1,0 +1,421 @@
+package llm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/mem"
+)
+
+// office is a process that works with batches: it can crash, and another one go on over the same bucket and provider.
+type office struct {
+	teacher *mem.Batcher
+	bucket  *mem.Objects
+	clock   time.Time
+	charge  llm.Charge
+	tickets []llm.Ticket // of all batches that were begun, as a workflow remembers them
+
+	batches *llm.Batches
+	store   *llm.Store
+}
+
+func newOffice() *office {
+	o := &office{bucket: mem.NewObjects(), clock: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)}
+	o.teacher = &mem.Batcher{Now: func() time.Time { return o.clock }}
+	o.charge = llm.Charge{Build: "task/build", Account: "task/build/transform/0", Price: price}
+	o.restart(o.bucket)
+	return o
+}
+
+// restart is a new process that sees the bucket so.
+func (o *office) restart(objects rebased.Objects) {
+	o.store = llm.NewStore(objects)
+	o.store.NoWaits()
+	o.batches = &llm.Batches{Store: o.store, Now: func() time.Time { return o.clock }}
+}
+
+func questions(n int) []llm.Request {
+	q := func(i int) llm.Question[string] {
+		return llm.Question[string]{Prompt: fmt.Sprintf("\n## Row\n{%d}", i)}
+	}
+	return llm.Requests("http://mem.invalid/v1", llm.Params{Model: "m", MaxTokens: 10, System: "s"}, n, q)
+}
+
+// begin and wait bring requests to their end; an hour passes between two looks. It gives up after two days.
+func (o *office) bring(ctx context.Context, requests []llm.Request) error {
+	begun, err := o.batches.Begin(ctx, o.teacher, requests, o.charge)
+	if err != nil {
+		return err
+	}
+	o.tickets = append(o.tickets, begun.Tickets...)
+	for range 48 {
+		open := 0
+		for _, t := range o.tickets {
+			ended, err := o.batches.Advance(ctx, o.teacher, t)
+			if err != nil {
+				return err
+			}
+			if !ended {
+				open++
+			}
+		}
+		if open == 0 {
+			return nil
+		}
+		o.clock = o.clock.Add(time.Hour)
+	}
+	return errors.New("the batches do not end")
+}
+
+func (o *office) must(t *testing.T, requests []llm.Request) {
+	t.Helper()
+	if err := o.bring(t.Context(), requests); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stored counts the requests that have a stored answer, as another process sees it.
+func (o *office) stored(t *testing.T, requests []llm.Request) (n int) {
+	t.Helper()
+	log, err := llm.NewStore(o.bucket).Open(t.Context(), requests[0].Scope())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range requests {
+		answer, found, err := log.Get(t.Context(), r.Key())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found && answer.Batch {
+			n++
+		}
+	}
+	return n
+}
+
+// left are the records of batches in the bucket.
+func (o *office) left(t *testing.T) (keys []string) {
+	t.Helper()
+	for object, err := range o.bucket.List(t.Context(), rebased.ResponsesPrefix+"batches/") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, object.Key)
+	}
+	return keys
+}
+
+func (o *office) spent(t *testing.T, scope string) rebased.Amount {
+	t.Helper()
+	log, err := llm.NewStore(o.bucket).Open(t.Context(), scope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log.Account(o.charge.Account).Amount(price)
+}
+
+func TestABatchFillsTheStore(t *testing.T) {
+	o, requests := newOffice(), questions(7)
+	o.must(t, requests)
+	if n := o.stored(t, requests); n != 7 {
+		t.Errorf("%d answers are stored", n)
+	}
+	if left := o.left(t); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	o.must(t, requests) // everything is there
+	if taken, _ := o.teacher.Submitted(); taken != 1 {
+		t.Errorf("%d batches were submitted", taken)
+	}
+}
+
+func TestRequestsWithAnAnswerOrInAnotherBatchAreNotSubmittedAgain(t *testing.T) {
+	o := newOffice()
+	ended := false
+	o.teacher.Stands = func(string, int) llm.BatchState { return llm.BatchState{Ended: ended} }
+	first, err := o.batches.Begin(t.Context(), o.teacher, questions(3), o.charge)
+	if err != nil || len(first.Tickets) != 1 {
+		t.Fatal(first, err)
+	}
+	o.restart(o.bucket) // another worker, with more requests
+	second, err := o.batches.Begin(t.Context(), o.teacher, questions(5), o.charge)
+	if err != nil || len(second.Tickets) != 2 || second.Tickets[0] != first.Tickets[0] {
+		t.Fatal(second, err)
+	}
+	ended = true
+	o.must(t, questions(5))
+	if total, most := o.teacher.Asked(); total != 5 || most != 1 {
+		t.Errorf("%d answers, the most for one request %d", total, most)
+	}
+}
+
+func TestABatchWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
+	for _, unnamed := range []bool{false, true} {
+		o, requests := newOffice(), questions(4)
+		o.teacher.Unnamed = unnamed
+		others := 0
+		o.teacher.Taken = func(string) error {
+			if others++; others > 1 {
+				return nil
+			}
+			// Somebody else's batch of the same size, at the same time.
+			if _, err := o.teacher.Submit(t.Context(), "x", llm.Requests("", llm.Params{}, 4, func(i int) llm.Question[string] {
+				return llm.Question[string]{Prompt: strings.Repeat("x", i)}
+			})); err != nil {
+				t.Fatal(err)
+			}
+			return rebased.E(rebased.Unavailable, "cut")
+		}
+		o.must(t, requests)
+		if taken, _ := o.teacher.Submitted(); taken != 2 || o.stored(t, requests) != 4 {
+			t.Errorf("unnamed %v: %d batches, %d answers", unnamed, taken, o.stored(t, requests))
+		}
+	}
+}
+
+func TestASubmissionThatDidNotArriveIsMadeAgain(t *testing.T) {
+	for _, mark := range []error{llm.ErrNotBilled, errors.New("cut")} {
+		o, requests := newOffice(), questions(2)
+		failures := 0
+		o.teacher.Fail = func(llm.Request) error {
+			if failures++; failures > 1 {
+				return nil
+			}
+			return &rebased.Error{Kind: rebased.Unavailable, Err: mark}
+		}
+		err := o.bring(t.Context(), requests)
+		if errors.Is(mark, llm.ErrNotBilled) && rebased.KindOf(err) == rebased.Unavailable {
+			err = o.bring(t.Context(), requests) // the next attempt
+		}
+		if err != nil || o.stored(t, requests) != 2 {
+			t.Errorf("%v: %d answers, %v", mark, o.stored(t, requests), err)
+		}
+	}
+}
+
+func TestOnlyWhatABatchLeavesIsMissing(t *testing.T) {
+	o, requests := newOffice(), questions(10)
+	o.teacher.Leaves = func(r llm.Request) string {
+		if strings.HasSuffix(r.Prompt, "{3}") {
+			return "expired"
+		}
+		return ""
+	}
+	o.must(t, requests)
+	if n := o.stored(t, requests); n != 9 || len(o.left(t)) != 0 {
+		t.Errorf("%d answers, left %v", n, o.left(t))
+	}
+}
+
+func TestABatchOfWhichAllIsRefusedGoesOnceMore(t *testing.T) {
+	o, requests := newOffice(), questions(3)
+	refusals := 0
+	o.teacher.Leaves = func(llm.Request) string {
+		if refusals++; refusals <= 3 {
+			return "response_format is not supported"
+		}
+		return ""
+	}
+	o.must(t, requests)
+	if taken, _ := o.teacher.Submitted(); taken != 2 || o.stored(t, requests) != 3 {
+		t.Errorf("%d batches, %d answers", taken, o.stored(t, requests))
+	}
+	o = newOffice()
+	o.teacher.Leaves = func(llm.Request) string { return "no" }
+	o.must(t, requests)
+	if taken, _ := o.teacher.Submitted(); taken != 2 || len(o.left(t)) != 0 {
+		t.Errorf("never answered: %d batches, left %v", taken, o.left(t))
+	}
+}
+
+func TestABatchWaitsForRoomInTheProvidersQueue(t *testing.T) {
+	o, requests := newOffice(), questions(3)
+	o.teacher.Stands = func(id string, _ int) llm.BatchState { return llm.BatchState{Ended: true, Full: id != "batch-4"} }
+	o.must(t, requests)
+	if taken, _ := o.teacher.Submitted(); taken != 4 || o.stored(t, requests) != 3 {
+		t.Errorf("%d batches, %d answers", taken, o.stored(t, requests))
+	}
+}
+
+func TestABatchThatDoesNotEndIsCanceledAfterADay(t *testing.T) {
+	o, requests := newOffice(), questions(3)
+	o.teacher.Stands = func(string, int) llm.BatchState { return llm.BatchState{} }
+	began := o.clock
+	o.must(t, requests)
+	if _, canceled := o.teacher.Submitted(); canceled != 1 || o.clock.Sub(began) < 25*time.Hour || len(o.left(t)) != 0 {
+		t.Errorf("%d canceled after %s, left %v", canceled, o.clock.Sub(began), o.left(t))
+	}
+}
+
+func TestACanceledBatchIsTakenInByTheNextBuild(t *testing.T) {
+	o, requests := newOffice(), questions(6)
+	canceled := false
+	o.teacher.Stands = func(string, int) llm.BatchState { return llm.BatchState{Ended: canceled} }
+	o.teacher.Leaves = func(r llm.Request) string {
+		if canceled && strings.HasSuffix(r.Prompt, "{5}") {
+			return "canceled"
+		}
+		return ""
+	}
+	begun, err := o.batches.Begin(t.Context(), o.teacher, requests, o.charge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.batches.Cancel(t.Context(), o.teacher, begun.Tickets[0], "task/another"); err != nil {
+		t.Fatal(err)
+	}
+	if _, n := o.teacher.Submitted(); n != 0 {
+		t.Error("another build's batch was canceled")
+	}
+	if err := o.batches.Cancel(t.Context(), o.teacher, begun.Tickets[0], o.charge.Build); err != nil {
+		t.Fatal(err)
+	}
+	if _, n := o.teacher.Submitted(); n != 1 {
+		t.Errorf("%d canceled", n)
+	}
+	canceled = true
+	o.restart(o.bucket)
+	o.charge.Build, o.charge.Account = "task/next", "task/next/transform/0"
+	o.must(t, requests)
+	if n := o.stored(t, requests); n != 5 {
+		t.Errorf("%d answers of the canceled batch were kept", n)
+	}
+	if total, most := o.teacher.Asked(); total != 5 || most != 1 {
+		t.Errorf("%d answers, the most for one request %d", total, most)
+	}
+}
+
+func TestABudgetHoldsForBatches(t *testing.T) {
+	one := rebased.Amount{Tokens: 128 + 1 + 11 + 10} // bytes of system and prompt, max_tokens
+	grant := rebased.Amount{Pico: rebased.Uncapped, Tokens: 3*one.Tokens + 5}
+	o, requests := newOffice(), questions(10)
+	o.charge.Grant = &grant
+	open := true
+	o.teacher.Stands = func(string, int) llm.BatchState { return llm.BatchState{Ended: !open} }
+	begun, err := o.batches.Begin(t.Context(), o.teacher, requests, o.charge)
+	if err != nil || begun.Rest != 7 || begun.Spent.Tokens != 3*one.Tokens {
+		t.Fatalf("%+v, %v", begun, err)
+	}
+	if short, err := o.batches.Begin(t.Context(), o.teacher, requests, o.charge); err != nil || !short.Short || len(short.Tickets) != 1 {
+		t.Fatalf("a second batch fits: %+v, %v", short, err)
+	}
+	open = false
+	o.restart(o.bucket)
+	if _, err := o.batches.Advance(t.Context(), o.teacher, begun.Tickets[0]); err != nil {
+		t.Fatal(err)
+	}
+	if spent := o.spent(t, requests[0].Scope()); spent.Tokens >= 3*one.Tokens || spent.Tokens == 0 || o.stored(t, requests) != 3 {
+		t.Errorf("spent %+v once %d answers are there", spent, o.stored(t, requests))
+	}
+}
+
+func TestWhatABatchDidNotAnswerIsNotSpent(t *testing.T) {
+	o, requests := newOffice(), questions(4)
+	o.charge.Grant = &rebased.Amount{Pico: rebased.Uncapped, Tokens: 100_000}
+	o.teacher.Leaves = func(llm.Request) string { return "expired" }
+	o.must(t, requests)
+	if spent := o.spent(t, requests[0].Scope()); spent != (rebased.Amount{}) {
+		t.Errorf("spent %+v", spent)
+	}
+}
+
+// crashing fails from the n-th operation on, before or after it took place.
+type crashing struct {
+	rebased.Objects
+	left  int
+	after bool
+	crash context.CancelFunc
+}
+
+var errCrashed = errors.New("crashed")
+
+func (c *crashing) do(op func() error) error {
+	if c.left--; c.left < 0 && (!c.after || c.left < -1) {
+		c.crash()
+		return errCrashed
+	}
+	err := op()
+	if c.left < 0 {
+		c.crash()
+		return errCrashed
+	}
+	return err
+}
+
+func (c *crashing) Get(ctx context.Context, key string) (body []byte, etag string, err error) {
+	err = c.do(func() (err error) { body, etag, err = c.Objects.Get(ctx, key); return err })
+	return body, etag, err
+}
+
+func (c *crashing) Put(ctx context.Context, key string, body []byte) (etag string, err error) {
+	err = c.do(func() (err error) { etag, err = c.Objects.Put(ctx, key, body); return err })
+	return etag, err
+}
+
+func (c *crashing) PutIfAbsent(ctx context.Context, key string, body []byte) (etag string, err error) {
+	err = c.do(func() (err error) { etag, err = c.Objects.PutIfAbsent(ctx, key, body); return err })
+	if errors.Is(err, errCrashed) && !strings.Contains(key, "/batches/") {
+		runtime.Goexit() // it would try again without end to store what was paid for
+	}
+	return etag, err
+}
+
+func (c *crashing) PutIfMatch(ctx context.Context, key, etag string, body []byte) (now string, err error) {
+	err = c.do(func() (err error) { now, err = c.Objects.PutIfMatch(ctx, key, etag, body); return err })
+	return now, err
+}
+
+func (c *crashing) Delete(ctx context.Context, key string) error {
+	return c.do(func() error { return c.Objects.Delete(ctx, key) })
+}
+
+func (c *crashing) List(ctx context.Context, prefix string) iter.Seq2[rebased.Object, error] {
+	if err := c.do(func() error { return nil }); err != nil {
+		return func(yield func(rebased.Object, error) bool) { yield(rebased.Object{}, err) }
+	}
+	return c.Objects.List(ctx, prefix)
+}
+
+func TestABatchIsNeverPaidTwiceWhereverTheWorkerCrashes(t *testing.T) {
+	for _, unnamed := range []bool{false, true} {
+		for _, after := range []bool{false, true} {
+			for _, grant := range []*rebased.Amount{nil, {Pico: rebased.Uncapped, Tokens: 1_000_000}} {
+				for n := 0; ; n++ {
+					o, requests := newOffice(), questions(5)
+					o.teacher.Unnamed, o.charge.Grant = unnamed, grant
+					ctx, cancel := context.WithCancel(t.Context())
+					bucket := &crashing{Objects: o.bucket, left: n, after: after, crash: cancel}
+					o.restart(bucket)
+					err := o.bring(ctx, requests)
+					cancel()
+					if bucket.left >= 0 {
+						if err != nil {
+							t.Fatal(err)
+						}
+						break // it came to its end without a crash
+					}
+					o.clock = o.clock.Add(time.Minute)
+					o.restart(o.bucket)
+					o.must(t, requests)
+					o.must(t, requests)
+					taken, _ := o.teacher.Submitted()
+					if total, most := o.teacher.Asked(); taken != 1 || total != 5 || most != 1 || o.stored(t, requests) != 5 {
+						t.Errorf("unnamed %v, crash at %d, after %v: %d batches, %d answers, at most %d for one, %d stored",
+							unnamed, n, after, taken, total, most, o.stored(t, requests))
+					}
+					if left := o.left(t); len(left) > 0 && !strings.HasSuffix(left[0], ".requests") {
+						t.Errorf("unnamed %v, crash at %d, after %v: left %v", unnamed, n, after, left)
+					}
+				}
+			}
+		}
+	}
+}

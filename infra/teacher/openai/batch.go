@@ -1,0 +1,268 @@
+package openai
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"iter"
+	"mime/multipart"
+	"net/http"
+	"strconv"
+	"time"
+
+	sdk "github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/teacher/client"
+)
+
+// Batches: a file of requests is uploaded, a batch made of it, and the files that it ends in are read. A batch carries its name in its metadata, so
+// that it can be found again.
+
+const batchWindow = "24h" // the only one there is
+
+// Keys of a batch's metadata.
+const (
+	nameKey  = "rebased_name"
+	modelKey = "rebased_model"
+)
+
+// batchBody is what is read of a batch.
+type batchBody struct {
+	ID         string            `json:"id"`
+	Status     string            `json:"status"`
+	CreatedAt  int64             `json:"created_at"` // Unix seconds
+	OutputFile string            `json:"output_file_id"`
+	ErrorFile  string            `json:"error_file_id"`
+	Metadata   map[string]string `json:"metadata"`
+	Errors     struct {
+		Data []struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		} `json:"data"`
+	} `json:"errors"`
+}
+
+// requestLine is a line of the file of requests.
+type requestLine struct {
+	ID     string          `json:"custom_id"`
+	Method string          `json:"method"`
+	URL    string          `json:"url"`
+	Body   json.RawMessage `json:"body"`
+}
+
+// Submit implements llm.Batcher.
+func (t *Teacher) Submit(ctx context.Context, name string, requests []llm.Request) (string, error) {
+	file, err := t.upload(ctx, requests)
+	if err != nil {
+		return "", client.NotBilled(err) // without a batch nothing is
+	}
+	body, err := json.Marshal(map[string]any{
+		"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": batchWindow,
+		"metadata": map[string]string{nameKey: name, modelKey: requests[0].Model},
+	})
+	if err != nil {
+		return "", err
+	}
+	var made batchBody
+	err = t.reply(ctx, &made, func(into option.RequestOption) error {
+		_, err := t.batches.New(ctx, sdk.BatchNewParams{}, option.WithRequestBody("application/json", body), into)
+		return err
+	})
+	if err == nil && !client.ID(made.ID) {
+		err = rebased.E(rebased.Unavailable, "ask the teacher at %s: it made a batch without a name", t.endpoint)
+	}
+	return made.ID, client.Unsure(err)
+}
+
+// upload stores a file of requests with the provider.
+func (t *Teacher) upload(ctx context.Context, requests []llm.Request) (file string, err error) {
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	_ = form.WriteField("purpose", "batch") // a buffer takes all
+	part, _ := form.CreateFormFile("file", "requests.jsonl")
+	lines := json.NewEncoder(part)
+	lines.SetEscapeHTML(false)
+	for _, r := range requests {
+		schema := r.Schema != "" && t.schemas.prefers(r.Model)
+		if err := lines.Encode(requestLine{string(r.Key()), http.MethodPost, "/v1/chat/completions", t.body(r, schema)}); err != nil {
+			return "", err
+		}
+	}
+	_ = form.Close()
+	var made struct {
+		ID string `json:"id"`
+	}
+	err = t.reply(ctx, &made, func(into option.RequestOption) error {
+		_, err := t.files.New(ctx, sdk.FileNewParams{}, option.WithRequestBody(form.FormDataContentType(), body.Bytes()), into)
+		return err
+	})
+	if err == nil && !client.ID(made.ID) {
+		err = rebased.E(rebased.Unavailable, "ask the teacher at %s: it took a file and gave it no name", t.endpoint)
+	}
+	return made.ID, err
+}
+
+// reply has a request sent and reads its reply. The SDK's own types are not used: it carries bytes.
+func (t *Teacher) reply(ctx context.Context, into any, send func(option.RequestOption) error) error {
+	var body []byte
+	if err := send(option.WithResponseBodyInto(&body)); err != nil {
+		return t.kindOf(ctx, err)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return rebased.E(rebased.Unavailable, "ask the teacher at %s about batches: the reply is no JSON", t.endpoint)
+	}
+	return nil
+}
+
+// Find implements llm.Batcher. Batches are listed newest first.
+func (t *Teacher) Find(ctx context.Context, name string, _ int, since time.Time) (found []llm.Found, err error) {
+	const page = 100
+	for after := ""; ; {
+		var list struct {
+			Data    []batchBody `json:"data"`
+			HasMore bool        `json:"has_more"`
+		}
+		query := []option.RequestOption{option.WithQuery("limit", strconv.Itoa(page))}
+		if after != "" {
+			query = append(query, option.WithQuery("after", after))
+		}
+		err := t.reply(ctx, &list, func(into option.RequestOption) error {
+			_, err := t.batches.List(ctx, sdk.BatchListParams{}, append(query, into)...)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range list.Data {
+			if time.Unix(b.CreatedAt, 0).Before(since.Truncate(time.Second)) {
+				return found, nil
+			}
+			if b.Metadata[nameKey] == name && client.ID(b.ID) {
+				found = append(found, llm.Found{ID: b.ID, Named: true})
+			}
+		}
+		if !list.HasMore || len(list.Data) == 0 {
+			return found, nil
+		}
+		after = list.Data[len(list.Data)-1].ID
+	}
+}
+
+func (t *Teacher) batch(ctx context.Context, id string) (b batchBody, err error) {
+	return b, t.reply(ctx, &b, func(into option.RequestOption) error {
+		_, err := t.batches.Get(ctx, id, into)
+		return err
+	})
+}
+
+// Look implements llm.Batcher.
+func (t *Teacher) Look(ctx context.Context, id string) (llm.BatchState, error) {
+	b, err := t.batch(ctx, id)
+	if err != nil {
+		return llm.BatchState{}, err
+	}
+	switch b.Status {
+	case "completed", "expired", "cancelled":
+		return llm.BatchState{Ended: true}, nil
+	case "failed":
+		state := llm.BatchState{Ended: true, Failure: "no reason given"}
+		if len(b.Errors.Data) > 0 {
+			first := b.Errors.Data[0]
+			state.Failure, state.Full = client.Quote(first.Code+": "+first.Message, t.key), first.Code == "token_limit_exceeded"
+		}
+		return state, nil
+	case "validating", "in_progress", "finalizing", "cancelling":
+		return llm.BatchState{}, nil
+	}
+	return llm.BatchState{}, rebased.E(rebased.Unavailable, "ask the teacher at %s: a batch has the unknown status %q", t.endpoint, client.Quote(b.Status, t.key))
+}
+
+// Results implements llm.Batcher.
+func (t *Teacher) Results(ctx context.Context, id string) iter.Seq2[llm.BatchResult, error] {
+	return func(yield func(llm.BatchResult, error) bool) {
+		b, err := t.batch(ctx, id)
+		if err != nil {
+			yield(llm.BatchResult{}, err)
+			return
+		}
+		for _, file := range []string{b.OutputFile, b.ErrorFile} {
+			if client.ID(file) && !t.read(ctx, file, b.Metadata[modelKey], yield) {
+				return
+			}
+		}
+	}
+}
+
+// read yields the results that stand in a file; false = nobody wants more.
+func (t *Teacher) read(ctx context.Context, file, model string, yield func(llm.BatchResult, error) bool) bool {
+	response, err := t.files.Content(client.Large(ctx), file)
+	if err != nil {
+		return yield(llm.BatchResult{}, t.kindOf(ctx, err))
+	}
+	defer response.Body.Close()
+	for line, err := range client.Lines(ctx, "read the results of the teacher at "+t.endpoint, response.Body, t.key) {
+		if err != nil {
+			return yield(llm.BatchResult{}, err)
+		}
+		if result, ok := t.result(line, model); ok && !yield(result, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// result reads a line of results.
+func (t *Teacher) result(line []byte, model string) (llm.BatchResult, bool) {
+	var in struct {
+		ID       string `json:"custom_id"`
+		Response *struct {
+			Status int             `json:"status_code"`
+			Body   json.RawMessage `json:"body"`
+		} `json:"response"`
+		Error *struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(line, &in) != nil || in.ID == "" {
+		return llm.BatchResult{}, false
+	}
+	out := llm.BatchResult{Key: llm.Key(in.ID), Reason: "no reason given"}
+	switch {
+	case in.Response != nil && in.Response.Status == http.StatusOK:
+		answer, err := read(in.Response.Body)
+		if err != nil {
+			out.Reason = err.Error()
+			break
+		}
+		answer.At = t.now().UnixMilli()
+		out.Answer, out.Reason = &answer, ""
+	case in.Response != nil:
+		said := string(in.Response.Body)
+		if in.Response.Status == http.StatusBadRequest && namesSchema(said) {
+			t.schemas.refused(model)
+		}
+		out.Reason = client.Quote("HTTP "+strconv.Itoa(in.Response.Status)+": "+said, t.key)
+	case in.Error != nil:
+		out.Reason = client.Quote(in.Error.Code+": "+in.Error.Message, t.key)
+	}
+	return out, true
+}
+
+// CancelBatch implements llm.Batcher.
+func (t *Teacher) CancelBatch(ctx context.Context, id string) error {
+	var canceled batchBody
+	err := t.reply(ctx, &canceled, func(into option.RequestOption) error {
+		_, err := t.batches.Cancel(ctx, id, into)
+		return err
+	})
+	if kind := rebased.KindOf(err); kind == rebased.Invalid || kind == rebased.Unavailable {
+		if b, looked := t.Look(ctx, id); looked == nil && b.Ended { // there is nothing to cancel
+			return nil
+		}
+	}
+	return err
+}
