@@ -49,7 +49,7 @@ type build struct {
 	resumes  int                // how many resume updates came
 	asking   workflow.Semaphore // a place for each shard that asks a teacher
 	batches  batches
-	parts    int                // files of deduplicated rows
+	parts    int // files of deduplicated rows
 }
 
 func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {
