@@ -75,6 +75,33 @@ func TestARedriveTriesTheChosenRejectsAgainAndKeepsAllElse(t *testing.T) {
 	}
 }
 
+func TestRowsOfManyPartsGoThroughARedrive(t *testing.T) {
+	yaml := strings.Replace(taskYAML, "rows: 60", "rows: 2400, mode: paper", 1)
+	whole := newWorld()
+	whole.indexed(t, 2400)
+	want, err := whole.runBuild(t, whole.environment(t), "1", yaml)
+	if err != nil || want.Rows <= 2000 {
+		t.Fatalf("%+v, %v", want, err)
+	}
+	w := newWorld()
+	w.indexed(t, 2400)
+	w.teacher.Fail = refusing("number 1", "")
+	first, err := w.runBuild(t, w.environment(t), "1", yaml)
+	if err != nil || first.Rejected[rebased.ReasonRefused] != 333 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	w.teacher.Fail = nil
+	second, err := w.redrive(t, "2", "1", yaml, rebased.ReasonRefused)
+	if err != nil || second.Version != want.Version || second.Rows != want.Rows {
+		t.Errorf("redriven %+v, %v; undisturbed %+v", second, err, want)
+	}
+	checkSum(t, second)
+	transformed, deduped := w.files(t, "builds/numbers/2/transformed/"), w.files(t, "builds/numbers/2/deduped/")
+	if shards := (first.Rejected[rebased.ReasonRefused] + 63) / 64; len(transformed) != shards+3 || len(deduped) != 3 {
+		t.Errorf("%d files are %d shards and the 2,067 rows that stay, %d are the %d deduplicated rows", len(transformed), shards, len(deduped), want.Rows)
+	}
+}
+
 func TestARedriveOfNothingOrOfAnotherKindOfBuildIsRefused(t *testing.T) {
 	w := newWorld()
 	w.indexed(t, 300)

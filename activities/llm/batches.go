@@ -177,7 +177,7 @@ func (l *Log) without(requests []Request) (rest []Request) {
 	seen := map[Key]bool{}
 	for _, r := range requests {
 		key := r.Key()
-		if _, known := l.places[key]; known || seen[key] {
+		if _, known := l.places.find(key); known || seen[key] {
 			continue
 		}
 		seen[key] = true

@@ -80,8 +80,9 @@ func (s *Store) Drain(ctx context.Context) error {
 const (
 	maxLogs       = 64
 	drainPoll     = 20 * time.Millisecond
-	loadParallel  = 8        // segments read at once
-	cacheBytes    = 32 << 20 // text of answers kept in memory a log, beyond the index
+	loadParallel  = 8       // segments read at once
+	loadStep      = 16      // segments read before what they say is taken in
+	cacheBytes    = 8 << 20 // text of answers kept in memory a log, beyond the index
 	flushRetry    = 200 * time.Millisecond
 	flushRetryMax = 10 * time.Second
 )
@@ -93,7 +94,7 @@ type Log struct {
 	prefix string
 
 	mu       sync.Mutex
-	places   map[Key]int         // key -> number of its segment
+	places   places
 	accounts map[string]*account // the books
 	cache    *segmentCache       // answers of segments read or written of late
 	next     int                 // number of the first segment that is not known
@@ -120,7 +121,7 @@ func (w *write) wait(ctx context.Context) error {
 
 func newLog(s *Store, scope string) *Log {
 	return &Log{
-		store: s, scope: scope, prefix: rebased.ResponsesPrefix + scope + "/", places: map[Key]int{}, accounts: map[string]*account{},
+		store: s, scope: scope, prefix: rebased.ResponsesPrefix + scope + "/", places: places{}, accounts: map[string]*account{},
 		cache: newSegmentCache(cacheBytes), next: 1, calls: map[Key]chan struct{}{},
 	}
 }
@@ -148,9 +149,19 @@ func (l *Log) refresh(ctx context.Context) error {
 			last = n
 		}
 	}
+	for ; first <= last; first += loadStep {
+		if err := l.load(ctx, first, min(last, first+loadStep-1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load reads the segments from a first to a last one and takes in what they say.
+func (l *Log) load(ctx context.Context, first, last int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(loadParallel)
-	segments := make([]segment, max(0, last-first+1))
+	segments := make([]segment, last-first+1)
 	for i := range segments {
 		group.Go(func() (err error) {
 			segments[i], err = l.read(ctx, first+i)
@@ -186,9 +197,7 @@ func (l *Log) learn(n int, s segment) {
 		return
 	}
 	for key := range s.answers {
-		if _, known := l.places[key]; !known {
-			l.places[key] = n
-		}
+		l.places.learn(key, n)
 	}
 	l.enter(s.lines)
 	l.cache.add(n, s.answers)
@@ -198,7 +207,7 @@ func (l *Log) learn(n int, s segment) {
 // Get finds a stored answer.
 func (l *Log) Get(ctx context.Context, key Key) (Answer, bool, error) {
 	l.mu.Lock()
-	n, known := l.places[key]
+	n, known := l.places.find(key)
 	answers, cached := l.cache.get(n)
 	l.mu.Unlock()
 	if !known {
@@ -225,7 +234,7 @@ func (l *Log) Do(ctx context.Context, key Key, call func() (answer Answer, sent 
 			return answer, stored, err
 		}
 		l.mu.Lock()
-		if _, known := l.places[key]; known {
+		if _, known := l.places.find(key); known {
 			l.mu.Unlock()
 			continue
 		}
@@ -310,7 +319,7 @@ func (l *Log) unknown(ctx context.Context) []*write {
 	var open, later []*write
 	first := map[Key]bool{}
 	for _, w := range l.pending {
-		n, known := l.places[w.line.Key]
+		n, known := l.places.find(w.line.Key)
 		switch {
 		case w.line.Answer == nil:
 			open = append(open, w)

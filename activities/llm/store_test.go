@@ -36,6 +36,30 @@ func TestAStoredAnswerIsFoundByAnotherProcess(t *testing.T) {
 	}
 }
 
+func TestALongLogIsReadStepByStepAndInOrder(t *testing.T) {
+	objects := mem.NewObjects()
+	first := opened(t, objects)
+	const answers = 100
+	for i := range answers {
+		if _, err := first.Put(t.Context(), llm.Key(fmt.Sprint(i)), llm.Answer{Text: fmt.Sprint("answer ", i)}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := opened(t, objects)
+	for i := range answers {
+		got, found, err := second.Get(t.Context(), llm.Key(fmt.Sprint(i)))
+		if err != nil || !found || got.Text != fmt.Sprint("answer ", i) {
+			t.Fatalf("answer %d: %+v, %v, %v", i, got, found, err)
+		}
+	}
+	if _, err := second.Put(t.Context(), "new", llm.Answer{Text: "new"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got, found, err := opened(t, objects).Get(t.Context(), "new"); err != nil || !found || got.Text != "new" {
+		t.Fatalf("after the last segment: %+v, %v, %v", got, found, err)
+	}
+}
+
 func TestTheFirstAnswerStoredCountsForEveryWorker(t *testing.T) {
 	objects := mem.NewObjects()
 	first, second := opened(t, objects), opened(t, objects) // both before anything is stored

@@ -15,7 +15,7 @@ import (
 // Bounds of what is read side by side.
 const (
 	readers   = 8        // parts
-	readBytes = 32 << 20 // of their rows in memory, or one part that has more
+	readBytes = 16 << 20 // of their rows in memory, or one part that has more
 	inflation = 16       // how many times the size of a part its rows may take
 )
 
