@@ -55,7 +55,10 @@ func (b *Batcher) Submitted() (taken, canceled int) {
 }
 
 // Submit implements llm.Batcher.
-func (b *Batcher) Submit(_ context.Context, name string, requests []llm.Request) (string, error) {
+func (b *Batcher) Submit(ctx context.Context, name string, requests []llm.Request) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
 	for _, r := range requests {
 		if b.Fail == nil {
 			break

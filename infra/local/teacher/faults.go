@@ -39,6 +39,7 @@ type Faults struct {
 	Count       int     `json:"count"`         // at most so many faults in all, whichever come first; 0 = no bound
 	ForS        int     `json:"for_s"`         // the shares end so many seconds after they were set; 0 = they stay
 	Limits
+	BatchFaults
 }
 
 // share is one kind of fault and how often it comes.
@@ -59,6 +60,9 @@ func (f *Faults) validate() error {
 	if f.LatencyMS < 0 || f.RetryAfterS < 0 || f.Attempts < 0 || f.Count < 0 || f.ForS < 0 || f.RPM < 0 || f.Concurrent < 0 {
 		return errors.New("faults: latency_ms, retry_after_s, attempts, count, for_s, rpm and concurrent must not be negative")
 	}
+	if err := f.BatchFaults.validate(); err != nil {
+		return err
+	}
 	sum := 0.0
 	for _, s := range f.shares() {
 		if !(s.of >= 0 && s.of <= 1) {
@@ -75,13 +79,18 @@ func (f *Faults) validate() error {
 
 func (f *Faults) latency() time.Duration { return time.Duration(f.LatencyMS) * time.Millisecond }
 
+// place is where an attempt of a request stands in [0, 1).
+func place(id [sha256.Size]byte, attempt int) float64 {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(id[:], uint64(attempt))) //nolint:gosec // attempts are counted
+	return float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
+}
+
 // draw chooses the fault of the n-th attempt (from 1) of a request.
 func (f *Faults) draw(id [sha256.Size]byte, attempt int) fault {
 	if f.Attempts > 0 && attempt > f.Attempts {
 		return ""
 	}
-	sum := sha256.Sum256(binary.BigEndian.AppendUint64(id[:], uint64(attempt))) //nolint:gosec // attempts count from 1
-	at := float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
+	at := place(id, attempt)
 	for _, s := range f.shares() {
 		if at < s.of {
 			return s.fault

@@ -1,4 +1,4 @@
-// Package teacher is a demo teacher: a server that speaks OpenAI's chat completions protocol and answers the project's prompts by simple rules or
+// Package teacher is a demo teacher: a server that speaks OpenAI's chat completions, Anthropic's messages and the batches of both, and answers the project's prompts by simple rules or
 // with recorded answers, so that a build runs from end to end without a language model, without money and with the same result every time. What it
 // says is no training data, and the name of its model says so in every answer.
 //
@@ -56,6 +56,7 @@ type Server struct {
 	faults  atomic.Pointer[timedFaults]
 	gate    gate
 	form    atomic.Pointer[form] // found last
+	batches batches
 	book    *book
 	mux     *http.ServeMux
 }
@@ -80,7 +81,10 @@ func New(c Config) (*Server, error) {
 	}
 	s.gate.now = time.Now
 	s.faults.Store(&timedFaults{Faults: c.Faults, set: time.Now()})
-	s.mux.HandleFunc("POST /v1/chat/completions", s.chat)
+	s.mux.HandleFunc("POST "+chatPath, s.online(openAI()))
+	s.mux.HandleFunc("POST /v1/messages", s.online(anthropic()))
+	s.openAIBatches()
+	s.anthropicBatches()
 	s.mux.HandleFunc("GET /v1/models", s.models)
 	s.mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.book.stats()) })
 	s.mux.HandleFunc("POST /stats/reset", func(w http.ResponseWriter, _ *http.Request) {
@@ -98,9 +102,13 @@ func New(c Config) (*Server, error) {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	key, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !bearer || subtle.ConstantTimeCompare([]byte(key), []byte(s.config.APIKey)) != 1 {
-		writeJSON(w, http.StatusUnauthorized, problem("invalid_request_error", "invalid_api_key", "incorrect API key"))
+	key, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	d := openAI()
+	if speaksAnthropic(r) {
+		key, d = r.Header.Get("X-Api-Key"), anthropic()
+	}
+	if subtle.ConstantTimeCompare([]byte(key), []byte(s.config.APIKey)) != 1 {
+		d.refuse(w, refusal{http.StatusUnauthorized, "invalid_request_error", "invalid_api_key", "incorrect API key"})
 		return
 	}
 	s.mux.ServeHTTP(w, r)
@@ -109,14 +117,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) models(w http.ResponseWriter, _ *http.Request) {
 	type model struct {
 		ID      string `json:"id"`
-		Object  string `json:"object"`
+		Object  string `json:"object"` // OpenAI's
+		Type    string `json:"type"`   // Anthropic's
 		Created int64  `json:"created"`
 		OwnedBy string `json:"owned_by"`
 	}
 	writeJSON(w, http.StatusOK, struct {
 		Object string  `json:"object"`
 		Data   []model `json:"data"`
-	}{"list", []model{{ID: s.model, Object: "model", Created: created, OwnedBy: "rebased"}}})
+		More   bool    `json:"has_more"`
+	}{"list", []model{{ID: s.model, Object: "model", Type: "model", Created: created, OwnedBy: "rebased"}}, false})
 }
 
 // timedFaults are faults and when they were set.
@@ -131,7 +141,7 @@ func (s *Server) present() *Faults {
 	if f.ForS == 0 || time.Since(f.set) < time.Duration(f.ForS)*time.Second {
 		return &f.Faults
 	}
-	return &Faults{LatencyMS: f.LatencyMS, Limits: f.Limits}
+	return &Faults{LatencyMS: f.LatencyMS, Limits: f.Limits, BatchFaults: f.BatchFaults}
 }
 
 func (s *Server) setFaults(w http.ResponseWriter, r *http.Request) {
@@ -147,6 +157,7 @@ func (s *Server) setFaults(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.faults.Store(&timedFaults{Faults: f, set: time.Now()})
+	s.batches.forget()
 	s.config.Logger.Info("faults were set", "faults", f)
 	writeJSON(w, http.StatusOK, f)
 }

@@ -19,6 +19,9 @@ type Stats struct {
 	Repeated     int           `json:"repeated"`           // of them, those answered more than once: paid twice
 	InFlight     int           `json:"in_flight"`          // now
 	MaxInFlight  int           `json:"max_in_flight"`      // at one time
+	Batches      int           `json:"batches"`            // made
+	Batched      int           `json:"batched"`            // answers given in batches, part of Answered
+	Canceled     int           `json:"batches_canceled"`   //
 	FirstRequest int64         `json:"first_request_nano"` // Unix time in nanoseconds; 0 = none yet
 	LastAnswer   int64         `json:"last_answer_nano"`   // Unix time in nanoseconds; 0 = none yet
 }
@@ -92,6 +95,27 @@ func (b *book) allow(f fault, bound int) bool {
 	}
 	b.total.Faults[f]++
 	return true
+}
+
+// batch enters that a batch was made.
+func (b *book) batch() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.total.Batches++
+}
+
+func (b *book) batchCanceled() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.total.Canceled++
+}
+
+// inBatch enters an answer that a batch has given.
+func (b *book) inBatch(id [sha256.Size]byte, tokens int) {
+	b.answered(id, tokens)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.total.Batched++
 }
 
 func (b *book) answered(id [sha256.Size]byte, tokens int) {
