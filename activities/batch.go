@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"go.temporal.io/sdk/activity"
@@ -105,14 +104,10 @@ func (a *Batch) PollBatches(ctx context.Context, in BatchesInput) (PollResult, e
 }
 
 // CancelBatches cancels the batches that the build itself has made. What they have answered by then is taken in by the next build that needs it.
-func (a *Batch) CancelBatches(ctx context.Context, in BatchesInput) error {
-	_, teacher, err := a.batcher(ctx, in.BuildRef)
+func (a *Batch) CancelBatches(ctx context.Context, in BuildRef) error {
+	_, teacher, err := a.batcher(ctx, in)
 	if err != nil {
 		return translate(ctx, err)
 	}
-	var failed error
-	for _, t := range in.Tickets {
-		failed = errors.Join(failed, a.Batches.Cancel(ctx, teacher, t, buildName(in.BuildRef)))
-	}
-	return translate(ctx, failed)
+	return translate(ctx, a.Batches.Cancel(ctx, teacher, buildName(in)))
 }

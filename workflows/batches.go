@@ -81,14 +81,13 @@ func (b *build) poll(ctx workflow.Context) {
 	}
 }
 
-// cancelBatches cancels what a build that ends too early waits for.
+// cancelBatches cancels the batches of a build that ends too early.
 func (b *build) cancelBatches(ctx workflow.Context) {
-	if len(b.batches.open) == 0 {
+	if !b.state.Plan.Batch {
 		return
 	}
 	var a *activities.Batch
-	in := activities.BatchesInput{BuildRef: b.ref, Tickets: b.batches.open}
-	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, cancelOptions), a.CancelBatches, in).Get(ctx, nil); err != nil {
+	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, cancelOptions), a.CancelBatches, b.ref).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Error("batches of the provider were not canceled", "error", err)
 	}
 }

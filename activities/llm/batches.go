@@ -3,6 +3,7 @@ package llm
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -425,15 +426,22 @@ func (b *Batches) collect(ctx context.Context, teacher Batcher, r *record) (ende
 	return true, b.end(ctx, r, answered)
 }
 
-// Cancel cancels a batch of a build: what is answered by then is taken in by whoever needs it next. A batch that is not the build's own goes on.
-func (b *Batches) Cancel(ctx context.Context, teacher Batcher, t Ticket, build string) error {
-	r, err := b.read(ctx, t)
-	if rebased.KindOf(err) == rebased.NotFound {
-		return nil
-	}
-	if err != nil || r.Build != build {
+// Cancel cancels the batches that a build has made, those included of which it has not heard yet. What is answered by then is taken in by whoever
+// needs it next.
+func (b *Batches) Cancel(ctx context.Context, teacher Batcher, build string) error {
+	open, err := b.all(ctx)
+	if err != nil {
 		return err
 	}
+	for _, r := range open {
+		if r.Build == build && !r.Canceled {
+			err = errors.Join(err, b.cancelOne(ctx, teacher, r))
+		}
+	}
+	return err
+}
+
+func (b *Batches) cancelOne(ctx context.Context, teacher Batcher, r *record) error {
 	if r.Batch == "" && !r.Sent.IsZero() {
 		r.Canceled = true
 		if err := b.save(ctx, r); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,7 +101,32 @@ func ticketOf(key string) (t Ticket, ok bool) {
 
 // open reads the records of a scope and tells the last number. Those of batches so old that no provider has them are removed.
 func (b *Batches) open(ctx context.Context, scope string) (open []*record, last int, err error) {
-	for object, err := range b.Store.objects.List(ctx, batchesPrefix+scope+"/") {
+	records, last, err := b.list(ctx, batchesPrefix+scope+"/")
+	for _, r := range records {
+		if b.now().Sub(r.Made) <= batchesKept {
+			open = append(open, r)
+		} else {
+			err = errors.Join(err, b.forget(ctx, r))
+		}
+	}
+	return open, last, err
+}
+
+// owned tells whether a batch of the provider is known to be that of a record.
+func (b *Batches) owned(ctx context.Context, id string) (bool, error) {
+	open, err := b.all(ctx)
+	return slices.ContainsFunc(open, func(r *record) bool { return r.Batch == id }), err
+}
+
+// all reads the records of all scopes.
+func (b *Batches) all(ctx context.Context) ([]*record, error) {
+	open, _, err := b.list(ctx, batchesPrefix)
+	return open, err
+}
+
+// list reads the records under a prefix, and tells the last number of them.
+func (b *Batches) list(ctx context.Context, prefix string) (records []*record, last int, err error) {
+	for object, err := range b.Store.objects.List(ctx, prefix) {
 		if err != nil {
 			return nil, 0, err
 		}
@@ -109,41 +135,14 @@ func (b *Batches) open(ctx context.Context, scope string) (open []*record, last 
 			continue
 		}
 		last = max(last, t.N)
-		r, err := b.read(ctx, t)
-		switch {
-		case rebased.KindOf(err) == rebased.NotFound:
-		case err != nil:
+		switch r, err := b.read(ctx, t); {
+		case err == nil:
+			records = append(records, r)
+		case rebased.KindOf(err) != rebased.NotFound: // it has ended meanwhile
 			return nil, 0, err
-		case b.now().Sub(r.Made) > batchesKept:
-			if err := b.forget(ctx, r); err != nil {
-				return nil, 0, err
-			}
-		default:
-			open = append(open, r)
 		}
 	}
-	return open, last, nil
-}
-
-// owned tells whether a batch of the provider is known to be that of a record.
-func (b *Batches) owned(ctx context.Context, id string) (bool, error) {
-	for object, err := range b.Store.objects.List(ctx, batchesPrefix) {
-		if err != nil {
-			return false, err
-		}
-		t, ok := ticketOf(object.Key)
-		if !ok {
-			continue
-		}
-		r, err := b.read(ctx, t)
-		if err == nil && r.Batch == id {
-			return true, nil
-		}
-		if err != nil && rebased.KindOf(err) != rebased.NotFound {
-			return false, err
-		}
-	}
-	return false, nil
+	return records, last, nil
 }
 
 func (b *Batches) read(ctx context.Context, t Ticket) (*record, error) {

@@ -191,9 +191,9 @@ func (r *run) bill() Bill {
 func (r *run) count(key Key, a Answer, paid bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	earlier := a.By != "" && a.By == r.params.Account && !r.counted[key]
-	r.counted[key] = true
-	if paid || earlier {
+	ours := paid || a.By != "" && a.By == r.params.Account
+	if ours && !r.counted[key] {
+		r.counted[key] = true
 		r.made++
 		return
 	}

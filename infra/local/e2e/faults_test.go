@@ -42,7 +42,7 @@ func TestFaultsLoseNoRowAndPayNothingTwice(t *testing.T) {
 		}
 		return quick
 	}
-	s := newStand(t)
+	s := newStand(t, map[string]any{"teacher": map[string]any{"timeout": 2, "limits": map[string]any{"in_flight": faultCalls}}})
 	want := s.build(t, trial{name: "undisturbed"})
 	for _, c := range []trial{
 		{name: "429 with Retry-After, 60% of calls", faults: &teacher.Faults{Throttled: 0.6, RetryAfterS: 1, ForS: long(20, 4)}},
@@ -81,18 +81,22 @@ type stand struct {
 	table         strings.Builder
 }
 
-func newStand(t *testing.T) *stand {
+// newStand starts a stand whose task transforms so.
+func newStand(t *testing.T, transform map[string]any) *stand {
 	t.Helper()
 	s := &stand{Stack: stacktest.Start(t, stacktest.Options{Apart: true, NoWorker: true, Latency: 60 * time.Millisecond}), t: t}
 	ports := s.Folder().Ports
 	s.bucket = stacktest.NewProxy(t, ports.Address(folder.S3))
 	s.index = stacktest.NewProxy(t, ports.Address(folder.Qdrant))
-	s.SetEnv("AWS_ENDPOINT_URL_S3=http://"+s.bucket.Address, "QDRANT_URL=http://"+s.index.Address)
+	s.SetEnv(
+		"AWS_ENDPOINT_URL_S3=http://"+s.bucket.Address, "QDRANT_URL=http://"+s.index.Address,
+		"ANTHROPIC_BASE_URL=http://"+ports.Address(folder.Teacher), "ANTHROPIC_API_KEY="+s.Folder().Credentials.TeacherAPIKey,
+	)
 	s.StartWorker()
 	indexed(t, s.Stack, demoCorpus(t))
 	s.task = demoTask(t, 400, map[string]any{
 		"retrieve":  map[string]any{"rows": 400, "mode": "paper"},
-		"transform": map[string]any{"teacher": map[string]any{"timeout": 2, "limits": map[string]any{"in_flight": faultCalls}}},
+		"transform": transform,
 		"reason":    map[string]any{"mode": "rationale"},
 	})
 	fmt.Fprintf(&s.table, "%-40s %8s %6s %6s %8s %6s %6s %8s\n", "fault", "injected", "rows", "made", "failed", "twice", "maybe", "seconds")
