@@ -71,7 +71,7 @@ type Reject struct {
 	Output   string `json:"output"`
 	Of       RowID  `json:"of"` // the kept row that this one repeats; "" otherwise
 	Usage    Usage  `json:"usage"`
-	// CostUSD is Usage at the model's price, without what a prompt cache saved; 0 when no price is known.
+	// CostUSD is Usage at the model's price, without what a prompt cache or a batch saved; 0 when no price is known.
 	CostUSD float64 `json:"cost_usd"`
 }
 

@@ -27,11 +27,16 @@ func (p *program) up() *cobra.Command {
 	where := addFolderFlags(cmd, defaultDir)
 	how := addTeacherFlags(cmd)
 	noWorker := cmd.Flags().Bool("no-worker", false, "run the servers only")
+	events := cmd.Flags().Int("history-events", 0, "length of a history at which Temporal suggests to continue as new; 0 takes its default, 4096")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := p.stack(where, how, stack.All())
 		if err != nil {
 			return err
 		}
+		if *events < 0 {
+			return misuse(cmd, fmt.Errorf("--history-events must not be negative, got %d", *events))
+		}
+		c.HistoryEvents = *events
 		if !*noWorker {
 			if c.Worker, err = p.worker(); err != nil {
 				return err

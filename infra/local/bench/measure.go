@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/rebased/rebased"
@@ -29,11 +30,18 @@ type measurement struct {
 
 // measure starts a stack in a folder and measures everything once, always in the same order.
 func measure(ctx context.Context, p programs, dir string, what subject) ([]figure, error) {
-	in, err := findInput(dir)
+	find := findInput
+	if what == calls {
+		find = callsInput
+	}
+	in, err := find(dir)
 	if err != nil {
 		return nil, err
 	}
 	m := &measurement{stack: &stack{programs: p, dir: dir}, in: in}
+	if what == rows { // the longest build goes on in new runs
+		m.flags = []string{"--history-events", strconv.Itoa(soakEvents)}
+	}
 	defer m.stop()
 	switch what {
 	case calls:
@@ -99,7 +107,9 @@ func (m *measurement) during(f figure, do func() error) (figure, error) {
 // corpus imports the datasets and indexes them.
 func (m *measurement) corpus(ctx context.Context) error {
 	var imported workflows.ImportResult
-	first, err := m.during(figure{}, func() error { return m.command(ctx, &imported, "corpus", "import", "hub", m.in.corpus) })
+	first, err := m.during(figure{}, func() error {
+		return m.command(ctx, &imported, "corpus", "import", "hub", m.in.corpus, "--max-rows-per-config", m.in.most())
+	})
 	if err != nil {
 		return err
 	}

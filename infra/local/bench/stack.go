@@ -38,6 +38,7 @@ type stack struct {
 	programs programs
 	dir      string
 	folder   *folder.Folder
+	flags    []string // more of them for the servers
 	servers  *process
 	worker   *process
 }
@@ -49,7 +50,7 @@ const patience = 2 * time.Minute
 func (s *stack) startServers(ctx context.Context) (took time.Duration, err error) {
 	data, began := filepath.Join(s.dir, "data"), time.Now()
 	s.servers, err = start(ctx, filepath.Join(s.dir, "servers.log"), os.Environ(), s.programs.path("rebased-local"),
-		"up", "--no-worker", "--allow-faults", "--port-base=0", "--dir", data)
+		append([]string{"up", "--no-worker", "--allow-faults", "--port-base=0", "--dir", data}, s.flags...)...)
 	if err != nil {
 		return 0, err
 	}

@@ -83,6 +83,8 @@ func (c Config) temporal(log io.Writer) (server, error) {
 		Worker:    ports.Port(folder.TemporalWorker),
 		UI:        ports.Port(folder.UI),
 		Log:       log,
+
+		HistoryEvents: c.HistoryEvents,
 	})
 }
 

@@ -26,6 +26,8 @@ type Config struct {
 	Parts []Part
 	// Teacher is how the demo teacher answers.
 	Teacher TeacherConfig
+	// HistoryEvents is the length of a history at which Temporal suggests to continue as new; 0 = its default.
+	HistoryEvents int
 	// Worker is the worker to run beside them; nil for none.
 	Worker *Worker
 	// Log takes what a person should know of a running stack.

@@ -71,8 +71,8 @@ func (c Config) ports() map[primitives.ServiceName]int {
 }
 
 // settings are what differs from the server's defaults, which are made for clusters of many machines and namespaces.
-func settings() dynamicconfig.StaticClient {
-	return dynamicconfig.StaticClient{
+func (c Config) settings() dynamicconfig.StaticClient {
+	settings := dynamicconfig.StaticClient{
 		dynamicconfig.EnableServerVersionCheck.Key():                     false, // it would ask a server on the internet
 		dynamicconfig.FrontendRPS.Key():                                  10_000,
 		dynamicconfig.FrontendMaxNamespaceRPSPerInstance.Key():           10_000,
@@ -81,4 +81,8 @@ func settings() dynamicconfig.StaticClient {
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():          1,
 		dynamicconfig.HistoryCacheHostLevelMaxSize.Key():                 8192, // workflows, of 128k
 	}
+	if c.HistoryEvents > 0 {
+		settings[dynamicconfig.HistoryCountSuggestContinueAsNew.Key()] = c.HistoryEvents
+	}
+	return settings
 }

@@ -36,6 +36,8 @@ type Config struct {
 	UI int
 	// Log takes warnings and errors, one JSON object a line.
 	Log io.Writer
+	// HistoryEvents is the length of a history at which the server suggests to continue as new; 0 = its default.
+	HistoryEvents int
 }
 
 func (c Config) validate() error {
@@ -69,7 +71,7 @@ func New(c Config) (*Server, error) {
 		temporal.WithConfig(c.server(store)),
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithStaticHosts(c.hosts()),
-		temporal.WithDynamicConfigClient(settings()),
+		temporal.WithDynamicConfigClient(c.settings()),
 		temporal.WithLogger(logger(c.Log)),
 		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return authorization.NewNoopClaimMapper() }),
