@@ -69,6 +69,7 @@ func (b *Batches) Begin(ctx context.Context, teacher Batcher, requests []Request
 	if err != nil {
 		return Begun{}, err
 	}
+	defer log.Close()
 	out, made, err := b.reserve(ctx, log, requests, charge)
 	if err == nil && made != nil {
 		out.Tickets = append(out.Tickets, *made)

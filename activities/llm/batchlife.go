@@ -54,6 +54,7 @@ func (b *Batches) submit(ctx context.Context, teacher Batcher, r *record) (ended
 		if err != nil {
 			return false, err
 		}
+		defer log.Close()
 		if err := log.intendBatch(ctx, r.Name, r.By, requests); err != nil {
 			return false, err
 		}
@@ -194,6 +195,7 @@ func (b *Batches) collect(ctx context.Context, teacher Batcher, r *record) (ende
 	if err != nil {
 		return false, err
 	}
+	defer log.Close()
 	answered := map[Key]bool{}
 	var writes []*write
 	reason := ""
@@ -278,6 +280,7 @@ func (b *Batches) end(ctx context.Context, r *record, answered map[Key]bool) err
 		if err != nil {
 			return err
 		}
+		defer log.Close()
 		var last *write
 		for _, key := range r.Keys {
 			if !answered[key] {

@@ -29,3 +29,10 @@ func (l *Log) Pending() int {
 	defer l.mu.Unlock()
 	return len(l.pending)
 }
+
+// Logs counts the logs that a store holds in memory.
+func (s *Store) Logs() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.logs)
+}

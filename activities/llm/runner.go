@@ -174,6 +174,7 @@ func begin(ctx context.Context, r *Runner, p Params, rows int) (*run, error) {
 func (r *run) end(complete bool) {
 	r.stop(nil)
 	r.lane.leave(complete)
+	r.log.Close()
 }
 
 func (r *run) bill() Bill {

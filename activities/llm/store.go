@@ -30,32 +30,45 @@ func NewStore(objects rebased.Objects) *Store {
 	return &Store{objects: objects, sleep: sleepFor, logs: map[string]*Log{}}
 }
 
-// Open gives the log of a scope with everything that is stored in it by now.
+// Open gives the log of a scope with everything that is stored in it by now. It stays in memory until all who have opened it have closed it.
 func (s *Store) Open(ctx context.Context, scope string) (*Log, error) {
 	s.mu.Lock()
 	l := s.logs[scope]
 	if l == nil {
-		s.forgetIdle()
 		l = newLog(s, scope)
 		s.logs[scope] = l
 	}
+	l.users++
 	s.mu.Unlock()
 	if err := l.refresh(ctx); err != nil {
+		l.Close()
 		return nil, fmt.Errorf("read stored answers: %w", err)
 	}
 	return l, nil
 }
 
-// forgetIdle keeps the index of the scopes used by a process for years from growing: what is forgotten is read again when it is opened. The
-// caller holds mu.
-func (s *Store) forgetIdle() {
-	for scope, l := range s.logs {
-		if len(s.logs) < maxLogs {
-			return
-		}
-		if l.idle() {
-			delete(s.logs, scope)
-		}
+// Close says that the log is not needed any more by one who has opened it. Nobody's log is forgotten some seconds later, unless it is opened again: a
+// build of many rows needs the memory of its index for what comes next, and a process that runs for years that of all of them.
+func (l *Log) Close() {
+	s := l.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.users--; l.users == 0 {
+		time.AfterFunc(keptIdle, l.forget)
+	}
+}
+
+// forget drops a log that nobody uses and that has stored all it was given.
+func (l *Log) forget() {
+	s := l.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case l.users > 0 || s.logs[l.scope] != l:
+	case l.idle():
+		delete(s.logs, l.scope)
+	default:
+		time.AfterFunc(keptIdle, l.forget)
 	}
 }
 
@@ -78,7 +91,7 @@ func (s *Store) Drain(ctx context.Context) error {
 }
 
 const (
-	maxLogs       = 64
+	keptIdle      = 5 * time.Second // a log that nobody uses
 	drainPoll     = 20 * time.Millisecond
 	loadParallel  = 8       // segments read at once
 	loadStep      = 16      // segments read before what they say is taken in
@@ -92,6 +105,7 @@ type Log struct {
 	store  *Store
 	scope  string
 	prefix string
+	users  int // who have opened it; under the store's mu
 
 	mu       sync.Mutex
 	places   places

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
@@ -216,4 +217,38 @@ func TestADamagedSegmentIsAnErrorThatNamesIt(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "0000000001.jsonl") {
 		t.Fatalf("got %v", err)
 	}
+}
+
+func TestALogThatNobodyUsesIsForgottenAndReadAgainWhenItIsOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := llm.NewStore(mem.NewObjects())
+		open := func() *llm.Log {
+			log, err := store.Open(t.Context(), "scope")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return log
+		}
+		one, two := open(), open()
+		if one != two {
+			t.Error("two who open a scope have two logs: they would ask the same twice")
+		}
+		if _, err := one.Put(t.Context(), "k", llm.Answer{Text: "a"}, ""); err != nil {
+			t.Fatal(err)
+		}
+		one.Close()
+		time.Sleep(time.Minute)
+		if store.Logs() != 1 {
+			t.Error("a log in use was forgotten")
+		}
+		two.Close()
+		open().Close() // as the next shard does
+		time.Sleep(time.Minute)
+		if store.Logs() != 0 {
+			t.Error("a log that nobody uses is held")
+		}
+		if answer, found, err := open().Get(t.Context(), "k"); err != nil || !found || answer.Text != "a" {
+			t.Errorf("read again: %+v, %v, %v", answer, found, err)
+		}
+	})
 }
