@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
