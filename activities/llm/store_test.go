@@ -243,7 +243,12 @@ func TestALogThatNobodyUsesIsForgottenAndReadAgainWhenItIsOpened(t *testing.T) {
 			t.Error("a log in use was forgotten")
 		}
 		two.Close()
-		open().Close() // as the next shard does
+		next := open() // by the next shard, which takes its time
+		time.Sleep(time.Minute)
+		if store.Logs() != 1 {
+			t.Error("a log was forgotten that was opened again")
+		}
+		next.Close()
 		time.Sleep(time.Minute)
 		if store.Logs() != 0 {
 			t.Error("a log that nobody uses is held")

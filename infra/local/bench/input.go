@@ -51,8 +51,8 @@ func findInput(dir string) (input, error) {
 
 // callsInput generates rows and a task whose prompts have about 1.5 kB, more than the longest build of the calls' figures asks for.
 func callsInput(dir string) (input, error) {
-	const filler = " Behind it lies a garden with an old pear tree, a well that has not run dry in living memory, and a shed where the tools of four generations " +
-		"hang in the order in which they were bought; the path to the river starts at its gate and is paved with stones from the chapel."
+	const garden = " Behind it lies a garden with an old pear tree, a well that has not run dry in living memory, and a shed where the tools of four generations hang"
+	const filler = garden + " in the order in which they were bought; the path to the river starts at its gate and is paved with stones from the chapel."
 	in := input{name: "generated", corpus: filepath.Join(dir, "generated"), real: true, task: rebased.DefaultTask()}
 	in.task.Name, in.task.Corpus = "register", "hub"
 	in.task.Instruction = "Answer the question about a register of houses from the context alone. The answer is a short span of the context, copied as it stands."
@@ -61,7 +61,7 @@ func callsInput(dir string) (input, error) {
 		{"When was house 17 built?", "Entry 31 names house 17 in street 930, which was built in 1893 by family 5.", "1893"},
 		{"Who built house 2050?", "Entry 77 names house 2050 in street 3, which was built in 1650 by family 1204.", "family 1204"},
 	} {
-		in.task.Examples = append(in.task.Examples, rebased.TaskExample{Input: "Question: " + e[0] + " Context: " + e[1], Output: e[2]})
+		in.task.Examples = append(in.task.Examples, rebased.TaskExample{Input: "Question: " + e[0] + " Context: " + e[1] + garden + ".", Output: e[2]})
 	}
 	return in, generate(in.corpus, manyRows+soakDatasets, filler)
 }

@@ -84,7 +84,7 @@ func (t *Teacher) upload(ctx context.Context, requests []llm.Request) (file stri
 	lines := json.NewEncoder(part)
 	lines.SetEscapeHTML(false)
 	for _, r := range requests {
-		schema := r.Schema != "" && t.schemas.prefers(r.Model)
+		schema := r.Schema != "" && t.schemas.wanted(r.Model)
 		if err := lines.Encode(requestLine{string(r.Key()), http.MethodPost, "/v1/chat/completions", t.body(r, schema)}); err != nil {
 			return "", err
 		}
@@ -249,7 +249,7 @@ func (t *Teacher) result(line []byte, model string) (llm.BatchResult, bool) {
 	case in.Response != nil:
 		said := string(in.Response.Body)
 		if in.Response.Status == http.StatusBadRequest && namesSchema(said) {
-			t.schemas.refused(model)
+			t.schemas.refuse(model)
 		}
 		out.Reason = client.Quote("HTTP "+strconv.Itoa(in.Response.Status)+": "+said, t.key)
 	case in.Error != nil:

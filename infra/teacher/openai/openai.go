@@ -64,7 +64,7 @@ func New(c Config) (*Teacher, error) {
 	}
 	return &Teacher{
 		endpoint: endpoint, chat: sdk.NewChatCompletionService(options...), models: sdk.NewModelService(options...),
-		openAI: address.Hostname() == "api.openai.com", key: c.APIKey, now: c.Now, schemas: schemas{models: map[string]*trial{}},
+		openAI: address.Hostname() == "api.openai.com", key: c.APIKey, now: c.Now,
 	}, nil
 }
 
@@ -84,7 +84,7 @@ func (t *Teacher) Ask(ctx context.Context, r llm.Request) (llm.Answer, error) {
 	}
 	ask := func() error { return try(false) }
 	if r.Schema != "" {
-		ask = func() error { return t.schemas.ask(ctx, r.Model, try) }
+		ask = func() error { return t.schemas.ask(r.Model, try) }
 	}
 	if err := ask(); err != nil {
 		return llm.Answer{}, t.kindOf(ctx, err)

@@ -21,7 +21,7 @@ type schemaServer struct {
 	refuse         string // what it says to a schema; "" = it takes one
 	broken         int    // so many requests are answered 500 first
 	format         any
-	release, first chan struct{} // when set: the first request with a schema waits
+	release, first chan struct{} // when set: requests with a schema wait
 }
 
 func (s *schemaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +105,7 @@ func TestAFailureSaysNothingAboutSchemas(t *testing.T) {
 	}
 }
 
-func TestOneRequestFindsOutForAll(t *testing.T) {
+func TestThoseUnderWayAreRefusedTogetherAndNobodyAfterThem(t *testing.T) {
 	server := &schemaServer{refuse: "no response_format here", release: make(chan struct{}), first: make(chan struct{}, 10)}
 	teacher := open(t, openai.Config{BaseURL: serve(t, server.ServeHTTP)})
 	var all sync.WaitGroup
@@ -116,10 +116,12 @@ func TestOneRequestFindsOutForAll(t *testing.T) {
 			}
 		})
 	}
-	<-server.first
+	for range 10 { // none waits for another to find out
+		<-server.first
+	}
 	close(server.release)
 	all.Wait()
-	if server.with != 1 || server.without != 10 {
-		t.Errorf("%d requests with a schema and %d without, want 1 and 10", server.with, server.without)
+	if _, err := teacher.Ask(t.Context(), llm.Request{Model: "m", Schema: objectSchema}); err != nil || server.with != 10 || server.without != 11 {
+		t.Errorf("%d requests with a schema and %d without, want 10 and 11: %v", server.with, server.without, err)
 	}
 }
