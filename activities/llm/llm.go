@@ -19,19 +19,19 @@ import (
 
 // Request is one question to a teacher. It holds everything that changes the answer and nothing that does not.
 type Request struct {
-	Endpoint    string // identity of the endpoint, for instance its base URL
-	Model       string
-	Temperature float64
-	MaxTokens   int
-	System      string
-	Prompt      string
+	Endpoint    string  `json:"endpoint"` // identity of the endpoint, for instance its base URL
+	Model       string  `json:"model"`
+	Temperature float64 `json:"temperature"`
+	MaxTokens   int     `json:"max_tokens"`
+	System      string  `json:"system"`
+	Prompt      string  `json:"prompt"`
 	// Shared is how many bytes of Prompt's beginning are equal in all requests of a step: what a provider can keep between calls. It does not
 	// change the answer and is not part of the key.
-	Shared int
+	Shared int `json:"shared"`
 	// Schema is the JSON Schema that the answer should keep to, "" = none. A server that does not know schemas is asked without.
-	Schema string
-	Sample int // 0 to k-1, for several answers to one prompt
-	Ask    int // 0; re-asks after an unusable answer are 1 and 2
+	Schema string `json:"schema"`
+	Sample int    `json:"sample"` // 0 to k-1, for several answers to one prompt
+	Ask    int    `json:"ask"`    // 0; re-asks after an unusable answer are 1 and 2
 }
 
 // Key is the content address of the answer to a request: hex SHA-256.

@@ -40,9 +40,10 @@ func Shard(
 	if err != nil || bill.Short != nil {
 		return result, err
 	}
-	for i, o := range outcomes {
+	for i, c := range candidates {
+		o := outcomes[i]
 		result.Tokens = result.Tokens.Add(o.Usage)
-		lineage := rebased.LineageOf(candidates[i])
+		lineage := rebased.LineageOf(c)
 		lineage.Responses, lineage.Teacher = o.Responses, o.Model
 		if o.Problem != nil {
 			result.Rejects = append(result.Rejects, rebased.Reject{

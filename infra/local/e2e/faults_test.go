@@ -26,7 +26,7 @@ type trial struct {
 	before, disturb func(s *stand)
 	// killed says that a process was killed: then answers that were under way may be paid for again.
 	killed bool
-	// other says that some rows are asked for in other words, so that the version is another one, of as many rows.
+	// other says that some rows are asked for in other words: then the version names other answers, and its training file is the same.
 	other bool
 	slow  bool // only with REBASED_FAULTS=all
 }
@@ -44,6 +44,7 @@ func TestFaultsLoseNoRowAndPayNothingTwice(t *testing.T) {
 	}
 	s := newStand(t, map[string]any{"teacher": map[string]any{"timeout": 2, "limits": map[string]any{"in_flight": faultCalls}}})
 	want := s.build(t, trial{name: "undisturbed"})
+	trained := s.trainingFile(t, want)
 	for _, c := range []trial{
 		{name: "429 with Retry-After, 60% of calls", faults: &teacher.Faults{Throttled: 0.6, RetryAfterS: 1, ForS: long(20, 4)}},
 		{name: "HTTP 500, 30% of calls", faults: &teacher.Faults{Failed: 0.3, ForS: long(20, 4)}},
@@ -64,6 +65,9 @@ func TestFaultsLoseNoRowAndPayNothingTwice(t *testing.T) {
 		got := s.build(t, c)
 		if !c.other && got.Version != want.Version {
 			t.Errorf("%s: version %s, undisturbed %s", c.name, got.Version, want.Version)
+		}
+		if c.other && s.trainingFile(t, got) != trained {
+			t.Errorf("%s: the training file differs", c.name)
 		}
 		if got.Rows != want.Rows || got.Retrieved != want.Retrieved {
 			t.Errorf("%s: %d rows of %d, undisturbed %d of %d", c.name, got.Rows, got.Retrieved, want.Rows, want.Retrieved)
@@ -153,6 +157,17 @@ func (s *stand) build(t *testing.T, c trial) rebased.BuildResult {
 		t.Errorf("%s: %d calls were paid twice, at most %d may be", c.name, twice, bound)
 	}
 	return r
+}
+
+// trainingFile is what a trainer reads of a version.
+func (s *stand) trainingFile(t *testing.T, r rebased.BuildResult) string {
+	t.Helper()
+	const name = "train.messages.jsonl"
+	body := bucketOf(t, s.Stack).files("datasets/" + r.Task + "/" + r.Version + "/")[name]
+	if body == "" {
+		t.Errorf("version %s has no %s", r.Version, name)
+	}
+	return body
 }
 
 func (s *stand) setFaults(f teacher.Faults) {

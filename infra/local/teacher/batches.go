@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -197,8 +198,7 @@ func (s *Server) newest(ours func(*batch) bool, after string, limit int) (page [
 	s.batches.mu.Lock()
 	defer s.batches.mu.Unlock()
 	behind := after == ""
-	for i := len(s.batches.all) - 1; i >= 0; i-- {
-		b := s.batches.all[i]
+	for _, b := range slices.Backward(s.batches.all) {
 		switch {
 		case !ours(b):
 		case !behind:

@@ -77,7 +77,7 @@ func (s *Server) withBatch(d dialect, ours func(*batch) bool, do func(http.Respo
 func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 	const inMemory = 32 << 20
 	r.Body = http.MaxBytesReader(w, r.Body, maxBatch)
-	if err := r.ParseMultipartForm(inMemory); err != nil {
+	if err := r.ParseMultipartForm(inMemory); err != nil { //nolint:gosec // the body is bounded above
 		openAI().refuse(w, *refuse("the upload is no form: " + err.Error()))
 		return
 	}

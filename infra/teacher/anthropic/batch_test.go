@@ -14,7 +14,7 @@ func TestBatchesKeepTheirPromises(t *testing.T) {
 	says := func(request string, status int, body string) porttest.Exchange {
 		return porttest.Exchange{Request: request, Reply: porttest.Reply{Status: status, Body: body}}
 	}
-	make := func(status int, body string) []porttest.Exchange {
+	made := func(status int, body string) []porttest.Exchange {
 		return []porttest.Exchange{says("POST /v1/messages/batches", status, body)}
 	}
 	look := func(status int, body string) []porttest.Exchange {
@@ -29,9 +29,9 @@ func TestBatchesKeepTheirPromises(t *testing.T) {
 	fault := func(kind, message string) string {
 		return `{"type":"error","error":{"type":"` + kind + `","message":"` + message + `"}}`
 	}
-	throttled := make(429, fault("rate_limit_error", "slow down"))
+	throttled := made(429, fault("rate_limit_error", "slow down"))
 	throttled[0].Header = map[string]string{"Retry-After": "7"}
-	page := make(200, "<html>")
+	page := made(200, "<html>")
 	page[0].Header = map[string]string{"Content-Type": "text/html"}
 	answered := `{"custom_id":"` + first + `","result":{"type":"succeeded","message":{"id":"m","type":"message","role":"assistant","model":"m-1","content":[{"type":"text","text":"to p"}],"stop_reason":"end_turn","usage":{"input_tokens":12,"output_tokens":3}}}}` + "\n"
 	batch := func(id, created string, counts string) string {
@@ -48,15 +48,15 @@ func TestBatchesKeepTheirPromises(t *testing.T) {
 		},
 		Lacks: []string{"look, canceled", "look, expired", "look, failed", "look, queue full"}, // a batch ends, whatever became of its requests
 		Says: map[string][]porttest.Exchange{
-			"submit":                         make(200, `{"id":"batch_1","type":"message_batch","processing_status":"in_progress"}`),
+			"submit":                         made(200, `{"id":"batch_1","type":"message_batch","processing_status":"in_progress"}`),
 			"submit, throttled for 7 s":      throttled,
-			"submit, key wrong":              make(401, fault("authentication_error", "invalid x-api-key %KEY")),
-			"submit, quota spent":            make(400, fault("invalid_request_error", "Your credit balance is too low to access the Anthropic API.")),
-			"submit, bad request":            make(400, fault("invalid_request_error", "requests: too many")),
-			"submit, no batches here":        make(404, fault("not_found_error", "Not Found")),
-			"submit, server fault":           make(500, fault("api_error", "Internal server error")),
+			"submit, key wrong":              made(401, fault("authentication_error", "invalid x-api-key %KEY")),
+			"submit, quota spent":            made(400, fault("invalid_request_error", "Your credit balance is too low to access the Anthropic API.")),
+			"submit, bad request":            made(400, fault("invalid_request_error", "requests: too many")),
+			"submit, no batches here":        made(404, fault("not_found_error", "Not Found")),
+			"submit, server fault":           made(500, fault("api_error", "Internal server error")),
 			"submit, a page":                 page,
-			"submit, a batch without a name": make(200, `{"type":"message_batch"}`),
+			"submit, a batch without a name": made(200, `{"type":"message_batch"}`),
 			"find, on the second page, none older than an hour": {
 				says("GET /v1/messages/batches?limit=100", 200, `{"data":[`+batch("batch_9", "2026-01-02T03:04:00Z", `"processing":1`)+`,`+
 					batch("batch_8", "2026-01-02T03:03:00Z", `"processing":3`)+`],"has_more":true,"first_id":"batch_9","last_id":"batch_8"}`),

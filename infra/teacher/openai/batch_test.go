@@ -20,7 +20,7 @@ func says(request string, status int, body string) porttest.Exchange {
 func TestBatchesKeepTheirPromises(t *testing.T) {
 	first, second := porttest.BatchKeys()
 	upload := says("POST /files", 200, `{"id":"file_1","object":"file","bytes":9,"filename":"requests.jsonl","purpose":"batch"}`)
-	make := func(status int, body string) []porttest.Exchange {
+	made := func(status int, body string) []porttest.Exchange {
 		return []porttest.Exchange{upload, says("POST /batches", status, body)}
 	}
 	look := func(status int, body string) []porttest.Exchange {
@@ -29,7 +29,7 @@ func TestBatchesKeepTheirPromises(t *testing.T) {
 	stands := func(status string) []porttest.Exchange {
 		return look(200, `{"id":"batch_1","object":"batch","status":"`+status+`","created_at":1767323045,"errors":null}`)
 	}
-	throttled := make(429, `{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}`)
+	throttled := made(429, `{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}`)
 	throttled[1].Header = map[string]string{"Retry-After": "7"}
 	const answered = `{"status_code":200,"request_id":"r","body":{"id":"c","object":"chat.completion","model":"m-1","choices":[{"index":0,"message":{"role":"assistant","content":"to p"},"finish_reason":"stop"}],"usage":{"prompt_tokens":12,"completion_tokens":3,"total_tokens":15}}}`
 	ended := look(200, `{"id":"batch_1","status":"completed","output_file_id":"file_2","error_file_id":"file_3","metadata":{"rebased_name":"name-1","rebased_model":"m"}}`)[0]
@@ -45,15 +45,15 @@ func TestBatchesKeepTheirPromises(t *testing.T) {
 			return b
 		},
 		Says: map[string][]porttest.Exchange{
-			"submit":                         make(200, `{"id":"batch_1","object":"batch","status":"validating"}`),
+			"submit":                         made(200, `{"id":"batch_1","object":"batch","status":"validating"}`),
 			"submit, throttled for 7 s":      throttled,
 			"submit, key wrong":              {says("POST /files", 401, `{"error":{"message":"Incorrect API key provided: %KEY","code":"invalid_api_key"}}`)},
-			"submit, quota spent":            make(429, `{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}`),
-			"submit, bad request":            make(400, `{"error":{"message":"metadata is too long","type":"invalid_request_error","code":null}}`),
+			"submit, quota spent":            made(429, `{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}`),
+			"submit, bad request":            made(400, `{"error":{"message":"metadata is too long","type":"invalid_request_error","code":null}}`),
 			"submit, no batches here":        {says("POST /files", 404, `{"detail":"Not Found"}`)},
-			"submit, server fault":           make(500, `{"error":{"message":"oops","type":"server_error"}}`),
+			"submit, server fault":           made(500, `{"error":{"message":"oops","type":"server_error"}}`),
 			"submit, a page":                 {upload, {Request: "POST /batches", Reply: porttest.Reply{Status: 200, Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>"}}},
-			"submit, a batch without a name": make(200, `{"object":"batch"}`),
+			"submit, a batch without a name": made(200, `{"object":"batch"}`),
 			"find, on the second page, none older than an hour": {
 				says("GET /batches?limit=100", 200, `{"object":"list","data":[{"id":"batch_9","created_at":1767323040,"metadata":null},{"id":"batch_8","created_at":1767323030,"metadata":{"rebased_name":"name-2"}}],"has_more":true}`),
 				says("GET /batches?after=batch_8&limit=100", 200, `{"object":"list","data":[{"id":"batch_1","created_at":1767323020,"metadata":{"rebased_name":"name-1"}},{"id":"batch_0","created_at":1767310000,"metadata":{"rebased_name":"name-1"}}],"has_more":true}`),
