@@ -43,7 +43,7 @@ bench: build ## Print the benchmark tables
 bench-llm: build ## Print how calls to a teacher fare: rates, stored answers, limits, a kill (10 minutes)
 	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -llm -runs 1
 
-soak-rows: build ## Build 200,000 generated rows and print the worker's memory (10 minutes)
+soak-rows: build ## Build 200,000 generated rows and print the worker's memory (4 minutes)
 	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -soak -runs 1
 
 tools: $(TOOLS)/.stamp

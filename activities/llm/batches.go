@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +31,8 @@ type Batches struct {
 // Ticket names a batch under way.
 type Ticket struct {
 	Scope string `json:"scope"`
-	N     int    `json:"n"`
+	N     int    `json:"n"`    // of its record; once that is gone another may have it
+	Name  string `json:"name"` // no other's
 }
 
 // Bounds of a batch, far within those of the providers (OpenAI: 50,000 requests and 200 MB; Anthropic: 100,000 and 256 MB).
@@ -80,7 +82,7 @@ func (b *Batches) Begin(ctx context.Context, teacher Batcher, requests []Request
 }
 
 // reserve finds the batches that hold some of the requests, and makes the record of one for what is in none. made is nil when there is no need,
-// or no money.
+// or no money. Under a budget an account has one batch at a time.
 func (b *Batches) reserve(ctx context.Context, log *Log, requests []Request, charge Charge) (out Begun, made *Ticket, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,11 +96,18 @@ func (b *Batches) reserve(ctx context.Context, log *Log, requests []Request, cha
 		if rest, out.Tickets = covered(rest, open); len(rest) == 0 {
 			return out, nil, nil
 		}
+		if own := slices.IndexFunc(open, func(r *record) bool { return r.By == charge.Account }); own >= 0 && charge.Grant != nil {
+			// What it may cost may not stand in the books yet: the rest waits for it.
+			if out.Rest = len(rest); !slices.Contains(out.Tickets, open[own].ticket) {
+				out.Tickets = append(out.Tickets, open[own].ticket)
+			}
+			return out, nil, nil
+		}
 		part := affordable(rest, log.Account(charge.Account).Amount(charge.Price), charge)
 		if out.Rest, out.Short = len(rest)-len(part), len(part) == 0; out.Short {
 			return out, nil, nil
 		}
-		ticket := Ticket{log.scope, last + 1}
+		ticket := Ticket{Scope: log.scope, N: last + 1, Name: "rebased-" + rand.Text()}
 		err = b.make(ctx, log, ticket, part, charge)
 		if rebased.KindOf(err) != rebased.Conflict { // else somebody made one meanwhile, which may hold the same
 			return out, &ticket, err
@@ -144,7 +153,7 @@ func affordable(requests []Request, spent rebased.Amount, charge Charge) []Reque
 // make writes the record of a new batch. Conflict: the number is taken, or some of the requests were answered meanwhile.
 func (b *Batches) make(ctx context.Context, log *Log, t Ticket, requests []Request, charge Charge) error {
 	r := &record{
-		ticket: t, Name: "rebased-" + rand.Text(), By: charge.Account, Build: charge.Build, Booked: charge.Grant != nil, Made: b.now(),
+		ticket: t, Name: t.Name, By: charge.Account, Build: charge.Build, Booked: charge.Grant != nil, Made: b.now(),
 	}
 	for _, q := range requests {
 		r.Keys = append(r.Keys, q.Key())

@@ -301,13 +301,16 @@ func TestABudgetHoldsForBatches(t *testing.T) {
 	if err != nil || begun.Rest != 7 || begun.Spent.Tokens != 3*one.Tokens {
 		t.Fatalf("%+v, %v", begun, err)
 	}
-	if short, err := o.batches.Begin(t.Context(), o.teacher, requests, o.charge); err != nil || !short.Short || len(short.Tickets) != 1 {
-		t.Fatalf("a second batch fits: %+v, %v", short, err)
+	if more, err := o.batches.Begin(t.Context(), o.teacher, requests, o.charge); err != nil || more.Short || more.Rest != 7 || len(more.Tickets) != 1 {
+		t.Fatalf("a second batch beside the first: %+v, %v", more, err)
 	}
 	open = false
 	o.restart(o.bucket)
 	if _, err := o.batches.Advance(t.Context(), o.teacher, begun.Tickets[0]); err != nil {
 		t.Fatal(err)
+	}
+	if short, err := o.batches.Begin(t.Context(), o.teacher, requests[:3], o.charge); err != nil || short.Rest != 0 {
+		t.Errorf("what is answered is asked again: %+v, %v", short, err)
 	}
 	if spent := o.spent(t, requests[0].Scope()); spent.Tokens >= 3*one.Tokens || spent.Tokens == 0 || o.stored(t, requests) != 3 {
 		t.Errorf("spent %+v once %d answers are there", spent, o.stored(t, requests))
@@ -321,5 +324,46 @@ func TestWhatABatchDidNotAnswerIsNotSpent(t *testing.T) {
 	o.must(t, requests)
 	if spent := o.spent(t, requests[0].Scope()); spent != (rebased.Amount{}) {
 		t.Errorf("spent %+v", spent)
+	}
+}
+
+func TestACrashBeforeTheBooksDoesNotDoubleWhatABatchMayCost(t *testing.T) {
+	o, requests := newOffice(), questions(10)
+	o.charge.Grant = &rebased.Amount{Pico: rebased.Uncapped, Tokens: 460} // three requests at their bounds
+	o.batches.Alive = func() bool { return false }                        // the record is written, and nothing after it
+	if _, err := o.batches.Begin(t.Context(), o.teacher, requests, o.charge); rebased.KindOf(err) != rebased.Unavailable {
+		t.Fatal(err)
+	}
+	o.restart(o.bucket)
+	o.teacher.Stands = func(string, int) llm.BatchState { return llm.BatchState{} }
+	begun, err := o.batches.Begin(t.Context(), o.teacher, requests, o.charge)
+	if err != nil || len(begun.Tickets) != 1 || begun.Rest != 7 {
+		t.Fatalf("%+v, %v", begun, err)
+	}
+	if _, err := o.batches.Advance(t.Context(), o.teacher, begun.Tickets[0]); err != nil {
+		t.Fatal(err)
+	}
+	if spent := o.spent(t, requests[0].Scope()); spent.Tokens != 450 {
+		t.Errorf("%d tokens may be spent of 460", spent.Tokens)
+	}
+}
+
+func TestATicketIsNotThatOfTheNextBatchOfItsNumber(t *testing.T) {
+	o := newOffice()
+	begun, err := o.batches.Begin(t.Context(), o.teacher, questions(2), o.charge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := begun.Tickets[0]
+	if ended, err := o.batches.Advance(t.Context(), o.teacher, old); err != nil || !ended {
+		t.Fatal(ended, err)
+	}
+	o.teacher.Stands = func(string, int) llm.BatchState { return llm.BatchState{} }
+	next, err := o.batches.Begin(t.Context(), o.teacher, questions(4), o.charge)
+	if err != nil || next.Tickets[0].N != old.N {
+		t.Fatal(next, err)
+	}
+	if ended, err := o.batches.Advance(t.Context(), o.teacher, old); err != nil || !ended {
+		t.Errorf("who waited for the first batch waits for the second: %v", err)
 	}
 }

@@ -16,11 +16,13 @@ import (
 // nothing to wait for any more.
 func (b *Batches) Advance(ctx context.Context, teacher Batcher, t Ticket) (ended bool, err error) {
 	r, err := b.read(ctx, t)
-	if rebased.KindOf(err) == rebased.NotFound {
+	switch {
+	case rebased.KindOf(err) == rebased.NotFound:
 		return true, nil
-	}
-	if err != nil {
+	case err != nil:
 		return false, err
+	case r.Name != t.Name: // its number is another's
+		return true, nil
 	}
 	switch {
 	case r.Batch != "":

@@ -154,6 +154,7 @@ func (b *Batches) read(ctx context.Context, t Ticket) (*record, error) {
 	if err := json.Unmarshal(body, r); err != nil {
 		return nil, rebased.E(rebased.Invalid, "%s is damaged: %w", t.key(), err)
 	}
+	r.ticket.Name = r.Name
 	return r, nil
 }
 
