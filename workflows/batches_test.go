@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -176,5 +177,15 @@ func TestAKeyRefusedWhileABatchIsWaitedForPausesTheBuild(t *testing.T) {
 	}
 	if paused.State != rebased.StatePaused || paused.Batches != 1 {
 		t.Errorf("before it was resumed: %+v", paused)
+	}
+}
+
+func TestABuildWhoseBatchesCannotBeAskedAboutFailsInsteadOfPayingTwice(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 120)
+	w.teacher.Looked = func() error { return errors.New("a fault of ours") }
+	_, err := w.runBuild(t, w.environment(t), "1", batchYAML)
+	if total, _ := w.teacher.Asked(); err == nil || !strings.Contains(err.Error(), "a fault of ours") || total != 0 {
+		t.Errorf("error %v, %d answers", err, total)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 	"time"
@@ -365,5 +366,54 @@ func TestATicketIsNotThatOfTheNextBatchOfItsNumber(t *testing.T) {
 	}
 	if ended, err := o.batches.Advance(t.Context(), o.teacher, old); err != nil || !ended {
 		t.Errorf("who waited for the first batch waits for the second: %v", err)
+	}
+}
+
+func TestASubmissionOfWhichNothingIsKnownIsGivenTimeToArrive(t *testing.T) {
+	o := newOffice()
+	o.teacher.Fail = func(llm.Request) error { return rebased.E(rebased.Unavailable, "cut") }
+	begun, err := o.batches.Begin(t.Context(), o.teacher, questions(2), o.charge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.teacher.Fail = nil
+	for minute, want := range []int{0, 0, 0, 1} {
+		if _, err := o.batches.Advance(t.Context(), o.teacher, begun.Tickets[0]); err != nil {
+			t.Fatal(err)
+		}
+		if taken, _ := o.teacher.Submitted(); taken != want {
+			t.Errorf("after %d minutes %d batches were submitted, want %d", 2*minute, taken, want)
+		}
+		o.clock = o.clock.Add(2 * time.Minute)
+		if minute == 0 {
+			o.clock = o.clock.Add(-time.Minute)
+		}
+	}
+}
+
+// elsewhere does something else once, when batches are listed for the first time.
+type elsewhere struct {
+	rebased.Objects
+	do func()
+}
+
+func (e *elsewhere) List(ctx context.Context, prefix string) iter.Seq2[rebased.Object, error] {
+	if do := e.do; do != nil && strings.Contains(prefix, "/batches/") {
+		e.do = nil
+		do()
+	}
+	return e.Objects.List(ctx, prefix)
+}
+
+func TestWhatIsAnsweredWhileABatchIsMadeIsNotSubmitted(t *testing.T) {
+	o, requests := newOffice(), questions(3)
+	bucket := &elsewhere{Objects: o.bucket}
+	other := *o
+	other.restart(o.bucket)
+	bucket.do = func() { other.must(t, requests) } // another worker begins, and ends
+	o.restart(bucket)
+	begun, err := o.batches.Begin(t.Context(), o.teacher, requests, o.charge)
+	if taken, _ := o.teacher.Submitted(); err != nil || len(begun.Tickets) != 0 || taken != 1 {
+		t.Errorf("%+v, %v: %d batches", begun, err, taken)
 	}
 }

@@ -1,12 +1,14 @@
 package openai_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/infra/porttest"
 	"github.com/rebased/rebased/infra/teacher/openai"
@@ -122,5 +124,13 @@ func TestABatchLearnsFromItsResultsThatAModelTakesNoSchema(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+func TestAnUploadThatFailsHasMadeNoBatch(t *testing.T) {
+	teacher := open(t, openai.Config{BaseURL: serve(t, func(w http.ResponseWriter, _ *http.Request) { reply(w, 502, `{}`) })})
+	_, err := teacher.Submit(t.Context(), "n", []llm.Request{{Model: "m", Prompt: "p"}})
+	if rebased.KindOf(err) != rebased.Unavailable || !errors.Is(err, llm.ErrNotBilled) {
+		t.Errorf("error is %v", err)
 	}
 }
