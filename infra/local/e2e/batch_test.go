@@ -89,12 +89,7 @@ func (s *stand) killAtRandom() {
 // canceled cancels a build whose batches are under way, which cancels them, and builds again: what they had answered by then is not paid again.
 func (s *stand) canceled(t *testing.T, undisturbed rebased.BuildResult) {
 	t.Helper()
-	s.KillWorker()
-	b := bucketOf(t, s.Stack)
-	b.delete("responses/")
-	b.delete("datasets/")
-	s.StartWorker()
-	teacherCall(t, s.Stack, "POST", "/stats/reset", nil)
+	s.forget(t)
 	s.setFaults(teacher.Faults{BatchFaults: teacher.BatchFaults{LatencyMS: 3_600_000, Done: 0.5}})
 	started := result(t, must(t, s.Stack, "build", "-f", s.task, "--detach", "--json"))
 	waitUntil(t, "all batches of the first step are under way", func() bool { return statsOf(t, s.Stack).number(t, "batches") == shardsOf400 })

@@ -110,15 +110,10 @@ func newStand(t *testing.T, transform map[string]any) *stand {
 // build forgets all answers and versions, builds once while the trial happens, and checks what holds for every trial.
 func (s *stand) build(t *testing.T, c trial) rebased.BuildResult {
 	t.Helper()
-	s.KillWorker()
-	b := bucketOf(t, s.Stack)
-	b.delete("responses/")
-	b.delete("datasets/")
-	s.StartWorker()
+	s.forget(t)
 	if c.killed {
 		s.StartSecondWorker()
 	}
-	teacherCall(t, s.Stack, "POST", "/stats/reset", nil)
 	if c.before != nil {
 		c.before(s)
 	}
@@ -168,6 +163,17 @@ func (s *stand) trainingFile(t *testing.T, r rebased.BuildResult) string {
 		t.Errorf("version %s has no %s", r.Version, name)
 	}
 	return body
+}
+
+// forget removes all answers and versions, from the worker's memory too, and what the teacher has counted.
+func (s *stand) forget(t *testing.T) {
+	t.Helper()
+	s.KillWorker()
+	b := bucketOf(t, s.Stack)
+	b.delete("responses/")
+	b.delete("datasets/")
+	s.StartWorker()
+	teacherCall(t, s.Stack, "POST", "/stats/reset", nil)
 }
 
 func (s *stand) setFaults(f teacher.Faults) {

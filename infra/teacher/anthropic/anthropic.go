@@ -5,7 +5,6 @@ package anthropic
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -43,10 +42,8 @@ func New(c Config) (*Teacher, error) {
 	if c.BaseURL == "" {
 		c.BaseURL = DefaultBaseURL
 	}
-	address, err := url.Parse(c.BaseURL)
-	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") ||
-		address.User != nil || address.RawQuery != "" || address.Fragment != "" {
-		return nil, rebased.E(rebased.Invalid, "the teacher's base URL must be http:// or https:// and a host, without credentials and query")
+	if _, err := client.Address(c.BaseURL); err != nil {
+		return nil, err
 	}
 	if c.HTTP == nil {
 		c.HTTP = client.NewHTTP()

@@ -8,7 +8,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -53,10 +52,9 @@ func New(c Config) (*Teacher, error) {
 	if c.BaseURL == "" {
 		return nil, rebased.E(rebased.Invalid, "no AWS region is set: set AWS_REGION or AWS_ENDPOINT_URL_BEDROCK_RUNTIME where the worker runs")
 	}
-	address, err := url.Parse(c.BaseURL)
-	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") ||
-		address.User != nil || address.RawQuery != "" || address.Fragment != "" {
-		return nil, rebased.E(rebased.Invalid, "the teacher's base URL must be http:// or https:// and a host, without credentials and query")
+	address, err := client.Address(c.BaseURL)
+	if err != nil {
+		return nil, err
 	}
 	if c.HTTP == nil {
 		c.HTTP = client.NewHTTP()

@@ -7,7 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
+
+	"github.com/rebased/rebased"
 )
 
 // maxBody bounds a reply: far over any answer of the largest max_tokens.
@@ -31,6 +34,16 @@ func NewHTTP() *http.Client {
 			return fmt.Errorf("the teacher redirects to %s: set its address as base URL", r.URL.Host)
 		},
 	}
+}
+
+// Address takes a server's base URL apart. What is no plain address of a server is Invalid.
+func Address(baseURL string) (*url.URL, error) {
+	address, err := url.Parse(baseURL)
+	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") ||
+		address.User != nil || address.RawQuery != "" || address.Fragment != "" {
+		return nil, rebased.E(rebased.Invalid, "the teacher's base URL must be http:// or https:// and a host, without credentials and query")
+	}
+	return address, nil
 }
 
 type bounded struct{ next http.RoundTripper }

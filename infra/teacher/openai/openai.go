@@ -5,7 +5,6 @@ package openai
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -46,10 +45,9 @@ func New(c Config) (*Teacher, error) {
 	if c.BaseURL == "" {
 		c.BaseURL = DefaultBaseURL
 	}
-	address, err := url.Parse(c.BaseURL)
-	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") ||
-		address.User != nil || address.RawQuery != "" || address.Fragment != "" {
-		return nil, rebased.E(rebased.Invalid, "the teacher's base URL must be http:// or https:// and a host, without credentials and query")
+	address, err := client.Address(c.BaseURL)
+	if err != nil {
+		return nil, err
 	}
 	if c.HTTP == nil {
 		c.HTTP = client.NewHTTP()
