@@ -68,6 +68,7 @@ type outcome struct {
 type batches struct {
 	mu    sync.Mutex
 	all   []*batch
+	made  int         // ever, so that no id comes twice
 	used  BatchFaults // counts that were used up since the faults were set
 	files map[string][]byte
 }
@@ -77,6 +78,13 @@ func (b *batches) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used = BatchFaults{}
+}
+
+// clear forgets all batches.
+func (b *batches) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.all, b.files = nil, nil
 }
 
 // use takes one of a count, while there is one. The caller holds mu.
@@ -97,7 +105,8 @@ func (s *Server) add(of batch) (b *batch, cut bool) {
 		return nil, true
 	}
 	b = &of
-	b.id, b.made, b.takes = fmt.Sprintf("batch_%06d", len(s.batches.all)+1), s.gate.now(), time.Duration(f.LatencyMS)*time.Millisecond
+	s.batches.made++
+	b.id, b.made, b.takes = fmt.Sprintf("batch_%06d", s.batches.made), s.gate.now(), time.Duration(f.LatencyMS)*time.Millisecond
 	switch {
 	case b.failure != "":
 	case use(&s.batches.used.Full, f.Full):

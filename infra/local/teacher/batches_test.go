@@ -227,6 +227,24 @@ func TestBatchesWantTheKey(t *testing.T) {
 	}
 }
 
+func TestAResetForgetsBatches(t *testing.T) {
+	for name, open := range adapters {
+		c := serve(t, teacher.Config{})
+		b := open(t, c)
+		id, err := b.Submit(t.Context(), "n", rows(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.must("POST", "/stats/reset", nil)
+		if _, err := b.Look(t.Context(), id); rebased.KindOf(err) != rebased.NotFound {
+			t.Errorf("%s: %v", name, err)
+		}
+		if next, err := b.Submit(t.Context(), "n", rows(2)); err != nil || next == id {
+			t.Errorf("%s: the next one is %s too, %v", name, next, err)
+		}
+	}
+}
+
 func TestFaultsOfBatchesAreBounded(t *testing.T) {
 	for _, f := range []teacher.BatchFaults{{LatencyMS: -1}, {Expired: 1.1}, {Expired: 0.6, Errored: 0.6}, {Done: -1}, {Cut: -1}} {
 		if _, err := teacher.New(teacher.Config{APIKey: key, Faults: teacher.Faults{BatchFaults: f}}); err == nil {

@@ -89,6 +89,7 @@ func New(c Config) (*Server, error) {
 	s.mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.book.stats()) })
 	s.mux.HandleFunc("POST /stats/reset", func(w http.ResponseWriter, _ *http.Request) {
 		s.book.reset()
+		s.batches.clear()
 		writeJSON(w, http.StatusOK, s.book.stats())
 	})
 	if c.AllowFaults {
