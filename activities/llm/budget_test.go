@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,9 +98,9 @@ func TestCallsThatACrashLeftWithoutAnAnswerCountAtTheirBound(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // moments of a test
 	for range 30 {
 		objects := mem.NewObjects()
-		sent := 0
+		var sent atomic.Int64
 		count := func(n int, r llm.Request) (llm.Answer, error) {
-			sent++
+			sent.Add(1)
 			return paid(n, r)
 		}
 		const grant = 5_000
@@ -111,7 +112,7 @@ func TestCallsThatACrashLeftWithoutAnAnswerCountAtTheirBound(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				if attempt < 5 {
 					time.AfterFunc(time.Duration(random.IntN(500))*time.Millisecond, func() {
-						dying.dead = true // nothing reaches the bucket any more
+						dying.dead.Store(true) // nothing reaches the bucket any more
 						cancel()
 					})
 				}
@@ -124,8 +125,8 @@ func TestCallsThatACrashLeftWithoutAnAnswerCountAtTheirBound(t *testing.T) {
 				time.Sleep(time.Hour) // what was being stored gives up
 			})
 		}
-		if sent*15 > grant {
-			t.Errorf("%d calls were sent, %d tokens billed under a grant of %d", sent, sent*15, grant)
+		if n := sent.Load(); n*15 > grant {
+			t.Errorf("%d calls were sent, %d tokens billed under a grant of %d", n, n*15, grant)
 		}
 	}
 }
@@ -133,11 +134,11 @@ func TestCallsThatACrashLeftWithoutAnAnswerCountAtTheirBound(t *testing.T) {
 // mortal is a bucket that a dead worker does not reach: its writes are lost without a word.
 type mortal struct {
 	rebased.Objects
-	dead bool
+	dead atomic.Bool
 }
 
 func (m *mortal) PutIfAbsent(ctx context.Context, key string, body []byte) (string, error) {
-	if m.dead {
+	if m.dead.Load() {
 		return "etag", nil
 	}
 	return m.Objects.PutIfAbsent(ctx, key, body)
@@ -188,7 +189,7 @@ func TestOnlyWhatIsAboutToBeSentStandsInTheBooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(50*time.Millisecond, func() { // in the middle of the first calls
-			dying.dead = true
+			dying.dead.Store(true)
 			cancel()
 		})
 		_, _, _ = b.run(ctx, numbers(300)...)

@@ -257,9 +257,6 @@ func TestAnOutageRejectsNoRow(t *testing.T) {
 	for seconds := 1; seconds < 300; seconds += 23 {
 		var start time.Time
 		b := newBench(mem.NewObjects(), func(n int, r llm.Request) (llm.Answer, error) {
-			if n == 1 {
-				start = time.Now()
-			}
 			time.Sleep(200 * time.Millisecond)
 			if d := time.Since(start); d > 2*time.Second && d < time.Duration(2+seconds)*time.Second {
 				return llm.Answer{}, rebased.E(rebased.Unavailable, "refused")
@@ -267,6 +264,7 @@ func TestAnOutageRejectsNoRow(t *testing.T) {
 			return echo(n, r)
 		})
 		synctest.Test(t, func(t *testing.T) {
+			start = time.Now()
 			for {
 				outcomes, _, err := b.run(t.Context(), numbers(300)...)
 				if rebased.KindOf(err) == rebased.Unavailable {
