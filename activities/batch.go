@@ -105,9 +105,11 @@ func (a *Batch) PollBatches(ctx context.Context, in BatchesInput) (PollResult, e
 
 // CancelBatches cancels the batches that the build itself has made. What they have answered by then is taken in by the next build that needs it.
 func (a *Batch) CancelBatches(ctx context.Context, in BuildRef) error {
-	_, teacher, err := a.batcher(ctx, in)
-	if err != nil {
-		return translate(ctx, err)
+	work, progress, stop := heartbeat(ctx)
+	defer stop()
+	_, teacher, err := a.batcher(work, in)
+	if err == nil {
+		err = a.Batches.Cancel(work, teacher, buildName(in), progress)
 	}
-	return translate(ctx, a.Batches.Cancel(ctx, teacher, buildName(in)))
+	return translate(ctx, err)
 }

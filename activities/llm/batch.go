@@ -43,8 +43,10 @@ type BatchState struct {
 // BatchResult is what came of one request of a batch.
 type BatchResult struct {
 	Key    Key
-	Answer *Answer // nil = it was not answered, and not billed
+	Answer *Answer // nil = it was not answered; not billed either, unless Unknown
 	Reason string  // why not, in the provider's words
+	// Refused says that it was refused for what it asks; Unknown, that it may have been billed all the same.
+	Refused, Unknown bool
 }
 
 // Requests are the first requests for n questions: those that a run sends before any answer is known to be of no use.

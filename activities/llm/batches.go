@@ -39,6 +39,7 @@ type Ticket struct {
 const (
 	maxBatchRequests = 10_000
 	maxBatchBytes    = 64 << 20 // of prompts
+	maxTries         = 3        // submissions of which nothing was heard or found
 )
 
 // Times in the life of a batch.
@@ -50,12 +51,14 @@ const (
 	batchWindow   = 25 * time.Hour      // providers end a batch within a day; later it is canceled
 	batchPatience = 27 * time.Hour      // later nobody waits for it
 	batchesKept   = 28 * 24 * time.Hour // by providers, some days less; what is left of a batch is of no use then
+	endedKept     = 48 * time.Hour      // the name of one that has ended
+	missingFor    = time.Hour           // that a provider must not know a batch, until that is believed
 )
 
 // Begun is what became of the requests of a shard.
 type Begun struct {
 	Tickets []Ticket       // batches under way that hold some of them; not necessarily made here
-	Rest    int            // requests without an answer that are in no batch yet: more than one batch holds
+	Rest    int            // requests without an answer for another batch: more than one holds, or theirs is being canceled
 	Short   bool           // none of the rest fits the grant
 	Spent   rebased.Amount // by the account so far, what may yet be billed included
 }
@@ -93,18 +96,20 @@ func (b *Batches) reserve(ctx context.Context, log *Log, requests []Request, cha
 		}
 		out = Begun{}
 		rest := log.without(requests)
-		if rest, out.Tickets = covered(rest, open); len(rest) == 0 {
+		again := 0
+		if rest, again, out.Tickets = covered(rest, open); len(rest) == 0 {
+			out.Rest = again
 			return out, nil, nil
 		}
 		if own := slices.IndexFunc(open, func(r *record) bool { return r.By == charge.Account }); own >= 0 && charge.Grant != nil {
 			// What it may cost may not stand in the books yet: the rest waits for it.
-			if out.Rest = len(rest); !slices.Contains(out.Tickets, open[own].ticket) {
+			if out.Rest = len(rest) + again; !slices.Contains(out.Tickets, open[own].ticket) {
 				out.Tickets = append(out.Tickets, open[own].ticket)
 			}
 			return out, nil, nil
 		}
 		part := affordable(rest, log.Account(charge.Account).Amount(charge.Price), charge)
-		if out.Rest, out.Short = len(rest)-len(part), len(part) == 0; out.Short {
+		if out.Rest, out.Short = len(rest)-len(part)+again, len(part) == 0; out.Short {
 			return out, nil, nil
 		}
 		ticket := Ticket{Scope: log.scope, N: last + 1, Name: "rebased-" + rand.Text()}
@@ -115,8 +120,9 @@ func (b *Batches) reserve(ctx context.Context, log *Log, requests []Request, cha
 	}
 }
 
-// covered takes the requests out that open batches hold, and names these batches.
-func covered(requests []Request, open []*record) (rest []Request, tickets []Ticket) {
+// covered takes the requests out that open batches hold, and names these batches. So many of them are to be asked for again: their batch is being
+// canceled.
+func covered(requests []Request, open []*record) (rest []Request, again int, tickets []Ticket) {
 	named := map[Ticket]bool{}
 	for _, r := range requests {
 		holder := (*record)(nil)
@@ -126,15 +132,19 @@ func covered(requests []Request, open []*record) (rest []Request, tickets []Tick
 				break
 			}
 		}
-		switch {
-		case holder == nil:
+		if holder == nil {
 			rest = append(rest, r)
-		case !named[holder.ticket]:
+			continue
+		}
+		if holder.Unwanted || holder.Canceled {
+			again++
+		}
+		if !named[holder.ticket] {
 			named[holder.ticket] = true
 			tickets = append(tickets, holder.ticket)
 		}
 	}
-	return rest, tickets
+	return rest, again, tickets
 }
 
 // affordable is the beginning of requests whose bounds the grant covers and that one batch can hold.
@@ -162,7 +172,9 @@ func (b *Batches) make(ctx context.Context, log *Log, t Ticket, requests []Reque
 		return err
 	}
 	if err := b.create(ctx, r); err != nil {
-		b.drop(ctx, r)
+		if rebased.KindOf(err) == rebased.Conflict { // else it may have been written
+			b.drop(ctx, r)
+		}
 		return err
 	}
 	// A batch may have ended, its answers stored and its record gone, since the log was read.

@@ -25,8 +25,12 @@ type record struct {
 	NotBefore time.Time `json:"not_before,omitzero"` // it is submitted again
 	Batch     string    `json:"batch,omitempty"`     // the provider's id
 	Past      []string  `json:"past,omitempty"`      // its ids before it was submitted once more
-	Canceled  bool      `json:"canceled,omitempty"`
-	Again     bool      `json:"again,omitempty"` // it was submitted once more after all its requests were refused
+	Tries     int       `json:"tries,omitempty"`     // submissions since it was made, or submitted once more
+	Missing   time.Time `json:"missing,omitzero"`    // since when the provider does not know it
+	Unwanted  bool      `json:"unwanted,omitempty"`  // it is to be canceled
+	Canceled  bool      `json:"canceled,omitempty"`  // the provider was told so
+	Ended     bool      `json:"ended,omitempty"`     // only the name is left, so that no other batch takes its number while somebody may be busy with it
+	Again     bool      `json:"again,omitempty"`     // it was submitted once more after all its requests were refused
 	Keys      keys      `json:"keys"`
 
 	ticket Ticket
@@ -112,20 +116,15 @@ func (b *Batches) open(ctx context.Context, scope string) (open []*record, last 
 	return open, last, err
 }
 
-// owned tells whether a batch of the provider is known to be that of a record.
-func (b *Batches) owned(ctx context.Context, id string) (bool, error) {
-	open, err := b.all(ctx)
-	return slices.ContainsFunc(open, func(r *record) bool { return r.Batch == id }), err
-}
-
 // all reads the records of all scopes.
 func (b *Batches) all(ctx context.Context) ([]*record, error) {
 	open, _, err := b.list(ctx, batchesPrefix)
 	return open, err
 }
 
-// list reads the records under a prefix, and tells the last number of them.
+// list reads the records under a prefix that have not ended, and tells the last number of all.
 func (b *Batches) list(ctx context.Context, prefix string) (records []*record, last int, err error) {
+	var old []*record
 	for object, err := range b.Store.objects.List(ctx, prefix) {
 		if err != nil {
 			return nil, 0, err
@@ -136,13 +135,20 @@ func (b *Batches) list(ctx context.Context, prefix string) (records []*record, l
 		}
 		last = max(last, t.N)
 		switch r, err := b.read(ctx, t); {
-		case err == nil:
+		case err == nil && !r.Ended:
 			records = append(records, r)
+		case err == nil:
+			old = append(old, r)
 		case rebased.KindOf(err) != rebased.NotFound: // it has ended meanwhile
 			return nil, 0, err
 		}
 	}
-	return records, last, nil
+	for _, r := range old { // of the last number something stays, so that it is not given again
+		if r.ticket.N < last && b.now().Sub(r.Made) > endedKept {
+			err = errors.Join(err, b.Store.objects.Delete(ctx, r.ticket.key()))
+		}
+	}
+	return records, last, err
 }
 
 func (b *Batches) read(ctx context.Context, t Ticket) (*record, error) {
@@ -179,9 +185,10 @@ func (b *Batches) save(ctx context.Context, r *record) error {
 	return err
 }
 
-// forget removes a record; whoever asks for it then finds that it has ended.
+// forget ends a record that nobody else has changed since it was read; whoever asks for it then finds that it has ended.
 func (b *Batches) forget(ctx context.Context, r *record) error {
-	if err := b.Store.objects.Delete(ctx, r.ticket.key()); err != nil {
+	ended := &record{Name: r.Name, Build: r.Build, Made: b.now(), Ended: true, ticket: r.ticket, etag: r.etag}
+	if err := b.save(ctx, ended); err != nil {
 		return err
 	}
 	b.drop(ctx, r)

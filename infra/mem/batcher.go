@@ -135,6 +135,7 @@ func (b *Batcher) answer(of *batch) {
 		result := llm.BatchResult{Key: r.Key()}
 		if b.Leaves != nil {
 			result.Reason = b.Leaves(r)
+			result.Refused = result.Reason != "" && result.Reason != "expired" && result.Reason != "canceled"
 		}
 		if result.Reason == "" {
 			answer := b.give(r)
