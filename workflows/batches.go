@@ -61,11 +61,13 @@ func (b *build) poll(ctx workflow.Context) {
 	defer func() { w.polling = false }()
 	for len(w.open) > 0 {
 		newest := w.newest
-		pause := min(max(pollFirst, workflow.Now(ctx).Sub(newest)/pollPart), pollMost)
-		if _, err := workflow.AwaitWithTimeout(ctx, pause, func() bool { return w.newest.After(newest) && pause > pollFirst }); err != nil {
+		least := leastPause(workflow.GetInfo(ctx).GetCurrentHistoryLength())
+		pause := max(least, min(workflow.Now(ctx).Sub(newest)/pollPart, pollMost))
+		joined := func() bool { return w.newest.After(newest) && pause > least && least == pollFirst }
+		if _, err := workflow.AwaitWithTimeout(ctx, pause, joined); err != nil {
 			return // canceled: whoever waits hears of it too
 		}
-		if w.newest.After(newest) && pause > pollFirst {
+		if joined() {
 			continue // a new one is asked about soon
 		}
 		var out activities.PollResult
@@ -79,6 +81,21 @@ func (b *build) poll(ctx workflow.Context) {
 		w.open = slices.DeleteFunc(w.open, func(t activities.Ticket) bool { return slices.Contains(out.Ended, t) })
 		b.state.Progress.Batches = len(w.open)
 	}
+}
+
+// leastPause is the shortest time between two polls in a history of so many events. A poll takes some eleven, and the shards under way must come to
+// their end, which can be days away, in far fewer than 10,000.
+func leastPause(events int) time.Duration {
+	const many, more, most = 3000, 4000, 6000
+	switch {
+	case events < many:
+		return pollFirst
+	case events < more:
+		return pollMost / 3
+	case events < most:
+		return pollMost
+	}
+	return 4 * pollMost
 }
 
 // cancelBatches cancels the batches of a build that ends too early.

@@ -189,3 +189,25 @@ func TestABuildWhoseBatchesCannotBeAskedAboutFailsInsteadOfPayingTwice(t *testin
 		t.Errorf("error %v, %d answers", err, total)
 	}
 }
+
+func TestALongHistoryIsPolledSeldom(t *testing.T) {
+	polls := map[int]int{}
+	for _, events := range []int{100, 3500, 7000} {
+		w := newWorld()
+		w.indexed(t, 120)
+		env := w.environment(t)
+		env.SetCurrentHistoryLength(events)
+		w.afterHours(9, env.Now)
+		env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+			if info.ActivityType.Name == "PollBatches" {
+				polls[events]++
+			}
+		})
+		if _, err := w.runBuild(t, env, "1", batchYAML); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if polls[3500] >= polls[100] || polls[7000] > 20 {
+		t.Errorf("polls in two times nine hours, by the length of the history: %v", polls)
+	}
+}

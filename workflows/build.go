@@ -169,7 +169,7 @@ func (b *build) shards(ctx workflow.Context) error {
 
 // width is how many shards are under way: those that ask, and those that wait for a batch.
 func (b *build) width() int {
-	if b.state.Plan.Batch {
+	if b.state.Plan.Batch && !b.state.Purse.capped() { // under a budget a shard takes many batches, each of what the one before has left of it
 		return min(batchesAtOnce, max(1, b.state.Ranked.Shards))
 	}
 	return b.lanes()
@@ -195,7 +195,7 @@ func (b *build) share(n int) activities.Share {
 		InFlight: all / lanes, Capped: b.state.Plan.InFlight > 0,
 		RPM: float64(b.state.Plan.RPM) / float64(lanes), TPM: float64(b.state.Plan.TPM) / float64(lanes),
 	}
-	if n%lanes < all%lanes {
+	if n%lanes < all%lanes && !b.state.Plan.Batch { // shards that wait for batches come to their lanes in any order
 		s.InFlight++
 	}
 	return s

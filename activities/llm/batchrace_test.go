@@ -157,7 +157,10 @@ func TestWhatACanceledBatchLeavesGoesIntoTheNextBatch(t *testing.T) {
 	ended := false
 	o.teacher.Stands = func(string, int) llm.BatchState { return llm.BatchState{Ended: ended} }
 	o.teacher.Leaves = func(llm.Request) string {
-		return map[bool]string{false: "canceled"}[ended && o.charge.Build == "task/later"]
+		if o.charge.Build == "task/next" {
+			return "canceled"
+		}
+		return ""
 	}
 	if _, err := o.batches.Begin(t.Context(), o.teacher, requests, o.charge); err != nil {
 		t.Fatal(err)

@@ -90,6 +90,20 @@ func batchCases() map[string]batchCase {
 			_, err := b.Find(t.Context(), "name-1", 2, wireNow)
 			wantWireError(t, err, rebased.NotFound, "")
 		},
+		"find, a reply that is no list":          findFails(rebased.Unavailable, ""),
+		"find, a list that goes on with itself":  findFails(rebased.Unavailable, ""),
+		"find, a batch that cannot be asked for": findFails(rebased.Invalid, "transform.batch"),
+		"results, one that cannot be read": func(t *testing.T, b llm.Batcher, _ BatchWire) {
+			n := 0
+			for r, err := range b.Results(t.Context(), "batch_1") {
+				if n++; err != nil || r.Answer != nil || !r.Unknown {
+					t.Errorf("got %+v, %v: it may have been billed", r, err)
+				}
+			}
+			if n != 1 {
+				t.Errorf("%d results", n)
+			}
+		},
 		"look, under way":  looks(llm.BatchState{}),
 		"look, ended":      looks(llm.BatchState{Ended: true}),
 		"look, canceling":  looks(llm.BatchState{}),
@@ -105,9 +119,9 @@ func batchCases() map[string]batchCase {
 			_, err := b.Look(t.Context(), "batch_1")
 			wantWireError(t, err, rebased.Unavailable, "")
 		},
-		"results, one answered, one refused": results("to p", "refused here"),
-		"results, one answered, one expired": results("to p", "expired"),
-		"results, of none":                   results("", ""),
+		"results, one answered, one refused": results("to p", "refused here", true),
+		"results, one answered, one expired": results("to p", "expired", false),
+		"results, of none":                   results("", "", false),
 		"results, gone": func(t *testing.T, b llm.Batcher, _ BatchWire) {
 			for _, err := range b.Results(t.Context(), "batch_1") {
 				wantWireError(t, err, rebased.NotFound, "")
@@ -115,6 +129,14 @@ func batchCases() map[string]batchCase {
 		},
 		"cancel":                        cancels,
 		"cancel, of one that has ended": cancels,
+	}
+}
+
+// findFails wants a search to fail.
+func findFails(kind rebased.Kind, mention string) batchCase {
+	return func(t *testing.T, b llm.Batcher, _ BatchWire) {
+		_, err := b.Find(t.Context(), "name-1", 2, wireNow.Add(-time.Hour))
+		wantWireError(t, err, kind, mention)
 	}
 }
 
@@ -132,7 +154,7 @@ func cancels(t *testing.T, b llm.Batcher, _ BatchWire) {
 }
 
 // results wants the first request answered with a text and the second one left for a reason.
-func results(text, reason string) batchCase {
+func results(text, reason string, refused bool) batchCase {
 	return func(t *testing.T, b llm.Batcher, _ BatchWire) {
 		got := map[llm.Key]llm.BatchResult{}
 		for r, err := range b.Results(t.Context(), "batch_1") {
@@ -151,7 +173,7 @@ func results(text, reason string) batchCase {
 		if a := got[batchRequests[0].Key()].Answer; len(got) != 2 || a == nil || *a != want {
 			t.Errorf("the answer is %+v of %d results", a, len(got))
 		}
-		if left := got[batchRequests[1].Key()]; left.Answer != nil || !strings.Contains(left.Reason, reason) || strings.Contains(left.Reason, wireKey2) {
+		if left := got[batchRequests[1].Key()]; left.Answer != nil || left.Unknown || left.Refused != refused || !strings.Contains(left.Reason, reason) || strings.Contains(left.Reason, wireKey2) {
 			t.Errorf("what was left: %+v, want %q", left, reason)
 		}
 	}

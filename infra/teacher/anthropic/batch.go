@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/anthropics/anthropic-sdk-go/option"
@@ -72,8 +73,8 @@ func (t *Teacher) Find(ctx context.Context, _ string, requests int, since time.T
 	const page = 100
 	for after := ""; ; {
 		var list struct {
-			Data    []batchBody `json:"data"`
-			HasMore bool        `json:"has_more"`
+			Data    *[]batchBody `json:"data"`
+			HasMore bool         `json:"has_more"`
 		}
 		query := []option.RequestOption{option.WithQuery("limit", strconv.Itoa(page))}
 		if after != "" {
@@ -82,7 +83,10 @@ func (t *Teacher) Find(ctx context.Context, _ string, requests int, since time.T
 		if err := t.call(ctx, http.MethodGet, batchesPath, &list, query...); err != nil {
 			return nil, err
 		}
-		for _, b := range list.Data {
+		if list.Data == nil {
+			return nil, rebased.E(rebased.Unavailable, "ask the teacher at %s about batches: the reply is no list", t.endpoint)
+		}
+		for _, b := range *list.Data {
 			if b.CreatedAt.Before(since.Truncate(time.Second)) {
 				return found, nil
 			}
@@ -90,14 +94,21 @@ func (t *Teacher) Find(ctx context.Context, _ string, requests int, since time.T
 			for _, n := range b.Counts {
 				sum += n
 			}
-			if sum == requests && client.ID(b.ID) {
+			if sum == requests {
+				if !client.ID(b.ID) {
+					return nil, rebased.E(rebased.Invalid, "the teacher at %s calls a batch %q, which cannot be asked for: build without transform.batch", t.endpoint, client.Quote(b.ID, t.key))
+				}
 				found = append(found, llm.Found{ID: b.ID})
 			}
 		}
-		if !list.HasMore || len(list.Data) == 0 {
+		if !list.HasMore || len(*list.Data) == 0 {
 			return found, nil
 		}
-		after = list.Data[len(list.Data)-1].ID
+		next := (*list.Data)[len(*list.Data)-1].ID
+		if next == "" || next == after {
+			return nil, rebased.E(rebased.Unavailable, "ask the teacher at %s about batches: its list does not go on", t.endpoint)
+		}
+		after = next
 	}
 }
 
@@ -154,11 +165,12 @@ func (t *Teacher) result(line []byte) (llm.BatchResult, bool) {
 	out := llm.BatchResult{Key: llm.Key(in.ID)}
 	if in.Result.Type != "succeeded" {
 		out.Reason = client.Quote(in.Result.Type+" "+string(in.Result.Error), t.key)
+		out.Refused = strings.Contains(string(in.Result.Error), "invalid_request_error")
 		return out, true
 	}
 	answer, err := read(in.Result.Message)
 	if err != nil {
-		out.Reason = err.Error()
+		out.Reason, out.Unknown = err.Error(), true
 		return out, true
 	}
 	answer.At = t.now().UnixMilli()

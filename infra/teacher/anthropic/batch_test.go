@@ -63,7 +63,16 @@ func TestBatchesKeepTheirPromises(t *testing.T) {
 				says("GET /v1/messages/batches?after_id=batch_8&limit=100", 200, `{"data":[`+batch("batch_1", "2026-01-02T03:02:00Z", `"processing":0,"succeeded":1,"errored":1`)+`,`+
 					batch("batch_0", "2026-01-02T01:00:00Z", `"processing":2`)+`],"has_more":true}`),
 			},
-			"find, no batches here":              {says("GET /v1/messages/batches?limit=100", 404, fault("not_found_error", "Not Found"))},
+			"find, no batches here":         {says("GET /v1/messages/batches?limit=100", 404, fault("not_found_error", "Not Found"))},
+			"find, a reply that is no list": {says("GET /v1/messages/batches?limit=100", 200, `{}`)},
+			"find, a list that goes on with itself": {
+				says("GET /v1/messages/batches?limit=100", 200, `{"data":[`+batch("batch_9", "2026-01-02T03:04:00Z", `"processing":1`)+`],"has_more":true}`),
+				says("GET /v1/messages/batches?after_id=batch_9&limit=100", 200, `{"data":[`+batch("batch_9", "2026-01-02T03:04:00Z", `"processing":1`)+`],"has_more":true}`),
+			},
+			"find, a batch that cannot be asked for": {
+				says("GET /v1/messages/batches?limit=100", 200, `{"data":[`+batch("a/b", "2026-01-02T03:04:00Z", `"processing":2`)+`],"has_more":false}`),
+			},
+			"results, one that cannot be read":   results(200, `{"custom_id":"`+first+`","result":{"type":"succeeded","message":{"type":"odd"}}}`),
 			"look, under way":                    stands("in_progress"),
 			"look, ended":                        stands("ended"),
 			"look, canceling":                    stands("canceling"),

@@ -135,8 +135,8 @@ func (t *Teacher) Find(ctx context.Context, name string, _ int, since time.Time)
 	const page = 100
 	for after := ""; ; {
 		var list struct {
-			Data    []batchBody `json:"data"`
-			HasMore bool        `json:"has_more"`
+			Data    *[]batchBody `json:"data"`
+			HasMore bool         `json:"has_more"`
 		}
 		query := []option.RequestOption{option.WithQuery("limit", strconv.Itoa(page))}
 		if after != "" {
@@ -145,23 +145,36 @@ func (t *Teacher) Find(ctx context.Context, name string, _ int, since time.Time)
 		if err := t.reply(ctx, &list, http.MethodGet, "batches", query...); err != nil {
 			return nil, err
 		}
-		for _, b := range list.Data {
+		if list.Data == nil {
+			return nil, rebased.E(rebased.Unavailable, "ask the teacher at %s about batches: the reply is no list", t.endpoint)
+		}
+		for _, b := range *list.Data {
 			if time.Unix(b.CreatedAt, 0).Before(since.Truncate(time.Second)) {
 				return found, nil
 			}
-			if b.Metadata[nameKey] == name && client.ID(b.ID) {
+			if b.Metadata[nameKey] == name {
+				if !client.ID(b.ID) {
+					return nil, rebased.E(rebased.Invalid, "the teacher at %s calls a batch %q, which cannot be asked for: build without transform.batch", t.endpoint, client.Quote(b.ID, t.key))
+				}
 				found = append(found, llm.Found{ID: b.ID, Named: true})
 			}
 		}
-		if !list.HasMore || len(list.Data) == 0 {
+		if !list.HasMore || len(*list.Data) == 0 {
 			return found, nil
 		}
-		after = list.Data[len(list.Data)-1].ID
+		next := (*list.Data)[len(*list.Data)-1].ID
+		if next == "" || next == after {
+			return nil, rebased.E(rebased.Unavailable, "ask the teacher at %s about batches: its list does not go on", t.endpoint)
+		}
+		after = next
 	}
 }
 
 func (t *Teacher) batch(ctx context.Context, id string) (b batchBody, err error) {
-	return b, t.reply(ctx, &b, http.MethodGet, "batches/"+id)
+	if err = t.reply(ctx, &b, http.MethodGet, "batches/"+id); err == nil && b.ID != id {
+		err = rebased.E(rebased.Unavailable, "ask the teacher at %s about a batch: the reply is about none", t.endpoint)
+	}
+	return b, err
 }
 
 // Look implements llm.Batcher.
@@ -195,7 +208,11 @@ func (t *Teacher) Results(ctx context.Context, id string) iter.Seq2[llm.BatchRes
 			return
 		}
 		for _, file := range []string{b.OutputFile, b.ErrorFile} {
-			if client.ID(file) && !t.read(ctx, file, b.Metadata[modelKey], yield) {
+			if file != "" && !client.ID(file) {
+				yield(llm.BatchResult{}, rebased.E(rebased.Invalid, "the teacher at %s calls a file %q, which cannot be asked for", t.endpoint, client.Quote(file, t.key)))
+				return
+			}
+			if file != "" && !t.read(ctx, file, b.Metadata[modelKey], yield) {
 				return
 			}
 		}
@@ -241,7 +258,7 @@ func (t *Teacher) result(line []byte, model string) (llm.BatchResult, bool) {
 	case in.Response != nil && in.Response.Status == http.StatusOK:
 		answer, err := read(in.Response.Body)
 		if err != nil {
-			out.Reason = err.Error()
+			out.Reason, out.Unknown = err.Error(), true
 			break
 		}
 		answer.At = t.now().UnixMilli()
@@ -251,6 +268,8 @@ func (t *Teacher) result(line []byte, model string) (llm.BatchResult, bool) {
 		if in.Response.Status == http.StatusBadRequest && namesSchema(said) {
 			t.schemas.refuse(model)
 		}
+		status := in.Response.Status
+		out.Refused = status >= http.StatusBadRequest && status < http.StatusInternalServerError && status != http.StatusTooManyRequests
 		out.Reason = client.Quote("HTTP "+strconv.Itoa(in.Response.Status)+": "+said, t.key)
 	case in.Error != nil:
 		out.Reason = client.Quote(in.Error.Code+": "+in.Error.Message, t.key)

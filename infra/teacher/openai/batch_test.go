@@ -60,7 +60,19 @@ func TestBatchesKeepTheirPromises(t *testing.T) {
 				says("GET /batches?limit=100", 200, `{"object":"list","data":[{"id":"batch_9","created_at":1767323040,"metadata":null},{"id":"batch_8","created_at":1767323030,"metadata":{"rebased_name":"name-2"}}],"has_more":true}`),
 				says("GET /batches?after=batch_8&limit=100", 200, `{"object":"list","data":[{"id":"batch_1","created_at":1767323020,"metadata":{"rebased_name":"name-1"}},{"id":"batch_0","created_at":1767310000,"metadata":{"rebased_name":"name-1"}}],"has_more":true}`),
 			},
-			"find, no batches here":      {says("GET /batches?limit=100", 404, `{"detail":"Not Found"}`)},
+			"find, no batches here":         {says("GET /batches?limit=100", 404, `{"detail":"Not Found"}`)},
+			"find, a reply that is no list": {says("GET /batches?limit=100", 200, `{}`)},
+			"find, a list that goes on with itself": {
+				says("GET /batches?limit=100", 200, `{"data":[{"id":"batch_9","created_at":1767323040}],"has_more":true}`),
+				says("GET /batches?after=batch_9&limit=100", 200, `{"data":[{"id":"batch_9","created_at":1767323040}],"has_more":true}`),
+			},
+			"find, a batch that cannot be asked for": {
+				says("GET /batches?limit=100", 200, `{"data":[{"id":"a/b","created_at":1767323040,"metadata":{"rebased_name":"name-1"}}],"has_more":false}`),
+			},
+			"results, one that cannot be read": {
+				says("GET /batches/batch_1", 200, `{"id":"batch_1","status":"completed","output_file_id":"file_2"}`),
+				says("GET /files/file_2/content", 200, `{"custom_id":"`+first+`","response":{"status_code":200,"body":{"choices":[]}}}`),
+			},
 			"look, under way":            stands("in_progress"),
 			"look, ended":                stands("completed"),
 			"look, canceling":            stands("cancelling"),
