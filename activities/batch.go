@@ -77,6 +77,8 @@ type BatchesInput struct {
 // PollResult says which of the batches have ended; their answers are stored.
 type PollResult struct {
 	Ended []Ticket `json:"ended"`
+	// Withdrawn are those of them that another build had made and canceled: what they left can go into another batch.
+	Withdrawn []Ticket `json:"withdrawn,omitempty"`
 }
 
 // PollBatches carries each batch on as far as it goes now. A provider that is down or busy is asked again at the next poll.
@@ -90,13 +92,19 @@ func (a *Batch) PollBatches(ctx context.Context, in BatchesInput) (PollResult, e
 	}
 	for i, t := range in.Tickets {
 		ended, err := a.Batches.Advance(work, teacher, t)
+		withdrawn := false
+		if ended && err == nil {
+			withdrawn, err = a.Batches.Withdrawn(work, t)
+		}
 		switch kind := rebased.KindOf(err); {
 		case kind == rebased.Throttled || kind == rebased.Unavailable:
 			activity.GetLogger(ctx).Warn("a batch could not be asked about", "scope", t.Scope, "n", t.N, "error", err)
 		case err != nil:
 			return out, translate(ctx, fmt.Errorf("batch %d of %s: %w", t.N, t.Scope, err))
 		case ended:
-			out.Ended = append(out.Ended, t)
+			if out.Ended = append(out.Ended, t); withdrawn {
+				out.Withdrawn = append(out.Withdrawn, t)
+			}
 		}
 		progress(i + 1)
 	}

@@ -14,8 +14,9 @@ import (
 type batches struct {
 	open    []activities.Ticket
 	polling bool
-	newest  time.Time // when the last of them was begun
-	failed  error     // what ended the loop
+	newest  time.Time           // when the last of them was begun
+	failed  error               // what ended the loop
+	again   []activities.Ticket // have ended since another build had canceled them
 }
 
 // batched has a step's requests answered in batches: one after the other, where one does not hold them all or the grant is small.
@@ -28,7 +29,8 @@ func (b *build) batched(ctx workflow.Context, begin any, in activities.ShardInpu
 		if err := b.await(ctx, begun.Tickets); err != nil {
 			return err
 		}
-		more = begun.More
+		withdrawn := func(t activities.Ticket) bool { return slices.Contains(b.batches.again, t) }
+		more = begun.More || slices.ContainsFunc(begun.Tickets, withdrawn)
 	}
 	return nil
 }
@@ -78,6 +80,7 @@ func (b *build) poll(ctx workflow.Context) {
 		if w.failed != nil {
 			return
 		}
+		w.again = append(w.again, out.Withdrawn...)
 		w.open = slices.DeleteFunc(w.open, func(t activities.Ticket) bool { return slices.Contains(out.Ended, t) })
 		b.state.Progress.Batches = len(w.open)
 	}

@@ -211,3 +211,34 @@ func TestALongHistoryIsPolledSeldom(t *testing.T) {
 		t.Errorf("polls in two times nine hours, by the length of the history: %v", polls)
 	}
 }
+
+func TestABatchThatIsCanceledWhileABuildWaitsForItIsMadeAnew(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 120)
+	env := w.environment(t)
+	canceled := false
+	w.teacher.Stands = func(id string, _ int) llm.BatchState { return llm.BatchState{Ended: id != "batch-1" || canceled} }
+	submitted := 0
+	w.teacher.Taken = func(string) error { submitted++; return nil }
+	w.teacher.Leaves = func(llm.Request) string {
+		if submitted == 1 {
+			return "canceled"
+		}
+		return ""
+	}
+	env.RegisterDelayedCallback(func() { // as the build does that had made it, and that this one has joined
+		batches := &llm.Batches{Store: w.answers, Now: env.Now}
+		if err := batches.Cancel(t.Context(), w.teacher, "numbers/1", func(int) {}); err != nil {
+			t.Error(err)
+		}
+		canceled = true
+	}, time.Hour)
+	r, err := w.runBuild(t, env, "1", batchYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, _ := w.teacher.Submitted()
+	if total, most := w.teacher.Asked(); r.State != rebased.StateReleased || taken != 3 || total != 120 || most != 1 {
+		t.Errorf("%+v: %d batches, %d answers, the most for one request %d", r, taken, total, most)
+	}
+}

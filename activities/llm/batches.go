@@ -94,10 +94,8 @@ func (b *Batches) reserve(ctx context.Context, log *Log, requests []Request, cha
 		if err != nil {
 			return out, nil, err
 		}
-		out = Begun{}
-		rest := log.without(requests)
-		again := 0
-		if rest, again, out.Tickets = covered(rest, open); len(rest) == 0 {
+		rest, again, tickets := covered(log.without(requests), open)
+		if out = (Begun{Tickets: tickets}); len(rest) == 0 {
 			out.Rest = again
 			return out, nil, nil
 		}

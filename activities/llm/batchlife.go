@@ -35,6 +35,15 @@ func (b *Batches) Advance(ctx context.Context, teacher Batcher, t Ticket) (ended
 	return b.submit(ctx, teacher, r)
 }
 
+// Withdrawn tells of a batch that has ended whether its build had canceled it: what it left can go into another batch then.
+func (b *Batches) Withdrawn(ctx context.Context, t Ticket) (bool, error) {
+	r, err := b.read(ctx, t)
+	if rebased.KindOf(err) == rebased.NotFound {
+		return false, nil
+	}
+	return err == nil && r.Name == t.Name && r.Unwanted, err
+}
+
 // submit hands a batch in. An outcome that is not known is left for find.
 func (b *Batches) submit(ctx context.Context, teacher Batcher, r *record) (ended bool, err error) {
 	now := b.now()
@@ -315,7 +324,8 @@ func (b *Batches) Cancel(ctx context.Context, teacher Batcher, build string, don
 			})
 		}
 	}
-	return errors.Join(append(failed, group.Wait())...)
+	_ = group.Wait() // its functions give no error
+	return errors.Join(failed...)
 }
 
 // cancelOne cancels a batch as it stands now.

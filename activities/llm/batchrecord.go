@@ -187,7 +187,7 @@ func (b *Batches) save(ctx context.Context, r *record) error {
 
 // forget ends a record that nobody else has changed since it was read; whoever asks for it then finds that it has ended.
 func (b *Batches) forget(ctx context.Context, r *record) error {
-	ended := &record{Name: r.Name, Build: r.Build, Made: b.now(), Ended: true, ticket: r.ticket, etag: r.etag}
+	ended := &record{Name: r.Name, Build: r.Build, Made: b.now(), Unwanted: r.Unwanted, Ended: true, ticket: r.ticket, etag: r.etag}
 	if err := b.save(ctx, ended); err != nil {
 		return err
 	}

@@ -68,6 +68,14 @@ func (t *Teacher) call(ctx context.Context, method, path string, reply any, opti
 	return nil
 }
 
+// requests is how many a batch holds.
+func (b *batchBody) requests() (sum int) {
+	for _, n := range b.Counts {
+		sum += n
+	}
+	return sum
+}
+
 // Find implements llm.Batcher. Batches are listed newest first.
 func (t *Teacher) Find(ctx context.Context, _ string, requests int, since time.Time) (found []llm.Found, err error) {
 	const page = 100
@@ -87,17 +95,13 @@ func (t *Teacher) Find(ctx context.Context, _ string, requests int, since time.T
 			return nil, rebased.E(rebased.Unavailable, "ask the teacher at %s about batches: the reply is no list", t.endpoint)
 		}
 		for _, b := range *list.Data {
-			if b.CreatedAt.Before(since.Truncate(time.Second)) {
+			switch {
+			case b.CreatedAt.Before(since.Truncate(time.Second)):
 				return found, nil
-			}
-			sum := 0
-			for _, n := range b.Counts {
-				sum += n
-			}
-			if sum == requests {
-				if !client.ID(b.ID) {
-					return nil, rebased.E(rebased.Invalid, "the teacher at %s calls a batch %q, which cannot be asked for: build without transform.batch", t.endpoint, client.Quote(b.ID, t.key))
-				}
+			case b.requests() != requests:
+			case !client.ID(b.ID):
+				return nil, rebased.E(rebased.Invalid, "the teacher at %s calls a batch %q, which cannot be asked for: build without transform.batch", t.endpoint, client.Quote(b.ID, t.key))
+			default:
 				found = append(found, llm.Found{ID: b.ID})
 			}
 		}
