@@ -132,7 +132,7 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 	}
 	quota := newQuota(task.Retrieve)
 	w := newWalk(r.index, idx.Collection, aim, sources, task.Retrieve.Rows, quota.full)
-	taken, skipped, err := take(ctx, w, task.Retrieve.Rows, quota, progress)
+	taken, skipped, err := take(ctx, w, sources, task.Retrieve.Rows, quota, progress)
 	if err != nil {
 		return Ranking{}, fmt.Errorf("rank the rows of %s: %w", corpus.Name, err)
 	}
@@ -145,22 +145,27 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 	}, nil
 }
 
-// take walks down the ranking until enough rows are accepted.
-func take(ctx context.Context, w *walk, rows int, q *quota, progress func(rows int)) (taken []scored, skipped int, err error) {
+// ranked gives rows one by one, best first, in the order of compare; ok is false after the last one.
+type ranked interface {
+	next(ctx context.Context) (row scored, ok bool, err error)
+}
+
+// take walks down a ranking until enough rows are accepted.
+func take(ctx context.Context, from ranked, sources []*source, rows int, q *quota, progress func(rows int)) (taken []scored, skipped int, err error) {
 	all := 0
-	for _, s := range w.sources {
+	for _, s := range sources {
 		all += s.Rows
 	}
 	taken = make([]scored, 0, min(rows, all))
 	for len(taken) < rows {
-		row, ok, err := w.next(ctx)
+		row, ok, err := from.next(ctx)
 		if err != nil {
 			return nil, 0, err
 		}
 		if !ok {
 			break
 		}
-		if !q.accept(w.sources[row.source].Name) {
+		if !q.accept(sources[row.source].Name) {
 			skipped++
 			continue
 		}

@@ -49,6 +49,8 @@ type rough struct {
 	source int32 // place in the walk's sources
 }
 
+var _ ranked = (*walk)(nil)
+
 // newWalk starts a walk that is expected to go about so many rows far.
 func newWalk(index Index, collection string, aim aim, sources []*source, rows int, full func(dataset string) bool) *walk {
 	w := &walk{
