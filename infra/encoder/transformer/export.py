@@ -48,7 +48,7 @@ def graph(w: dict[str, np.ndarray], layers: int, heads: int, epsilon: float = 1e
 
     shape = apply("Shape", ["input_ids"], "shape")
     length = apply("Slice", [shape, one, two, zero], "length")
-    positions = apply("Slice", [constant("all_positions", np.arange(512)[None], np.int64), zero, length, one], "positions")
+    positions = apply("Slice", [constant("all_positions", np.arange(w["embeddings.position_embeddings.weight"].shape[0])[None], np.int64), zero, length, one], "positions")
     words = apply("Gather", [constant("words", w["embeddings.word_embeddings.weight"]), "input_ids"], "word_rows")
     kinds = apply("Gather", [constant("kinds", w["embeddings.token_type_embeddings.weight"]), "token_type_ids"], "kind_rows")
     places = apply("Gather", [constant("places", w["embeddings.position_embeddings.weight"]), positions], "place_rows")
@@ -84,6 +84,55 @@ def graph(w: dict[str, np.ndarray], layers: int, heads: int, epsilon: float = 1e
     output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch_size", "sequence_length", hidden])
     made = helper.make_graph(nodes, "bert", inputs, [output], list(constants.values()))
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def tiny(folder: pathlib.Path) -> None:
+    """A network of random weights, and what it gives for some texts by other people's tokenizer and runtime, pooled by numpy."""
+    hidden, wide, layers, heads, rng = 32, 64, 2, 4, np.random.default_rng(1)
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)] + list("0123456789.,!?é中")
+    words = ["the", "river", "town", "old", "play", "##ing", "##er", "through", "runs", "question", "answer", "true"]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *("##" + c for c in letters), *words]
+    tokenizer = json.loads((reference.folder() / "tokenizer.json").read_text())
+    tokenizer.update(truncation=None, padding=None)
+    tokenizer["added_tokens"] = [t | {"id": tokens.index(t["content"])} for t in tokenizer["added_tokens"] if t["content"] in tokens]
+    tokenizer["model"]["vocab"] = {t: i for i, t in enumerate(tokens)}
+    for name, special in tokenizer["post_processor"]["special_tokens"].items():
+        special["ids"] = [tokens.index(name)]
+    w = {f"embeddings.{n}_embeddings.weight": rng.normal(size=(rows, hidden)) for n, rows in
+         (("word", len(tokens)), ("position", 64), ("token_type", 2))}
+
+    def linear(name: str, out: int, into: int) -> None:
+        w[f"{name}.weight"], w[f"{name}.bias"] = rng.normal(size=(out, into)) / np.sqrt(into), rng.normal(size=out) / 4
+
+    def norm(name: str) -> None:
+        w[f"{name}.weight"], w[f"{name}.bias"] = rng.uniform(0.5, 1.5, hidden), rng.normal(size=hidden) / 4
+
+    norm("embeddings.LayerNorm")
+    for i in range(layers):
+        at = f"encoder.layer.{i}."
+        for name in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
+            linear(at + name, hidden, hidden)
+        linear(at + "intermediate.dense", wide, hidden)
+        linear(at + "output.dense", hidden, wide)
+        norm(at + "attention.output.LayerNorm")
+        norm(at + "output.LayerNorm")
+    onnx.save(graph(w, layers, heads), folder / "onnx" / "model.onnx")
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    for name in ("modules.json", "1_Pooling/config.json"):
+        shutil.copyfile(reference.folder() / name, folder / name)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False))
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": hidden, "max_position_embeddings": 64}))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 24, "do_lower_case": False}))
+    texts = ["x", "The river runs through the old town.", "Playing, player!", "É 中 3.14?", "ß unknown ß", "answer: true " * 40]
+    tok = reference.Tokenizer.from_str(json.dumps(tokenizer))
+    tok.enable_truncation(24)
+    session = reference.onnxruntime.InferenceSession(folder / "onnx" / "model.onnx")
+    vectors = []
+    for e in tok.encode_batch(texts):
+        ids = np.array([e.ids], np.int64)
+        states = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)})[0][0]
+        vectors.append(states.mean(axis=0) / np.linalg.norm(states.mean(axis=0)))
+    (folder / "vectors.json").write_text(json.dumps([{"text": t, "vector": [round(float(x), 7) for x in v]} for t, v in zip(texts, vectors)], ensure_ascii=False))
 
 
 def main() -> None:
