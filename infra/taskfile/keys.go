@@ -12,7 +12,6 @@ import (
 // of them is worse than one that does not start.
 func unavailable() []string {
 	return []string{
-		"decontaminate",
 		"dedupe.against",
 		"dedupe.semantic",
 		"handoff.sqs",
