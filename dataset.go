@@ -22,6 +22,10 @@ type Dataset struct {
 	Rows        int    `json:"rows"`
 }
 
+// Text is what an encoder is given of a dataset: name, configuration and description. Two configurations of a dataset often share the
+// description, and some datasets have none.
+func (d Dataset) Text() string { return d.Name + "\n" + d.Config + "\n" + d.Description }
+
 // File is one immutable object of the bucket.
 type File struct {
 	Key    string `json:"key"`

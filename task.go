@@ -51,13 +51,46 @@ const (
 
 // Retrieve says which rows are taken.
 type Retrieve struct {
-	Encoder       string   `json:"encoder"` // static, or openai:<model>
+	Encoder       string   `json:"encoder"` // of the index: static, static:<model>, transformer:<model> or openai:<model>
 	Rows          int      `json:"rows"`
 	Mode          string   `json:"mode"`            // diverse or paper
 	MaxPerDataset int      `json:"max_per_dataset"` // diverse only
 	Exclude       []string `json:"exclude"`         // globs over dataset names, any case
 	Licenses      []string `json:"licenses"`        // of the datasets that rows may come from, any case; none = all, those without a license too
 	MinScore      float64  `json:"min_score"`       // rows that score less are not taken; 0 = none
+	Rerank        *Rerank  `json:"rerank,omitempty"`
+}
+
+// Rerank says how a better encoder ranks what the index's proposes.
+type Rerank struct {
+	Encoder string `json:"encoder"`
+	Depth   int    `json:"depth"`  // rows that it ranks; 0 = ten times the rows to take
+	Sample  int    `json:"sample"` // rows of each dataset that it sees first; 0 = 8
+}
+
+// Defaults of Rerank.
+const (
+	rerankTimes  = 10
+	rerankSample = 8
+)
+
+// RerankDepth is how many rows the better encoder ranks at most; 0 without one.
+func (r Retrieve) RerankDepth() int {
+	switch {
+	case r.Rerank == nil:
+		return 0
+	case r.Rerank.Depth == 0:
+		return rerankTimes * r.Rows
+	}
+	return r.Rerank.Depth
+}
+
+// SampleRows is how many rows of each dataset the better encoder sees first.
+func (r Rerank) SampleRows() int {
+	if r.Sample == 0 {
+		return rerankSample
+	}
+	return r.Sample
 }
 
 // Transform says who rewrites the rows.
@@ -265,10 +298,8 @@ func validateExamples(t Task) *FieldError {
 func validateRetrieve(t Task) *FieldError {
 	r := t.Retrieve
 	switch {
-	case r.Encoder == "":
-		return fieldError("retrieve.encoder", "must be static or openai:<model>")
-	case r.Encoder != "static" && (!strings.HasPrefix(r.Encoder, "openai:") || r.Encoder == "openai:"):
-		return fieldError("retrieve.encoder", "must be static or openai:<model>, got %q", r.Encoder)
+	case !encoderPattern.MatchString(r.Encoder):
+		return fieldError("retrieve.encoder", "must be %s, got %q", encoderNames, r.Encoder)
 	case r.Rows < 1 || r.Rows > 1_000_000:
 		return fieldError("retrieve.rows", "must be between 1 and 1000000, got %d", r.Rows)
 	case r.Mode != ModeDiverse && r.Mode != ModePaper:
@@ -278,10 +309,37 @@ func validateRetrieve(t Task) *FieldError {
 	case !(r.MinScore >= 0 && r.MinScore <= 1):
 		return fieldError("retrieve.min_score", "must be none, or more than 0 and at most 1, got %v", r.MinScore)
 	}
+	if err := validateRerank(r); err != nil {
+		return err
+	}
 	for i, glob := range r.Exclude {
 		if _, err := path.Match(glob, ""); err != nil || glob == "" {
 			return fieldError(fmt.Sprintf("retrieve.exclude[%d]", i), "must be a glob such as \"*squad*\", got %q", glob)
 		}
+	}
+	return nil
+}
+
+// encoderNames says what encoders are called, and encoderPattern looks for it.
+const encoderNames = "static, static:<model>, transformer:<model> or openai:<model>"
+
+var encoderPattern = regexp.MustCompile(`^(static|(static|transformer|openai):\S(.*\S)?)$`)
+
+// maxDepth is as many rows as one worker ranks in memory.
+const maxDepth = 10_000_000
+
+func validateRerank(r Retrieve) *FieldError {
+	switch {
+	case r.Rerank == nil:
+		return nil
+	case !encoderPattern.MatchString(r.Rerank.Encoder):
+		return fieldError("retrieve.rerank.encoder", "must be %s, got %q", encoderNames, r.Rerank.Encoder)
+	case r.Rerank.Encoder == r.Encoder:
+		return fieldError("retrieve.rerank.encoder", "must be another one than retrieve.encoder, got %q", r.Rerank.Encoder)
+	case r.Rerank.Depth != 0 && (r.Rerank.Depth < r.Rows || r.Rerank.Depth > maxDepth):
+		return fieldError("retrieve.rerank.depth", "must be between retrieve.rows (%d) and %d, got %d", r.Rows, maxDepth, r.Rerank.Depth)
+	case r.Rerank.Sample != 0 && (r.Rerank.Sample < 2 || r.Rerank.Sample > 1000):
+		return fieldError("retrieve.rerank.sample", "must be between 2 and 1000, got %d", r.Rerank.Sample)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ const (
 // Ranking is what Rank found: which rows, in which order. What they say is still in the corpus.
 type Ranking struct {
 	Skipped map[string]int // rows kept out, by reason
+	Encoded int            // texts that the better encoder had not encoded before
 
 	rows    rebased.Table[rebased.Row]
 	taken   []scored // best first

@@ -59,13 +59,14 @@ const (
 	SkippedExcluded = "excluded" // all rows of excluded datasets
 )
 
-// Config is what a Ranker works with. Every field is required.
+// Config is what a Ranker works with. Every field but Better is required.
 type Config struct {
 	Index    Index
 	Encoder  rebased.Encoder
 	Rows     rebased.Table[rebased.Row]
 	Datasets rebased.Table[rebased.Dataset]
 	Objects  rebased.Objects // holds the record of the index
+	Better   *Better         // for tasks that are ranked in two stages; nil = none
 }
 
 // Ranker ranks the rows of corpora for tasks.
@@ -75,6 +76,7 @@ type Ranker struct {
 	rows     rebased.Table[rebased.Row]
 	datasets rebased.Table[rebased.Dataset]
 	objects  rebased.Objects
+	better   *Better
 }
 
 // New makes a Ranker.
@@ -91,7 +93,7 @@ func New(c Config) (*Ranker, error) {
 	case c.Objects == nil:
 		return nil, errors.New("retrieve: Config.Objects is required")
 	}
-	return &Ranker{index: c.Index, encoder: c.Encoder, rows: c.Rows, datasets: c.Datasets, objects: c.Objects}, nil
+	return &Ranker{index: c.Index, encoder: c.Encoder, rows: c.Rows, datasets: c.Datasets, objects: c.Objects, better: c.Better}, nil
 }
 
 // Rank gives the best task.Retrieve.Rows rows of a corpus revision by score, descending, equal scores by row id; fewer only where the corpus
@@ -102,6 +104,9 @@ func New(c Config) (*Ranker, error) {
 // Scores are computed from the stored vectors in one fixed order of summation: the same index gives the same ranking, whatever server holds
 // it. progress is called with the number of rows found so far. Unavailable: the index is being updated, or was while Rank ran; Invalid: it
 // holds another revision or encoder, or the task leaves no dataset.
+//
+// A task with retrieve.rerank is ranked in two stages: of the rows that score best by a prediction, as many as its depth, the better encoder's
+// scores decide. The quota alone does not make such a ranking short, but what else keeps rows out may.
 //
 // The ranking holds some 60 bytes a row; Ranking.Read reads what the rows say.
 func (r *Ranker) Rank(ctx context.Context, task rebased.Task, corpus rebased.Corpus, idx rebased.Index, progress func(rows int)) (Ranking, error) {
@@ -132,7 +137,16 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 	}
 	quota := newQuota(task.Retrieve)
 	w := newWalk(r.index, idx.Collection, aim, sources, task.Retrieve.Rows, quota.full)
-	taken, skipped, err := take(ctx, w, sources, task.Retrieve.Rows, quota, progress)
+	var from ranked = w
+	encoded := 0
+	if task.Retrieve.Rerank != nil {
+		var best *list
+		if best, sources, err = r.rerank(ctx, task, corpus, w, progress); err != nil {
+			return Ranking{}, err
+		}
+		from, encoded = best, best.encoded
+	}
+	taken, skipped, err := take(ctx, from, sources, task.Retrieve.Rows, quota, progress)
 	if err != nil {
 		return Ranking{}, fmt.Errorf("rank the rows of %s: %w", corpus.Name, err)
 	}
@@ -141,7 +155,7 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 		return Ranking{}, err
 	}
 	return Ranking{
-		Skipped: map[string]int{SkippedQuota: skipped, SkippedExcluded: excluded}, rows: r.rows, taken: taken, sources: sources, parts: parts,
+		Skipped: map[string]int{SkippedQuota: skipped, SkippedExcluded: excluded}, Encoded: encoded, rows: r.rows, taken: taken, sources: sources, parts: parts,
 	}, nil
 }
 

@@ -18,7 +18,6 @@ func unavailable() []string {
 		"handoff.webhook",
 		"reason.agree",
 		"reason.samples",
-		"retrieve.rerank",
 		"transform.target_rows",
 	}
 }
