@@ -41,6 +41,9 @@ func CorpusPartPrefix(corpus string, d DatasetID) string {
 	return path.Join("corpora", corpus, KeySegment(d.Name), KeySegment(d.Config), KeySegment(d.Split), "part-")
 }
 
+// PartIDsKey is where the ids of a part's rows stand, beside the part.
+func PartIDsKey(partKey string) string { return strings.TrimSuffix(partKey, ".parquet") + ".ids" }
+
 // CorpusIndexKey is the record of a corpus's index for one collection.
 func CorpusIndexKey(corpus, collection string) string {
 	return CorpusIndexPrefix(corpus) + KeySegment(collection) + ".json"

@@ -11,17 +11,18 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"iter"
 
 	"github.com/rebased/rebased"
 )
 
-// Point is one row in the index.
+// Point is one row in the index. It says nothing of where the row stands in the bucket, which changes when other rows come and go.
 type Point struct {
 	ID      rebased.RowID
 	Dataset rebased.DatasetID
-	Part    string      // SHA-256 of the part that holds the row
-	Row     int         // place of the row in the part, from 0
 	Cells   []int       // for each vector the place of its cell in the row, ascending
+	Hashes  []uint64    // for each vector rebased.TextHash of its cell's text
+	Letters []int       // for each vector rebased.TextLetters of its cell's text
 	Vectors [][]float32 // of unit length; none for a row without a token: it is stored and counted, and no query finds it
 }
 
@@ -38,10 +39,14 @@ type Writer interface {
 	Ensure(ctx context.Context, collection string, dimensions int) error
 	// Upsert writes points, each over the point of the same id.
 	Upsert(ctx context.Context, collection string, points []Point) error
-	// Count says how many points belong to a part; an empty part counts them all.
-	Count(ctx context.Context, collection, part string) (int, error)
-	// DeleteExcept removes the points of all other parts than these.
-	DeleteExcept(ctx context.Context, collection string, parts []string) error
+	// Has tells for each id whether its point is there.
+	Has(ctx context.Context, collection string, ids []rebased.RowKey) ([]bool, error)
+	// IDs yields the ids of all points from one on, ascending, and ends with the first error.
+	IDs(ctx context.Context, collection string, from rebased.RowKey) iter.Seq2[rebased.RowKey, error]
+	// Count says how many points there are.
+	Count(ctx context.Context, collection string) (int, error)
+	// Delete removes points; one that is not there is no error.
+	Delete(ctx context.Context, collection string, ids []rebased.RowKey) error
 	// ReplaceDescriptions makes these the only descriptions.
 	ReplaceDescriptions(ctx context.Context, collection string, descriptions []Description) error
 }
@@ -84,7 +89,7 @@ func New(c Config) (*Indexer, error) {
 }
 
 // layout changes whenever the same row would be given other vectors than before, so that an index made in another way is never mixed with.
-const layout = "cells/1"
+const layout = "cells/2"
 
 // Collection names the collection of a corpus's rows under an encoder: vectors of two encoders, or of two layouts, never meet in one.
 func Collection(corpus, encoder string) string {

@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/rebased/rebased"
 )
@@ -28,12 +29,15 @@ func (x *Indexer) Part(ctx context.Context, idx rebased.Index, part rebased.Part
 	if idx.Encoder != x.encoder.Identity() {
 		return PartResult{}, rebased.E(rebased.Invalid, "index %s is of encoder %q, not of %q", idx.Collection, idx.Encoder, x.encoder.Identity())
 	}
-	// A row's id is one of its split's, so that as many points as rows means all the rows. Blank rows have points too, for this count.
-	indexed, err := x.writer.Count(ctx, idx.Collection, part.SHA256)
+	ids, err := rebased.ReadPartIDs(ctx, x.objects, x.rows, part.File)
 	if err != nil {
-		return PartResult{}, fmt.Errorf("count %s in the index: %w", part.Key, err)
+		return PartResult{}, err
 	}
-	if indexed == part.Rows {
+	held, err := x.writer.Has(ctx, idx.Collection, ids)
+	if err != nil {
+		return PartResult{}, fmt.Errorf("look for the rows of %s in the index: %w", part.Key, err)
+	}
+	if !slices.Contains(held, false) {
 		return PartResult{Rows: part.Rows, Reused: true}, nil
 	}
 	rows, err := x.rows.Read(ctx, part.Key)
@@ -46,7 +50,7 @@ func (x *Indexer) Part(ctx context.Context, idx rebased.Index, part rebased.Part
 	result := PartResult{Rows: len(rows)}
 	for done := max(0, min(from, len(rows))); done < len(rows); {
 		end := batchEnd(rows, done, idx.Dimensions)
-		points, err := x.points(ctx, rows[done:end], part.SHA256, done, func() { progress(done) })
+		points, err := x.points(ctx, rows[done:end], func() { progress(done) })
 		if err != nil {
 			return PartResult{}, fmt.Errorf("encode rows of %s: %w", part.Key, err)
 		}

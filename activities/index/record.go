@@ -98,7 +98,7 @@ func (x *Indexer) write(ctx context.Context, corpus string, record rebased.Index
 
 // holds reports whether the index has as many points as the corpus has rows; the server's data may be gone while the record stands.
 func (x *Indexer) holds(ctx context.Context, collection string, corpus rebased.Corpus) (bool, error) {
-	points, err := x.writer.Count(ctx, collection, "")
+	points, err := x.writer.Count(ctx, collection)
 	if rebased.KindOf(err) == rebased.NotFound {
 		return false, nil
 	}
@@ -110,14 +110,29 @@ func (x *Indexer) holds(ctx context.Context, collection string, corpus rebased.C
 
 // prune removes what the revision does not name and checks that all it names is there.
 func (x *Indexer) prune(ctx context.Context, collection string, corpus rebased.Corpus) error {
-	kept := make([]string, len(corpus.Parts))
-	for i, part := range corpus.Parts {
-		kept[i] = part.SHA256
+	kept := make(map[rebased.RowKey]struct{}, corpus.RowCount())
+	for _, part := range corpus.Parts {
+		ids, err := rebased.ReadPartIDs(ctx, x.objects, x.rows, part.File)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			kept[id] = struct{}{}
+		}
 	}
-	if err := x.writer.DeleteExcept(ctx, collection, kept); err != nil {
+	var gone []rebased.RowKey
+	for id, err := range x.writer.IDs(ctx, collection, rebased.RowKey{}) {
+		if err != nil {
+			return fmt.Errorf("list the index of %s: %w", corpus.Name, err)
+		}
+		if _, ok := kept[id]; !ok {
+			gone = append(gone, id)
+		}
+	}
+	if err := x.writer.Delete(ctx, collection, gone); err != nil {
 		return fmt.Errorf("remove old rows from the index of %s: %w", corpus.Name, err)
 	}
-	points, err := x.writer.Count(ctx, collection, "")
+	points, err := x.writer.Count(ctx, collection)
 	if err != nil {
 		return fmt.Errorf("count the index of %s: %w", corpus.Name, err)
 	}

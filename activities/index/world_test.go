@@ -93,7 +93,7 @@ func (w *world) finish(t *testing.T, corpus rebased.Corpus) rebased.Index {
 
 func (w *world) count(t *testing.T, record rebased.Index) int {
 	t.Helper()
-	n, err := w.Index.Count(t.Context(), record.Collection, "")
+	n, err := w.Index.Count(t.Context(), record.Collection)
 	if err != nil {
 		t.Fatal(err)
 	}

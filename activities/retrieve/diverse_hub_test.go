@@ -3,12 +3,10 @@ package retrieve_test
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"unicode"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/index/indextest"
@@ -30,23 +28,6 @@ func (h *hashing) Query(ctx context.Context, q retrieve.Query) ([]retrieve.Hit, 
 func (h *hashing) Rows(ctx context.Context, c string, ids []rebased.RowID) (map[rebased.RowID]retrieve.Stored, error) {
 	out, err := h.Index.Rows(ctx, c, ids)
 	h.reads += len(ids)
-	for id, s := range out {
-		s.Hashes, s.Letters = nil, nil
-		for _, c := range s.Cells {
-			t := h.rows[id].Cells[c].Text
-			f := fnv.New64a()
-			f.Write([]byte(strings.ToLower(strings.Join(strings.Fields(t), " "))))
-			s.Hashes = append(s.Hashes, f.Sum64())
-			n := 0
-			for _, r := range t {
-				if unicode.IsLetter(r) || unicode.IsDigit(r) {
-					n++
-				}
-			}
-			s.Letters = append(s.Letters, min(n, 255))
-		}
-		out[id] = s
-	}
 	return out, err
 }
 

@@ -38,11 +38,9 @@ type Hit struct {
 
 // Stored is what the index holds of a row.
 type Stored struct {
-	Part    string      // SHA-256 of the part that holds the row
-	Row     int         // place of the row in the part, from 0
 	Cells   []int       // for each vector the place of its cell in the row, ascending
 	Hashes  []uint64    // for each vector rebased.TextHash of its cell's text
-	Letters []int       // for each vector how many letters and digits its cell has, at most 255
+	Letters []int       // for each vector rebased.TextLetters of its cell's text
 	Vectors [][]float32 // bit for bit as they were written
 }
 
@@ -158,7 +156,7 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 		if err := t.take(ctx, w); err != nil {
 			return Ranking{}, fmt.Errorf("rank the rows of %s: %w", corpus.Name, err)
 		}
-		parts, err := locate(corpus, t.taken, w.parts.texts)
+		parts, err := r.locate(ctx, corpus, t.taken, sources)
 		if err != nil {
 			return Ranking{}, err
 		}

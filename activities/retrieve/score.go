@@ -20,7 +20,7 @@ type scored struct {
 	out     float32
 	inCell  int32 // place in the row of the cell that decided S_in
 	outCell int32 // and S_out
-	part    int32 // place in the walk's parts
+	part    int32 // place in the ranking's parts; part and row are known once locate has found them
 	row     int32 // place in the part
 
 	content uint64 // hash of what the cells say; 0 = not known
@@ -34,7 +34,7 @@ const weakLetters = 12
 func (w *walk) score(from rough, held Stored) scored {
 	in, inCell := nearest(w.aim.in, held, nil)
 	out, outCell := nearest(w.aim.out, held, nil)
-	row := scored{id: from.id, source: from.source, part: w.parts.number(held.Part), row: int32(held.Row)} //nolint:gosec // checked by fits
+	row := scored{id: from.id, source: from.source}
 	if w.diverse {
 		if strong, cell := nearest(w.aim.out, held, held.weak); !math.IsInf(strong, -1) {
 			out, outCell = strong, cell
@@ -104,7 +104,8 @@ func (s Stored) fits(a aim) bool {
 			return false
 		}
 	}
-	return len(s.Vectors) > 0 && len(s.Cells) == len(s.Vectors) && small(s.Row) && small(slices.Min(s.Cells)) && small(slices.Max(s.Cells))
+	n := len(s.Vectors)
+	return n > 0 && len(s.Cells) == n && len(s.Hashes) == n && len(s.Letters) == n && small(slices.Min(s.Cells)) && small(slices.Max(s.Cells))
 }
 
 func small(place int) bool { return place >= 0 && place <= math.MaxInt32 }
@@ -112,19 +113,4 @@ func small(place int) bool { return place >= 0 && place <= math.MaxInt32 }
 // compare is the order of the ranking: by the score that is reported, descending, then by id.
 func compare(a, b scored) int {
 	return cmp.Or(cmp.Compare(b.total, a.total), bytes.Compare(a.id[:], b.id[:]))
-}
-
-// names numbers texts that recur.
-type names struct {
-	texts []string
-	known map[string]int32
-}
-
-func (n *names) number(text string) int32 {
-	if i, ok := n.known[text]; ok {
-		return i
-	}
-	i := int32(len(n.texts)) //nolint:gosec // as many as a corpus has parts
-	n.texts, n.known[text] = append(n.texts, text), i
-	return i
 }

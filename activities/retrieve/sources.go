@@ -81,13 +81,16 @@ func (r *Ranker) sources(ctx context.Context, collection string, aim aim, datase
 		return nil, fmt.Errorf("read the descriptions of the datasets: %w", err)
 	}
 	sources := make([]*source, len(datasets))
-	known := names{known: make(map[string]int32)}
+	names := map[string]int32{}
 	for i, d := range datasets {
 		v, ok := vectors[d.DatasetID]
 		if !ok || len(v) != len(aim.data) {
 			return nil, rebased.E(rebased.Invalid, "index %s has no description of %s: run `rebased index` again", collection, d)
 		}
-		sources[i] = &source{Dataset: d, data: dot(aim.data, v), place: int32(i), name: known.number(d.Name)} //nolint:gosec // datasets are not that many
+		if _, known := names[d.Name]; !known {
+			names[d.Name] = int32(len(names)) //nolint:gosec // datasets are not that many
+		}
+		sources[i] = &source{Dataset: d, data: dot(aim.data, v), place: int32(i), name: names[d.Name]} //nolint:gosec // datasets are not that many
 	}
 	return sources, nil
 }

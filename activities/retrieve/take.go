@@ -94,7 +94,7 @@ func (t *taker) tie(ctx context.Context, from ranked) ([]scored, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !ok || float64(row.total) < t.retrieve.MinScore {
+		if least := t.retrieve.MinScore; !ok || least > 0 && float64(row.total) < least {
 			break
 		}
 		t.ahead = append(t.ahead, row)

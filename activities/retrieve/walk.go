@@ -37,7 +37,6 @@ type walk struct {
 	diverse    bool               // weak cells do not decide
 
 	sources []*source
-	parts   names // SHA-256 of the parts that hold the rows
 
 	bands []*band
 	met   map[rebased.RowKey]struct{}
@@ -58,7 +57,7 @@ var _ ranked = (*walk)(nil)
 func newWalk(index Index, collection string, aim aim, sources []*source, rows int, full func(*source) bool) *walk {
 	w := &walk{
 		index: index, collection: collection, aim: aim, full: full, sources: sources,
-		parts: names{known: make(map[string]int32)}, met: make(map[rebased.RowKey]struct{}),
+		met: make(map[rebased.RowKey]struct{}),
 	}
 	w.bands = newBands(sources, rows)
 	return w

@@ -66,6 +66,9 @@ func (w *World) Import(t testing.TB, name, revision string, splits ...Split) reb
 			if err != nil {
 				t.Fatal(err)
 			}
+			if err := rebased.PutPartIDs(t.Context(), w.Objects, file, rows); err != nil {
+				t.Fatal(err)
+			}
 			corpus.Parts = append(corpus.Parts, rebased.Part{File: file, Dataset: s.DatasetID})
 		}
 	}
