@@ -30,37 +30,38 @@ const rerankStep = 256
 type second struct {
 	ranker *Ranker
 	corpus rebased.Corpus
-	first  *walk // of the index's encoder
-	truly  *walk // scores, and scores alone, by the better encoder
+	first  walk // of the index's encoder; it scores, and does not walk
+	truly  walk // the same for the better encoder
 	better kept
 }
 
 // rerank gives the best rows by the better encoder among the task's depth of proposals, and the sources with its terms. The proposals are the
 // best rows by a prediction of the better encoder's score (see correction), exact like every walk. In mode diverse a dataset proposes at most
 // its share of the depth.
-func (r *Ranker) rerank(ctx context.Context, task rebased.Task, corpus rebased.Corpus, first *walk, progress func(rows int)) (*list, []*source, error) {
+func (r *Ranker) rerank(ctx context.Context, task rebased.Task, corpus rebased.Corpus, first walk, progress func(rows int)) (reranked, error) {
 	if r.better == nil {
-		return nil, nil, rebased.E(rebased.Invalid, "retrieve.rerank: no encoder is open for it")
+		return reranked{}, rebased.E(rebased.Invalid, "retrieve.rerank: no encoder is open for it")
 	}
 	var encoded atomic.Int64
+	first.diverse = task.Retrieve.Mode == rebased.ModeDiverse
 	s := second{ranker: r, corpus: corpus, first: first, better: kept{r.better.Encoder, r.better.Vectors, &encoded}}
 	if err := s.aim(ctx, task); err != nil {
-		return nil, nil, err
+		return reranked{}, err
 	}
 	observations, err := s.observe(ctx, task.Retrieve.Rerank.SampleRows(), progress)
 	if err != nil {
-		return nil, nil, err
+		return reranked{}, err
 	}
 	proposed, err := s.propose(ctx, task, fit(observations))
 	if err != nil {
-		return nil, nil, err
+		return reranked{}, err
 	}
 	rows, err := s.score(ctx, proposed, func(done int) { progress(len(observations) + done) })
 	if err != nil {
-		return nil, nil, err
+		return reranked{}, err
 	}
 	slices.SortFunc(rows, compare)
-	return &list{rows: rows, encoded: int(encoded.Load())}, s.truly.sources, nil
+	return reranked{rows: rows, sources: s.truly.sources, encoded: int(encoded.Load())}, nil
 }
 
 // aim encodes the task and the descriptions of its sources by the better encoder.
@@ -83,9 +84,8 @@ func (s *second) aim(ctx context.Context, task rebased.Task) error {
 		own.data = dot(aim.data, v)
 		sources[i] = &own
 	}
-	scoring := *s.first
-	scoring.aim, scoring.sources = aim, sources
-	s.truly = &scoring
+	s.truly = s.first
+	s.truly.aim, s.truly.sources = aim, sources
 	return nil
 }
 
@@ -201,7 +201,8 @@ func (l *lowestRows) Push(x any) { l.rows = append(l.rows, x.(rough)) } //nolint
 // Pop implements heap.Interface.
 func (l *lowestRows) Pop() any { panic("retrieve: rows are never taken from it") }
 
-// propose walks down the prediction: the slopes scale the query, and the rest is one number a source.
+// propose walks down the prediction: the slopes scale the query, and the rest is one number a source. Rows that say the same as another one
+// come along, up to as many again: they cost nothing to encode, and the ranking has to see which datasets are mirrors.
 func (s *second) propose(ctx context.Context, task rebased.Task, c correction) ([]scored, error) {
 	aim := s.first.aim
 	aim.in, aim.out = scale(aim.in, c.in), scale(aim.out, c.out)
@@ -212,13 +213,15 @@ func (s *second) propose(ctx context.Context, task rebased.Task, c correction) (
 		sources[i] = &predicted
 	}
 	depth := task.Retrieve.RerankDepth()
-	share := &quota{taken: make(map[string]int)}
-	if task.Retrieve.Mode == rebased.ModeDiverse {
+	share := &quota{taken: make([]int, names(sources))}
+	if s.first.diverse {
 		share.most = max(1, task.Retrieve.MaxPerDataset*depth/task.Retrieve.Rows)
 	}
 	w := newWalk(s.first.index, s.first.collection, aim, sources, depth, share.full)
+	w.diverse = s.first.diverse
 	var proposed []scored
-	for len(proposed) < depth {
+	said := make(map[uint64]struct{})
+	for different := 0; different < depth && len(proposed) < 2*depth; {
 		row, ok, err := w.next(ctx)
 		if err != nil {
 			return nil, err
@@ -226,8 +229,13 @@ func (s *second) propose(ctx context.Context, task rebased.Task, c correction) (
 		if !ok {
 			break
 		}
-		if share.accept(sources[row.source].Name) {
-			proposed = append(proposed, row)
+		if !share.accept(sources[row.source].name) {
+			continue
+		}
+		proposed = append(proposed, row)
+		if _, repeats := said[row.content]; !repeats || row.content == 0 {
+			said[row.content] = struct{}{}
+			different++
 		}
 	}
 	return proposed, nil
@@ -300,11 +308,15 @@ func (s *second) scoreStep(ctx context.Context, rows []scored, read []rebased.Ca
 	return out, nil
 }
 
-// list is a ranking that is known whole.
-type list struct {
+// reranked is what two stages find.
+type reranked struct {
 	rows    []scored // best first
-	encoded int      // texts that the better encoder had not encoded before
+	sources []*source
+	encoded int // texts that the better encoder had not encoded before
 }
+
+// list is a ranking that is known whole.
+type list struct{ rows []scored }
 
 // next implements ranked.
 func (l *list) next(context.Context) (row scored, ok bool, err error) {
