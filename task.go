@@ -323,7 +323,10 @@ func validateRetrieve(t Task) *FieldError {
 // encoderNames says what encoders are called, and encoderPattern looks for it.
 const encoderNames = "static, static:<model>, transformer:<model> or openai:<model>"
 
-var encoderPattern = regexp.MustCompile(`^(static|(static|transformer|openai):\S(.*\S)?)$`)
+var (
+	encoderPattern = regexp.MustCompile(`^(static|(static|transformer|openai):.+)$`)
+	betterPattern  = regexp.MustCompile(`^(static|transformer|openai):.+$`)
+)
 
 // maxDepth is as many rows as one worker ranks in memory.
 const maxDepth = 10_000_000
@@ -332,8 +335,8 @@ func validateRerank(r Retrieve) *FieldError {
 	switch {
 	case r.Rerank == nil:
 		return nil
-	case !encoderPattern.MatchString(r.Rerank.Encoder):
-		return fieldError("retrieve.rerank.encoder", "must be %s, got %q", encoderNames, r.Rerank.Encoder)
+	case !betterPattern.MatchString(r.Rerank.Encoder):
+		return fieldError("retrieve.rerank.encoder", "must be transformer:<model>, openai:<model> or static:<model>, got %q", r.Rerank.Encoder)
 	case r.Rerank.Encoder == r.Encoder:
 		return fieldError("retrieve.rerank.encoder", "must be another one than retrieve.encoder, got %q", r.Rerank.Encoder)
 	case r.Rerank.Depth != 0 && (r.Rerank.Depth < r.Rows || r.Rerank.Depth > maxDepth):
