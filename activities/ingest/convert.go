@@ -19,6 +19,10 @@ type Converted struct {
 	Malformed []rebased.Malformed `json:"malformed"`
 	// Notes tell what was left out of rows that went in, for instance columns of images.
 	Notes []rebased.Malformed `json:"notes"`
+
+	Origin string `json:"origin,omitempty"` // the source that the user named, of the files
+	// Failed says why the files could not be fetched; then the split is that of the revision before, if it was there.
+	Failed string `json:"failed,omitempty"`
 }
 
 // Run converts the splits of one import.
@@ -26,6 +30,12 @@ type Run struct {
 	importer *Importer
 	imp      Import
 	before   previous
+}
+
+// Unchanged says whether Convert would take over the split's parts without reading its files.
+func (r *Run) Unchanged(split []rebased.Source) bool {
+	_, ok := r.before.reuse(split)
+	return ok
 }
 
 // Convert reads the files of one split (an element of Splits) and writes its rows as parts. What cannot be read is told in the result; an error
@@ -37,7 +47,7 @@ func (r *Run) Convert(ctx context.Context, split []rebased.Source, progress func
 	}
 	c := conversion{
 		Importer: r.importer, split: split, progress: progress, most: r.imp.Options.MaxRowsPerConfig,
-		out: Converted{Dataset: describe(split), Files: len(split)},
+		out: Converted{Dataset: describe(split), Files: len(split), Origin: split[0].Origin},
 	}
 	defer c.near.close()
 	c.parts = newPartWriter(r.importer, r.imp.Corpus, c.out.Dataset.DatasetID)

@@ -17,7 +17,10 @@ import (
 func (h *Hub) refusal(repo Repo, op string, response *http.Response) error {
 	said := h.quote(response.Header.Get("X-Error-Message"))
 	kind, text := rebased.Invalid, "HTTP "+strconv.Itoa(response.StatusCode)
+	elsewhere := response.Request.URL.Host != h.endpoint.Host // signed addresses of files run out, and are made anew for each request
 	switch status := response.StatusCode; {
+	case elsewhere && status < 500 && status != http.StatusTooManyRequests:
+		kind = rebased.Unavailable
 	case response.Header.Get("X-Error-Code") == "GatedRepo":
 		kind, text = rebased.Unauthorized, h.gated(repo)
 	case strings.Contains(said, "is disabled"):

@@ -15,8 +15,6 @@ import (
 	"github.com/rebased/rebased/infra/hub/hubtest"
 )
 
-const gatedMessage = "dataset owner/set is gated: accept its terms at "
-
 // connect makes a client of a test server that does not wait, and notes for how long it would have.
 func connect(t *testing.T, s *hubtest.Server, token string) (*Hub, *[]time.Duration) {
 	t.Helper()
@@ -35,7 +33,7 @@ func dataset(files map[string]string) hubtest.Repo {
 	return hubtest.Repo{Kind: Datasets, ID: "owner/set", Branches: map[string]map[string]string{"main": {"README.md": "# set"}, hubtest.Convert: files}}
 }
 
-var converted = Repo{Kind: Datasets, ID: "owner/set", Revision: hubtest.Convert}
+var parquetOf = Repo{Kind: Datasets, ID: "owner/set", Revision: hubtest.Convert}
 
 // read lists a repository and reads its first file.
 func read(t *testing.T, h *Hub, repo Repo) (string, error) {
@@ -89,7 +87,7 @@ func TestARepositoryIsDescribed(t *testing.T) {
 	} {
 		repo.Card = test.card
 		s.Put(repo)
-		if got, err := h.Info(t.Context(), converted); err != nil || got.License != test.want {
+		if got, err := h.Info(t.Context(), parquetOf); err != nil || got.License != test.want {
 			t.Errorf("card %v: licence %q, %v, want %q", test.card, got.License, err, test.want)
 		}
 	}
@@ -103,14 +101,14 @@ func TestAListingGoesThroughAllPages(t *testing.T) {
 	}
 	s.Put(dataset(files))
 	h, _ := connect(t, s, "")
-	got, err := h.Files(t.Context(), converted)
+	got, err := h.Files(t.Context(), parquetOf)
 	if err != nil || len(got) != 10 || got[9].Path != "a config/train/0009.parquet" || len(got[9].SHA256) != 64 || got[9].Size != 1 {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	if n := len(s.Requests()); n != 4 {
 		t.Errorf("%d requests, want 4: twelve entries, three a page", n)
 	}
-	if body, err := read(t, h, converted); err != nil || body != "0" {
+	if body, err := read(t, h, parquetOf); err != nil || body != "0" {
 		t.Errorf("read %q, %v", body, err)
 	}
 }
@@ -125,7 +123,7 @@ func TestAPageOfAnotherHostIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.Files(t.Context(), converted)
+	_, err = h.Files(t.Context(), parquetOf)
 	wantError(t, err, rebased.Invalid, "next page is not at 127.0.0.1")
 }
 
@@ -135,7 +133,7 @@ func TestTheTokenStaysAtTheHub(t *testing.T) {
 	repo.Gated = true
 	s.Put(repo)
 	h, _ := connect(t, s, s.Token)
-	if body, err := read(t, h, converted); err != nil || body != "rows" {
+	if body, err := read(t, h, parquetOf); err != nil || body != "rows" {
 		t.Fatalf("read %q, %v", body, err)
 	}
 	hosts := map[string]int{}
@@ -156,10 +154,10 @@ func TestARenamedRepositoryIsFound(t *testing.T) {
 	s.Put(dataset(map[string]string{"default/train/0000.parquet": "rows"}))
 	s.Move("owner/set", "new/set")
 	h, _ := connect(t, s, s.Token)
-	if got, err := h.Info(t.Context(), converted); err != nil || got.ID != "new/set" {
+	if got, err := h.Info(t.Context(), parquetOf); err != nil || got.ID != "new/set" {
 		t.Fatalf("got %+v, %v", got, err)
 	}
-	if body, err := read(t, h, converted); err != nil || body != "rows" {
+	if body, err := read(t, h, parquetOf); err != nil || body != "rows" {
 		t.Fatalf("read %q, %v", body, err)
 	}
 }
@@ -189,11 +187,9 @@ func TestWhatIsRefusedSaysWhatToDo(t *testing.T) {
 		kind   rebased.Kind
 		part   string
 	}{
-		"gated":            {func(r *hubtest.Repo) { r.Gated = true }, "", converted, rebased.Unauthorized, gatedMessage},
-		"gated names key":  {func(r *hubtest.Repo) { r.Gated = true }, "", converted, rebased.Unauthorized, "HF_TOKEN"},
-		"private":          {func(r *hubtest.Repo) { r.Private = true }, "", converted, rebased.NotFound, "set HF_TOKEN"},
-		"wrong token":      {func(*hubtest.Repo) {}, "hf_wrong", converted, rebased.Unauthorized, "does not accept the token: set HF_TOKEN"},
-		"disabled":         {func(r *hubtest.Repo) { r.Disabled = true }, "", converted, rebased.Unauthorized, "disabled"},
+		"private":          {func(r *hubtest.Repo) { r.Private = true }, "", parquetOf, rebased.NotFound, "set HF_TOKEN"},
+		"wrong token":      {func(*hubtest.Repo) {}, "hf_wrong", parquetOf, rebased.Unauthorized, "does not accept the token: set HF_TOKEN"},
+		"disabled":         {func(r *hubtest.Repo) { r.Disabled = true }, "", parquetOf, rebased.Unauthorized, "disabled"},
 		"no such revision": {func(*hubtest.Repo) {}, "", Repo{Datasets, "owner/set", "v9"}, rebased.NotFound, `no revision "v9"`},
 		"no such dataset":  {func(*hubtest.Repo) {}, "hf_right", Repo{Datasets, "owner/sett", ""}, rebased.NotFound, "dataset owner/sett does not exist at 127.0.0.1"},
 	} {
@@ -212,6 +208,25 @@ func TestWhatIsRefusedSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestAGatedRepositorySaysWhereToAccept(t *testing.T) {
+	s := hubtest.New(t)
+	repo := dataset(map[string]string{"default/train/0000.parquet": "rows"})
+	repo.Gated = true
+	s.Put(repo)
+	h, _ := connect(t, s, "")
+	_, err := read(t, h, parquetOf)
+	wantError(t, err, rebased.Unauthorized, "dataset owner/set is gated: accept its terms at "+s.URL+"/datasets/owner/set and set HF_TOKEN")
+	wantError(t, h.Access(t.Context(), parquetOf), rebased.Unauthorized, "is gated")
+	info, err := h.Info(t.Context(), parquetOf)
+	if err != nil || !info.Gated {
+		t.Errorf("info %+v, %v", info, err)
+	}
+	h, _ = connect(t, s, s.Token)
+	if err := h.Access(t.Context(), parquetOf); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPassingFaultsAreTriedAgain(t *testing.T) {
 	s := hubtest.New(t)
 	s.Put(dataset(map[string]string{"default/train/0000.parquet": "rows"}))
@@ -224,7 +239,7 @@ func TestPassingFaultsAreTriedAgain(t *testing.T) {
 		}
 		return nil
 	})
-	if body, err := read(t, h, converted); err != nil || body != "rows" {
+	if body, err := read(t, h, parquetOf); err != nil || body != "rows" {
 		t.Fatalf("read %q, %v", body, err)
 	}
 	if len(*waits) == 0 || (*waits)[0] != 2*time.Second {
@@ -242,7 +257,7 @@ func TestALongWaitIsTheCallers(t *testing.T) {
 	} {
 		s.Fail(func(*http.Request) *hubtest.Fault { return &hubtest.Fault{Status: 429, Header: header} })
 		s.Requests()
-		_, err := h.Files(t.Context(), converted)
+		_, err := h.Files(t.Context(), parquetOf)
 		wantError(t, err, rebased.Throttled, "fewer requests")
 		if got := rebased.RetryAfterOf(err); got != time.Minute || len(s.Requests()) != 1 || len(*waits) != 0 {
 			t.Errorf("%s: retry after %v, waited %v, want a minute and one request", name, got, *waits)
@@ -265,7 +280,7 @@ func TestAFileThatEndsEarlyIsGoneOnWith(t *testing.T) {
 		}
 		return nil
 	})
-	if got, err := read(t, h, converted); err != nil || got != body {
+	if got, err := read(t, h, parquetOf); err != nil || got != body {
 		t.Fatalf("read %d bytes, %v, want %d", len(got), err, len(body))
 	}
 	var ranges []string
@@ -289,7 +304,7 @@ func TestAFileThatAlwaysEndsEarlyIsNeverGivenAsWhole(t *testing.T) {
 		}
 		return nil
 	})
-	_, err := read(t, h, converted)
+	_, err := read(t, h, parquetOf)
 	wantError(t, err, rebased.Unavailable, "broke off after 0 of 10 bytes")
 }
 
@@ -306,7 +321,7 @@ func file(t *testing.T, serve http.HandlerFunc) *Hub {
 }
 
 func open(ctx context.Context, h *Hub, f File) (string, error) {
-	r, err := h.Open(ctx, converted, f)
+	r, err := h.Open(ctx, parquetOf, f)
 	if err != nil {
 		return "", err
 	}

@@ -20,6 +20,7 @@ type Info struct {
 	Commit      string // that the revision stands for
 	License     string // as its card says it; "" = unknown
 	Description string // from its card; "" = none
+	Gated       bool   // its files are for those who have accepted its terms: Access tells
 }
 
 type infoReply struct {
@@ -52,8 +53,21 @@ func (h *Hub) Info(ctx context.Context, repo Repo) (Info, error) {
 	}
 	return Info{
 		ID: cmp.Or(reply.ID, repo.ID), Commit: reply.SHA, License: licenseOf(reply.CardData.License, reply.CardData.LicenseName),
-		Description: describe(reply.Description),
+		Description: describe(reply.Description), Gated: len(reply.Gated) > 0 && string(reply.Gated) != "false" && string(reply.Gated) != "null",
 	}, nil
+}
+
+// Access says whether the files of a repository can be read with the token: Unauthorized when it is gated and they cannot.
+func (h *Hub) Access(ctx context.Context, repo Repo) error {
+	return h.retry(ctx, func() error {
+		within, cancel := context.WithTimeout(ctx, h.stall)
+		defer cancel()
+		response, err := h.get(within, repo, "ask the hub for access to "+repo.String(), h.api(repo, "/auth-check"), nil)
+		if err == nil {
+			err = response.Body.Close()
+		}
+		return err
+	})
 }
 
 // File is one file of a repository at a commit.

@@ -164,7 +164,7 @@ func (s *Server) serveHub(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "", "bad path")
 		return
 	}
-	if action == "" || verb == "revision" && revision == "" {
+	if action == "" || action == "auth-check" || verb == "revision" && revision == "" {
 		revision = "main"
 	}
 	files, sha, ok := repo.at(revision)
@@ -173,6 +173,8 @@ func (s *Server) serveHub(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "RevisionNotFound", "Invalid rev id: "+revision)
 	case api && (action == "" || verb == "revision"):
 		reply(w, s.info(repo, files, sha))
+	case api && action == "auth-check":
+		reply(w, map[string]string{})
 	case api && verb == "tree":
 		s.tree(w, r, files)
 	case !api && verb == "resolve":
@@ -218,7 +220,7 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request, path string) (repo
 	case repo.Disabled:
 		fail(w, http.StatusForbidden, "", "Access to this resource is disabled.")
 		return repo, "", false
-	case repo.Gated && token == "" && (strings.HasPrefix(action, "resolve") || strings.HasPrefix(action, "tree")):
+	case repo.Gated && token == "" && (strings.HasPrefix(action, "resolve") || action == "auth-check"):
 		fail(w, http.StatusUnauthorized, "GatedRepo", "Access to dataset "+repo.ID+" is restricted. You must have access to it and be authenticated to access it. Please log in.")
 		return repo, "", false
 	}
