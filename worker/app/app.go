@@ -21,6 +21,7 @@ import (
 	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/hub"
 	"github.com/rebased/rebased/infra/parquet"
 	"github.com/rebased/rebased/infra/pricing"
 	"github.com/rebased/rebased/infra/qdrant"
@@ -129,8 +130,13 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	if err != nil {
 		return nil, err
 	}
+	datasets, err := hub.New(hub.Config{Endpoint: s.hubEndpoint, Token: s.hubToken})
+	if err != nil {
+		return nil, errors.Join(err, index.Close())
+	}
 	importer, err := ingest.New(ingest.Config{
 		Objects: objects, Rows: parquet.Rows(objects), Datasets: parquet.Datasets(objects), Parquet: source.Parquet{}, Limits: ingest.DefaultLimits(),
+		Origins: map[string]ingest.Origin{"hf": hub.Origin{Hub: datasets}, "s3": &s3.Origin{}},
 	})
 	if err != nil {
 		return nil, errors.Join(err, index.Close())

@@ -27,6 +27,9 @@ type settings struct {
 	anthropicBaseURL string
 	anthropicAPIKey  string
 
+	hubEndpoint string // "" = the public hub
+	hubToken    string // "" = public repositories only
+
 	bedrockBaseURL string // "" = that of the AWS region
 	bedrockAPIKey  string // "" = requests are signed
 
@@ -64,6 +67,7 @@ func settingsFrom(environ []string) (settings, error) {
 		openAIBaseURL: e.get("OPENAI_BASE_URL", ""), openAIAPIKey: e.get("OPENAI_API_KEY", ""),
 		anthropicBaseURL: e.get("ANTHROPIC_BASE_URL", ""), anthropicAPIKey: e.get("ANTHROPIC_API_KEY", ""),
 		bedrockBaseURL: e.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", ""), bedrockAPIKey: e.get("AWS_BEARER_TOKEN_BEDROCK", ""),
+		hubEndpoint: e.get("HF_ENDPOINT", ""), hubToken: e.get("HF_TOKEN", ""),
 		prices:        e.get("REBASED_PRICES", ""),
 		healthAddress: e.get("REBASED_HEALTH_ADDR", DefaultHealthAddress),
 	}
