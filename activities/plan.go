@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
 )
 
@@ -49,6 +50,7 @@ type Plan struct {
 	Teachers Teachers
 	Prices   Prices
 	Encoders Encoders
+	Parquet  ingest.Format // reads benchmarks
 }
 
 // PlanInput names the task file that the starter put into the bucket.
@@ -100,6 +102,9 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	}
 	found, err := findIndex(ctx, a.Objects, task.Corpus, encoder.Identity())
 	if err != nil {
+		return PlanResult{}, err
+	}
+	if _, err := readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate); err != nil {
 		return PlanResult{}, err
 	}
 	teacher, err := a.teacher(ctx, &task)

@@ -15,7 +15,7 @@ import (
 
 type hashing struct {
 	retrieve.Index
-	rows map[rebased.RowID]rebased.Row
+	rows        map[rebased.RowID]rebased.Row
 	reads, hits int
 }
 
@@ -64,14 +64,22 @@ func TestDiverseBesidePaper(t *testing.T) {
 				for _, x := range c.Cells {
 					n := strings.ToLower(strings.Join(strings.Fields(x.Text), " "))
 					seen[n] = true
-					if len(n) > 15 { seenInf[n] = true }
-					if x.Column == c.OutColumn { outs[n]++ }
+					if len(n) > 15 {
+						seenInf[n] = true
+					}
+					if x.Column == c.OutColumn {
+						outs[n]++
+					}
 				}
 				said[fmt.Sprint(seen)]++
 				inf[fmt.Sprint(seenInf)]++
 			}
 			topOut, topN := "", 0
-			for k, n := range outs { if n > topN { topOut, topN = k, n } }
+			for k, n := range outs {
+				if n > topN {
+					topOut, topN = k, n
+				}
+			}
 			dup := len(got.Candidates) - len(said)
 			t.Logf("%-40s %-8s n %d sets %3d most %4d scores %4d dup %4d infdup %4d reads %5d hits %6d range %.3f..%.3f skipped %v topOut %d %.40q", name, mode, len(got.Candidates), len(sets), most, len(scores), dup, len(got.Candidates)-len(inf), idx.reads, idx.hits, got.Candidates[0].Total, got.Candidates[len(got.Candidates)-1].Total, got.Skipped, topN, topOut)
 		}

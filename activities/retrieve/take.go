@@ -15,7 +15,7 @@ const (
 	mostTied = 4096  // rows; more are chosen from in several steps
 )
 
-// maxPassed is how many rows that were passed over are told one by one.
+// maxPassed is how many rows that were passed over are told one by one, of each reason.
 const maxPassed = 1000
 
 // Passed is a row that was passed over, though it scored higher than the last one taken.
@@ -170,7 +170,7 @@ func (t *taker) judge(row scored) bool {
 
 func (t *taker) pass(row scored, why Passed) {
 	t.skipped[why.Reason]++
-	if len(t.passed) < maxPassed {
+	if t.skipped[why.Reason] <= maxPassed {
 		why.Row, why.Dataset, why.Score = row.id.ID(), t.sources[row.source].DatasetID, row.total
 		t.passed = append(t.passed, why)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -49,14 +50,48 @@ func (a *app) readTask(cmd *cobra.Command, file string) (taskFile, error) {
 	return t, err
 }
 
-// upload puts the file into the bucket, where workflows find it, and gives its key.
+// upload puts the file, and the benchmarks that it names, into the bucket, where workflows find them, and gives its key.
 func (t taskFile) upload(ctx context.Context, objects rebased.Objects) (key string, err error) {
+	if len(t.task.Decontaminate.Files) > 0 {
+		if t.task.Decontaminate.Files, err = t.uploadBenchmarks(ctx, objects); err != nil {
+			return "", err
+		}
+		if t.data, err = taskfile.Encode(t.task); err != nil {
+			return "", err
+		}
+	}
 	sum := sha256.Sum256(t.data)
 	key = rebased.TaskKey(t.task.Name, hex.EncodeToString(sum[:]))
 	if _, err = objects.PutIfAbsent(ctx, key, t.data); err != nil && rebased.KindOf(err) != rebased.Conflict {
 		return "", fmt.Errorf("put the task file into the bucket: %w", err)
 	}
 	return key, nil
+}
+
+// uploadBenchmarks puts the benchmark files into the bucket, each content once, and gives their references. Paths start at the task file's folder.
+func (t taskFile) uploadBenchmarks(ctx context.Context, objects rebased.Objects) ([]string, error) {
+	refs := make([]string, len(t.task.Decontaminate.Files))
+	for i, path := range t.task.Decontaminate.Files {
+		if _, _, uploaded := rebased.ParseBenchmarkRef(path); uploaded {
+			refs[i] = path
+			continue
+		}
+		from := path
+		if !filepath.IsAbs(path) {
+			from = filepath.Join(filepath.Dir(t.name), path)
+		}
+		body, err := os.ReadFile(from) //nolint:gosec // the user names the file
+		if err != nil {
+			return nil, taskfile.ErrorAt(t.name, t.data, fmt.Sprintf("decontaminate.files[%d]", i), "read %s: %v", from, cause(err))
+		}
+		sum := sha256.Sum256(body)
+		hash := hex.EncodeToString(sum[:])
+		if _, err = objects.PutIfAbsent(ctx, rebased.UploadKey(hash), body); err != nil && rebased.KindOf(err) != rebased.Conflict {
+			return nil, fmt.Errorf("put benchmark %s into the bucket: %w", from, err)
+		}
+		refs[i] = rebased.BenchmarkRef(hash, path)
+	}
+	return refs, nil
 }
 
 // requireCorpus refuses a task whose corpus was not imported.

@@ -165,8 +165,8 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 	for _, steps := range []any{
 		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
-		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders},
-		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Encoders: p.encoders},
+		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders, Parquet: source.Parquet{}},
+		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Encoders: p.encoders, Parquet: source.Parquet{}},
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
