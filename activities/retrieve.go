@@ -16,6 +16,7 @@ type Retrieve struct {
 	Rows     rebased.Table[rebased.Row]
 	Datasets rebased.Table[rebased.Dataset]
 	Index    retrieve.Index
+	Vectors  retrieve.Vectors // of second stages, kept over builds
 	Encoders Encoders
 	Parquet  ingest.Format // reads benchmarks
 }
@@ -34,7 +35,8 @@ type RankResult struct {
 	Rows    int            `json:"rows"`
 	Shards  int            `json:"shards"`
 	Skipped map[string]int `json:"skipped"`
-	Passed  string         `json:"passed,omitempty"` // key of what is told of rows that were passed over, a JSON list; "" when there are none
+	Encoded int            `json:"encoded,omitempty"` // texts that the second stage's encoder had not encoded before
+	Passed  string         `json:"passed,omitempty"`  // key of what is told of rows that were passed over, a JSON list; "" when there are none
 
 	// Of a redrive: what an earlier build had made of the other rows.
 	Kept     int                               `json:"kept,omitempty"` // files of rows that follow the shards
@@ -93,9 +95,17 @@ func (a *Retrieve) ranking(ctx context.Context, task rebased.Task, name, revisio
 	if err != nil {
 		return retrieve.Ranking{}, err
 	}
-	ranker, err := retrieve.New(retrieve.Config{
+	config := retrieve.Config{
 		Index: a.Index, Encoder: encoder, Rows: a.Rows, Datasets: a.Datasets, Objects: a.Objects, Benchmarks: benchmarks,
-	})
+	}
+	if rerank := task.Retrieve.Rerank; rerank != nil {
+		better, err := a.Encoders.Open(ctx, rerank.Encoder)
+		if err != nil {
+			return retrieve.Ranking{}, err
+		}
+		config.Better = &retrieve.Better{Encoder: better, Vectors: a.Vectors}
+	}
+	ranker, err := retrieve.New(config)
 	if err != nil {
 		return retrieve.Ranking{}, err
 	}
@@ -107,7 +117,7 @@ const groupShards = 16
 
 func (a *Retrieve) writeShards(ctx context.Context, in RankInput, ranking retrieve.Ranking) (RankResult, error) {
 	rows := ranking.Len()
-	out := RankResult{Rows: rows, Skipped: ranking.Skipped, Shards: shardsOf(rows, in.ShardRows, in.Lanes)}
+	out := RankResult{Rows: rows, Skipped: ranking.Skipped, Encoded: ranking.Encoded, Shards: shardsOf(rows, in.ShardRows, in.Lanes)}
 	for first := 0; first < out.Shards; first += groupShards {
 		end := min(first+groupShards, out.Shards)
 		from := border(rows, out.Shards, first)

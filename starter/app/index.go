@@ -22,7 +22,7 @@ Ctrl-C leaves the run going; the same command finds it again.`,
 		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.index(cmd.Context(), args[0], encoder) },
 	}
-	cmd.Flags().StringVar(&encoder, "encoder", rebased.DefaultTask().Retrieve.Encoder, "static, or openai:<model>: as in the task file")
+	cmd.Flags().StringVar(&encoder, "encoder", rebased.DefaultTask().Retrieve.Encoder, "static, static:<model>, transformer:<model> or openai:<model>, as in the task file; a model is a folder or hf://owner/name")
 	return cmd
 }
 
@@ -37,6 +37,9 @@ func (a *app) index(ctx context.Context, name, encoder string) error {
 	}
 	defer temporal.Close()
 	if _, err := readCorpus(ctx, bucket, name); err != nil {
+		return err
+	}
+	if encoder, err = uploadModel(ctx, bucket, encoder, "."); err != nil {
 		return err
 	}
 	id := workflows.IndexID(name)

@@ -36,6 +36,7 @@ type settings struct {
 	origins       []string // that may be sent the key, beside that of openAIBaseURL
 	prices        string   // file; "" = none
 	healthAddress string   // "" = none
+	onnxruntime   string   // shared library; "" = none
 }
 
 // environment implements envconfig.EnvLookup over a list of NAME=value.
@@ -69,6 +70,7 @@ func settingsFrom(environ []string) (settings, error) {
 		bedrockBaseURL: e.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", ""), bedrockAPIKey: e.get("AWS_BEARER_TOKEN_BEDROCK", ""),
 		hubEndpoint: e.get("HF_ENDPOINT", ""), hubToken: e.get("HF_TOKEN", ""),
 		prices:        e.get("REBASED_PRICES", ""),
+		onnxruntime:   e.get("ORT_DYLIB_PATH", ""),
 		healthAddress: e.get("REBASED_HEALTH_ADDR", DefaultHealthAddress),
 	}
 	if s.healthAddress == "off" {

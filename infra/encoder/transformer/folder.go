@@ -27,11 +27,6 @@ const (
 // networkFile is where a folder has its network, as on the hub.
 const networkFile = "onnx/model.onnx"
 
-// Files lists what Load may read of a folder, for who copies one; of those that are optional some may be absent.
-func Files() []string {
-	return []string{"modules.json", "config.json", "sentence_bert_config.json", "config_sentence_transformers.json", "tokenizer.json", "1_Pooling/config.json", networkFile}
-}
-
 // model is a folder, read and checked.
 type model struct {
 	kind          string // of architecture, such as bert

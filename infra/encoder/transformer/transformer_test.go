@@ -34,7 +34,7 @@ func (c chorus) states(ids []int64) ([]float32, error) {
 func tiny(t testing.TB) fstest.MapFS {
 	t.Helper()
 	folder, out := os.DirFS("testdata/tiny"), fstest.MapFS{}
-	for _, name := range append(Files(), "vectors.json") {
+	for _, name := range append(rebased.ModelFiles(rebased.EncoderTransformer), "vectors.json") {
 		body, err := fs.ReadFile(folder, name)
 		if os.IsNotExist(err) {
 			continue
