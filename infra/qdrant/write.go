@@ -87,6 +87,24 @@ func (x *Index) upsert(ctx context.Context, collection string, points []*qdrant.
 	return err
 }
 
+// Alias implements index.Writer.
+func (x *Index) Alias(ctx context.Context, alias, collection string) error {
+	_, err := x.collections.UpdateAliases(ctx, &qdrant.ChangeAliases{Actions: []*qdrant.AliasOperations{
+		qdrant.NewAliasCreate(alias, collection), qdrant.NewAliasCreate(descriptions(alias), descriptions(collection)),
+	}})
+	return err
+}
+
+// Drop implements index.Writer.
+func (x *Index) Drop(ctx context.Context, collection string) error {
+	for _, name := range []string{collection, descriptions(collection)} {
+		if _, err := x.collections.Delete(ctx, &qdrant.DeleteCollection{CollectionName: name}); err != nil && rebased.KindOf(err) != rebased.NotFound {
+			return err
+		}
+	}
+	return nil
+}
+
 // Has implements index.Writer.
 func (x *Index) Has(ctx context.Context, collection string, ids []rebased.RowKey) ([]bool, error) {
 	has := make([]bool, 0, len(ids))
