@@ -43,6 +43,9 @@ func ImportCorpus(ctx workflow.Context, in ImportInput) (ImportResult, error) {
 		state.Ref.Base = state.Begun.Base
 	}
 	ctx = workflow.WithActivityOptions(ctx, stepOptions)
+	if in.RemotesKey != "" {
+		ctx = workflow.WithActivityOptions(ctx, remoteOptions)
+	}
 	if in.RemotesKey != "" && !state.Merged {
 		if err := listRemotes(ctx, &state); err != nil {
 			return ImportResult{}, plain(err)
