@@ -103,6 +103,9 @@ func (s *sweep) indexed(ctx context.Context) (map[string]bool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list the indexes: %w", err)
 		}
+		if path.Dir(object.Key) != path.Dir(rebased.CorpusManifestKey(s.corpus)) {
+			continue // a part of a dataset that is called index-…
+		}
 		body, _, err := s.Objects.Get(ctx, object.Key)
 		if err != nil {
 			return nil, fmt.Errorf("read an index record: %w", err)
