@@ -128,6 +128,17 @@ func TestWhatASweepDoesNotKnowStays(t *testing.T) {
 	h.wantThere(t, false, left...)
 }
 
+func TestDatasetsMayBeCalledAsTheRecordsAre(t *testing.T) {
+	h := newHistory(t)
+	h.load(t, map[string]string{"a.jsonl": numbered(0, 3)})
+	_, parts := h.load(t, map[string]string{"revisions/train.jsonl": numbered(0, 3), "index-a/train.jsonl": numbered(0, 3)})
+	h.now = h.now.Add(60 * day)
+	if out := h.sweep(t); out.Revisions != 1 {
+		t.Errorf("removed %+v", out)
+	}
+	h.wantThere(t, true, parts...)
+}
+
 func TestASweepStopsWhenTheCorpusChanges(t *testing.T) {
 	h := newHistory(t)
 	_, old := h.load(t, map[string]string{"a.jsonl": numbered(0, 3), "b.jsonl": numbered(3, 6)})
