@@ -20,7 +20,8 @@ type Folder struct {
 	Skipped   []Skipped           // by path
 	Malformed []rebased.Malformed // lines of the listing
 
-	file string // where the one file is that the user named; "" for a folder
+	file      string           // where the one file is that the user named; "" for a folder
+	documents []rebased.Source // without a place yet
 }
 
 // Skipped is a file that is not imported.
@@ -30,7 +31,7 @@ type Skipped struct {
 }
 
 // Discover finds what can be imported at a path: a single file, or a folder whose paths say what each file is (<dataset>/<config>.ext and the
-// other shapes that place lists), with an optional listing, datasets.jsonl. Hidden files are ignored, symbolic links are followed to files inside the folder only. No
+// other shapes that place and placeDocuments list), with an optional listing, datasets.jsonl. Hidden files are ignored, symbolic links are followed to files inside the folder only. No
 // file but the listing is read. A path that is not there or holds nothing to import is Invalid.
 func Discover(root string) (Folder, error) {
 	resolved, err := filepath.EvalSymlinks(root)
@@ -51,7 +52,7 @@ func Discover(root string) (Folder, error) {
 		return Folder{}, rebased.E(rebased.Invalid, "import %s: %w", root, cause(err))
 	}
 	if len(found.Sources) == 0 {
-		return Folder{}, rebased.E(rebased.Invalid, "import %s: nothing to import: wants files that end in %s", root, strings.Join(Extensions(), ", "))
+		return Folder{}, rebased.E(rebased.Invalid, "import %s: nothing to import: wants files that end in %s", root, strings.Join(Extensions(), ", ")+" (with .gz or .zst but for Parquet)")
 	}
 	return found, nil
 }
@@ -68,6 +69,11 @@ func cause(err error) error {
 func discoverFile(given, resolved string, info fs.FileInfo) Folder {
 	found := Folder{Root: filepath.Dir(given), file: resolved}
 	found.add(filepath.Base(given), info)
+	for _, document := range found.documents { // what the user names is taken for what it is
+		stem, _, _ := cutExtension(document.Path)
+		document.DatasetID = documentsID(stem, ".")
+		found.take(document)
+	}
 	return found
 }
 
@@ -92,6 +98,9 @@ func discoverFolder(dir string) (Folder, error) {
 		return nil
 	})
 	if err != nil {
+		return Folder{}, err
+	}
+	if err := found.placeDocuments(); err != nil {
 		return Folder{}, err
 	}
 	if err := found.readListing(root); err != nil {
@@ -119,18 +128,57 @@ func (f *Folder) visit(root *os.Root, path string) {
 func (f *Folder) add(path string, info fs.FileInfo) {
 	id, ok := place(path)
 	_, _, known := cutExtension(path)
+	source := rebased.Source{Path: path, Size: info.Size(), DatasetID: id}
 	switch {
 	case !info.Mode().IsRegular():
 		f.skip(path, "is not a regular file")
 	case !known:
 		f.skip(path, "its name does not end in a format that can be read")
+	case isDocument(path):
+		f.documents = append(f.documents, source)
 	case !ok:
 		f.skip(path, "is nested deeper than owner/name/config/split")
-	case checkID(id) != "":
-		f.skip(path, checkID(id))
 	default:
-		f.Sources = append(f.Sources, rebased.Source{Path: path, Size: info.Size(), DatasetID: id})
+		f.take(source)
 	}
+}
+
+// take makes a source of a file whose place is known.
+func (f *Folder) take(source rebased.Source) {
+	if why := checkID(source.DatasetID); why != "" {
+		f.skip(source.Path, why)
+		return
+	}
+	f.Sources = append(f.Sources, source)
+}
+
+// placeDocuments makes sources of the documents that stand in a folder of documents.
+func (f *Folder) placeDocuments() error {
+	root, err := filepath.Abs(f.Root)
+	if err != nil {
+		return err
+	}
+	var tables, documents []string
+	for _, s := range f.Sources {
+		tables = append(tables, s.Path)
+	}
+	for _, s := range f.documents {
+		documents = append(documents, s.Path)
+	}
+	places := placeDocuments(filepath.Base(root), tables, documents)
+	for _, document := range f.documents {
+		id, ok := places[document.Path]
+		switch {
+		case ok:
+			document.DatasetID = id
+			f.take(document)
+		case isAboutFolder(document.Path):
+			f.skip(document.Path, "is about the folder, no document of a dataset")
+		default:
+			f.skip(document.Path, "is a document beside files of records: keep documents in a folder of their own")
+		}
+	}
+	return nil
 }
 
 // openFunc opens a file of a folder by its path.
