@@ -27,7 +27,8 @@ func ImportCorpus(ctx workflow.Context, in ImportInput) (ImportResult, error) {
 	}
 	if in.Continued == nil {
 		state.Ref = activities.ImportRef{
-			Corpus: in.Corpus, SourcesKey: in.SourcesKey, MaxRowsPerConfig: in.MaxRowsPerConfig, Run: workflow.GetInfo(ctx).FirstRunID,
+			Corpus: in.Corpus, SourcesKey: in.SourcesKey, MaxRowsPerConfig: in.MaxRowsPerConfig, Documents: in.Documents,
+			Run: workflow.GetInfo(ctx).FirstRunID,
 		}
 		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, planOptions), a.ImportBegin, state.Ref).Get(ctx, &state.Begun)
 		if err != nil {

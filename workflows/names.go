@@ -80,6 +80,7 @@ type ImportInput struct {
 	Corpus           string `json:"corpus"`
 	SourcesKey       string `json:"sources_key"`         // a JSON list of rebased.Source in the bucket
 	MaxRowsPerConfig int    `json:"max_rows_per_config"` // 0 = all
+	Documents        string `json:"documents,omitempty"` // column of documents that are split into passages; "" = none
 
 	Continued *importState `json:"continued,omitempty"` // set by the run before, when its history grew long
 }

@@ -134,7 +134,7 @@ func TestPagesNestedDeepAreRead(t *testing.T) {
 
 func TestALineOfManyMegabytesIsCutInOneGo(t *testing.T) {
 	for _, unit := range []string{"word ", "x"} {
-		body := strings.Repeat(unit, 24<<20/len(unit))
+		body := strings.Repeat(unit, 4<<20/len(unit))
 		for _, ext := range []string{".txt", ".md", ".html"} {
 			if texts := textsOf(t, ext, body); len(texts) < len(body)/passageLetters {
 				t.Errorf("%s: %d passages", ext, len(texts))

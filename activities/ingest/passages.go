@@ -83,7 +83,9 @@ func (p *passages) paragraph(text string, line int, code bool) {
 		if letters > passageLetters {
 			piece = text[:cut(text, code)]
 		}
-		text = trimParagraph(text[len(piece):])
+		if text = trimParagraph(text[len(piece):]); !code {
+			text = strings.TrimLeftFunc(text, unicode.IsSpace)
+		}
 		p.add(trimParagraph(piece), line)
 	}
 }

@@ -61,7 +61,7 @@ func TestImportUploadsTheFilesAndReportsWhatIsMalformed(t *testing.T) {
 	}
 	w.want([]string{"corpus", "import", "hub", folder, "--max-rows-per-config", "0"}, 0,
 		"imported hub, revision r1: 1 rows of 1 splits from 1 files (0 unchanged), 1 malformed\n",
-		"skipped notes.txt: its name does not end in a format that can be read\nupload 1/1 files\nowner--name/default.jsonl:3: is no JSON object\n")
+		"skipped notes.txt: is a document beside files of records: keep documents in a folder of their own\nupload 1/1 files\nowner--name/default.jsonl:3: is no JSON object\n")
 	sources, err := ingest.ReadSources(t.Context(), w.bucket, in.SourcesKey)
 	if err != nil || len(sources) != 1 || sources[0].Name != "owner/name" || in.Corpus != "hub" || in.MaxRowsPerConfig != 0 {
 		t.Fatalf("input %+v, sources %+v, %v", in, sources, err)

@@ -25,25 +25,28 @@ const shownBad = 20
 
 func (a *app) corpusImportCommand() *cobra.Command {
 	var rows int
+	var documents string
 	cmd := &cobra.Command{
 		Use:   "import NAME SOURCE...",
 		Short: "Read datasets into a corpus",
 		Long: `Read datasets into a corpus, in place of what it held. A source is a folder with <dataset>/<config>.<ext> files ("--" in a folder's
-name is read as "/") and perhaps a datasets.jsonl of descriptions, or one file: .parquet .jsonl .csv, the last two also .gz or .zst.
+name is read as "/") and perhaps a datasets.jsonl of descriptions, or one file: .parquet .jsonl .csv .tsv .txt .md .html, all but the first also
+.gz or .zst. A folder of documents (.txt .md .html) becomes one dataset, a row a passage; so does a column of documents (--documents).
 A malformed line or file is reported, counted and left out. Ctrl-C leaves the import running; the same command finds it again.`,
 		Args: arguments(2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if rows < 0 {
 				return misuse(cmd, fmt.Errorf("--max-rows-per-config must be 0 (all rows) or more, got %d", rows))
 			}
-			return a.importCorpus(cmd.Context(), args[0], args[1:], rows)
+			return a.importCorpus(cmd.Context(), args[0], args[1:], rows, documents)
 		},
 	}
 	cmd.Flags().IntVar(&rows, "max-rows-per-config", defaultRowsPerConfig, "take an even stride of at most so many rows of each config; 0 takes all")
+	cmd.Flags().StringVar(&documents, "documents", "", "a column of documents, by its dotted name: each is split into passages, a row each with title and text")
 	return cmd
 }
 
-func (a *app) importCorpus(ctx context.Context, name string, paths []string, rows int) error {
+func (a *app) importCorpus(ctx context.Context, name string, paths []string, rows int, documents string) error {
 	if !rebased.ValidCorpusName(name) {
 		return rebased.E(rebased.Invalid, "corpus %q: the name must be 1 to 63 of a-z, 0-9, '.', '_' and -, starting with a letter or digit", name)
 	}
@@ -65,7 +68,7 @@ func (a *app) importCorpus(ctx context.Context, name string, paths []string, row
 		return err
 	}
 	id := workflows.ImportID(name)
-	err = temporal.StartImport(ctx, workflows.ImportInput{Corpus: name, SourcesKey: key, MaxRowsPerConfig: rows})
+	err = temporal.StartImport(ctx, workflows.ImportInput{Corpus: name, SourcesKey: key, MaxRowsPerConfig: rows, Documents: documents})
 	if err := a.attach(id, err); err != nil {
 		return err
 	}
