@@ -76,6 +76,9 @@ func Arrange(folder string, files []rebased.Source, listing io.Reader) Listing {
 			found.place(file)
 		}
 	}
+	if stem, _, one := cutExtension(folder); one {
+		folder = stem
+	}
 	found.describe(folder, listing)
 	return Listing{Sources: found.Sources, Skipped: found.Skipped, Malformed: found.Malformed}
 }

@@ -36,7 +36,8 @@ func (a *app) corpusImportCommand() *cobra.Command {
 		Short: "Read datasets into a corpus",
 		Long: `Read datasets into a corpus, in place of what it held. A source is
   a folder           with <dataset>/<config>.<ext> files ("--" in a folder's name is read as "/") and perhaps a datasets.jsonl of descriptions
-  a file             .parquet .jsonl .csv, the last two also .gz or .zst
+                     a folder of documents (.txt .md .html) is one dataset, a row a passage; so is a column of documents (--documents)
+  a file             .parquet .jsonl .csv .tsv .txt .md .html, all but the first also .gz or .zst
   s3://bucket/prefix laid out as a folder, or one object; workers read it with their AWS credentials
   hf://owner/dataset[/config[/split]][@revision]
                      of the Hugging Face Hub; workers read it, with HF_ENDPOINT and HF_TOKEN of theirs
@@ -61,16 +62,18 @@ A malformed line or file is reported, counted and left out. Ctrl-C leaves the im
 	cmd.Flags().IntVar(&in.rows, "max-rows-per-config", defaultRowsPerConfig, "take an even stride of at most so many rows of each config; 0 takes all")
 	cmd.Flags().StringArrayVar(&in.lists, "list", nil, "a `FILE` of sources, one a line")
 	cmd.Flags().DurationVar(&in.grace, "keep-removed", ingest.DefaultGrace, "how long removed rows stay in the bucket, for builds that began before")
+	cmd.Flags().StringVar(&in.documents, "documents", "", "a column of documents, by its dotted name: each is split into passages, a row each with title and text")
 	return cmd
 }
 
 // importing is what an import is told.
 type importing struct {
-	name    string
-	sources []string
-	lists   []string // files
-	rows    int
-	grace   time.Duration
+	name      string
+	sources   []string
+	lists     []string // files
+	rows      int
+	documents string // column
+	grace     time.Duration
 }
 
 func (a *app) importCorpus(ctx context.Context, in importing) error {
@@ -94,7 +97,7 @@ func (a *app) importCorpus(ctx context.Context, in importing) error {
 	if err != nil {
 		return err
 	}
-	start.Corpus, start.MaxRowsPerConfig, start.GraceSeconds = in.name, in.rows, -1
+	start.Corpus, start.MaxRowsPerConfig, start.Documents, start.GraceSeconds = in.name, in.rows, in.documents, -1
 	if in.grace >= time.Second {
 		start.GraceSeconds = int64(in.grace / time.Second)
 	}
