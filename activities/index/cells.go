@@ -21,24 +21,26 @@ const (
 // maxVectors is how many cells of a row can have a vector; the first ones do.
 func maxVectors(dimensions int) int { return maxValues / dimensions }
 
-// points encodes rows that stand in a part from a row on. Cells without a token get no vector: a zero vector would beat every cell that is
+// points encodes rows. Cells without a token get no vector: a zero vector would beat every cell that is
 // merely unlike the query.
-func (x *Indexer) points(ctx context.Context, rows []rebased.Row, part string, from int, tick func()) ([]Point, error) {
+func (x *Indexer) points(ctx context.Context, rows []rebased.Row, tick func()) ([]Point, error) {
 	texts, place := distinct(rows)
-	vectors, err := x.encode(ctx, texts, tick)
+	vectors, err := x.known(ctx, texts, tick)
 	if err != nil {
 		return nil, err
 	}
 	most := maxVectors(x.encoder.Dimensions())
 	points := make([]Point, len(rows))
 	for i, row := range rows {
-		p := Point{ID: row.ID, Dataset: row.Dataset, Part: part, Row: from + i}
+		p := Point{ID: row.ID, Dataset: row.Dataset}
 		for c, cell := range row.Cells {
 			at, ok := place[cut(cell.Text)]
 			if !ok || zero(vectors[at]) || len(p.Vectors) == most {
 				continue
 			}
 			p.Cells = append(p.Cells, c)
+			p.Hashes = append(p.Hashes, rebased.TextHash(cell.Text))
+			p.Letters = append(p.Letters, rebased.TextLetters(cell.Text))
 			p.Vectors = append(p.Vectors, vectors[at])
 		}
 		points[i] = p

@@ -28,7 +28,7 @@ func TestTheSameFilesGiveTheSameBytes(t *testing.T) {
 	one, two := newBucket(t, ingest.DefaultLimits()), newBucket(t, ingest.DefaultLimits())
 	one.load(t, discover(t, tree(t, files)), 1000)
 	two.load(t, discover(t, tree(t, files)), 1000)
-	if a, b := one.keys(t, "corpora/"), two.keys(t, "corpora/"); !maps.Equal(a, b) || len(a) != 6 {
+	if a, b := one.keys(t, "corpora/"), two.keys(t, "corpora/"); !maps.Equal(a, b) || len(a) != 9 {
 		t.Errorf("the buckets differ:\n%v\n%v", a, b)
 	}
 }

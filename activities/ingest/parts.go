@@ -12,6 +12,7 @@ import (
 // partWriter numbers the rows of one split and writes them in parts.
 type partWriter struct {
 	table   rebased.Table[rebased.Row]
+	objects rebased.Objects
 	prefix  string
 	dataset rebased.DatasetID
 	limits  Limits
@@ -25,7 +26,7 @@ type partWriter struct {
 
 func newPartWriter(m *Importer, corpus string, dataset rebased.DatasetID) *partWriter {
 	return &partWriter{
-		table: m.Rows, prefix: rebased.CorpusPartPrefix(corpus, dataset), dataset: dataset, limits: m.Limits, seen: map[uint64]int{},
+		table: m.Rows, objects: m.Objects, prefix: rebased.CorpusPartPrefix(corpus, dataset), dataset: dataset, limits: m.Limits, seen: map[uint64]int{},
 	}
 }
 
@@ -56,6 +57,9 @@ func (w *partWriter) flush(ctx context.Context) error {
 	file, err := w.table.WriteHashed(ctx, w.prefix, w.open)
 	if err != nil {
 		return fmt.Errorf("write a part of %s: %w", w.dataset, err)
+	}
+	if err := rebased.PutPartIDs(ctx, w.objects, file, w.open); err != nil {
+		return err
 	}
 	w.parts = append(w.parts, rebased.Part{File: file, Dataset: w.dataset})
 	w.open, w.bytes = w.open[:0], 0

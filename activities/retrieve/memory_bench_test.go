@@ -65,7 +65,7 @@ func (g generated) Rows(_ context.Context, _ string, ids []rebased.RowID) (map[r
 		}
 		i := int(binary.BigEndian.Uint64(key[8:]))
 		found[id] = retrieve.Stored{
-			Part: genPart(i%genSets, i/genSets/genPartRows), Row: i / genSets % genPartRows, Cells: []int{1}, Vectors: [][]float32{{g.similarity(i), 0}},
+			Cells: []int{1}, Hashes: []uint64{uint64(i)}, Letters: []int{9}, Vectors: [][]float32{{g.similarity(i), 0}},
 		}
 	}
 	return found, nil
@@ -114,7 +114,8 @@ func BenchmarkMemory(b *testing.B) {
 	for set := range datasets {
 		datasets[set] = rebased.Dataset{DatasetID: genSet(set), Rows: int(all) / genSets}
 		name := genPart(set, 0)
-		corpus.Parts = append(corpus.Parts, rebased.Part{File: rebased.File{Key: name, SHA256: name, Size: 1 << 20}})
+		file := rebased.File{Key: name, SHA256: name, Size: 1 << 20, Rows: int(all) / genSets}
+		corpus.Parts = append(corpus.Parts, rebased.Part{File: file, Dataset: genSet(set)})
 	}
 	file, err := w.Datasets.Write(b.Context(), "datasets", datasets)
 	if err != nil {

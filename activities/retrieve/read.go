@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -97,21 +98,39 @@ func (r Ranking) candidate(rank int, rows []rebased.Row) (rebased.Candidate, err
 	}, nil
 }
 
-// locate finds the parts of rows in the revision of the corpus; an index names them by their SHA-256.
-func locate(corpus rebased.Corpus, taken []scored, names []string) ([]rebased.Part, error) {
-	known := make(map[string]rebased.Part, len(corpus.Parts))
-	for _, part := range corpus.Parts {
-		known[part.SHA256] = part
+// locate finds the part and the place in it of each row, and gives the parts. It reads the ids of all parts of the datasets that the rows are
+// of, some parts at once.
+func (r *Ranker) locate(ctx context.Context, corpus rebased.Corpus, taken []scored, sources []*source) ([]rebased.Part, error) {
+	places := make(map[rebased.RowKey]int, len(taken))
+	wanted := make(map[rebased.DatasetID]struct{})
+	for i, row := range taken {
+		places[row.id] = i
+		wanted[sources[row.source].DatasetID] = struct{}{}
 	}
-	parts := make([]rebased.Part, len(names))
-	for i, sha := range names {
-		parts[i] = known[sha]
+	parts := slices.DeleteFunc(slices.Clone(corpus.Parts), func(p rebased.Part) bool { _, ok := wanted[p.Dataset]; return !ok })
+	var mu sync.Mutex
+	group, work := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	for number, part := range parts {
+		group.Go(func() error {
+			ids, err := rebased.ReadPartIDs(work, r.objects, r.rows, part.File)
+			mu.Lock()
+			defer mu.Unlock()
+			for row, id := range ids {
+				if i, ok := places[id]; ok {
+					taken[i].part, taken[i].row = int32(number), int32(row) //nolint:gosec // parts and rows of one are not that many
+					delete(places, id)
+				}
+			}
+			return err
+		})
 	}
-	for _, row := range taken {
-		if parts[row.part].Key == "" {
-			return nil, rebased.E(rebased.Invalid, "index of %s names part %s (row %s), which is not in revision %s: run `rebased index %s` again",
-				corpus.Name, names[row.part], row.id.ID(), corpus.Revision, corpus.Name)
-		}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for id := range places {
+		return nil, rebased.E(rebased.Invalid, "index of %s holds row %s, which is not in revision %s: run `rebased index %s` again",
+			corpus.Name, id.ID(), corpus.Revision, corpus.Name)
 	}
 	return parts, nil
 }

@@ -36,9 +36,9 @@ type Hit struct {
 
 // Stored is what the index holds of a row.
 type Stored struct {
-	Part    string      // SHA-256 of the part that holds the row
-	Row     int         // place of the row in the part, from 0
 	Cells   []int       // for each vector the place of its cell in the row, ascending
+	Hashes  []uint64    // for each vector rebased.TextHash of its cell's text
+	Letters []int       // for each vector rebased.TextLetters of its cell's text
 	Vectors [][]float32 // bit for bit as they were written
 }
 
@@ -136,7 +136,7 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 	if err != nil {
 		return Ranking{}, fmt.Errorf("rank the rows of %s: %w", corpus.Name, err)
 	}
-	parts, err := locate(corpus, taken, w.parts.texts)
+	parts, err := r.locate(ctx, corpus, taken, sources)
 	if err != nil {
 		return Ranking{}, err
 	}

@@ -19,7 +19,7 @@ type scored struct {
 	out     float32
 	inCell  int32 // place in the row of the cell that decided S_in
 	outCell int32 // and S_out
-	part    int32 // place in the walk's parts
+	part    int32 // place in the ranking's parts; part and row are known once locate has found them
 	row     int32 // place in the part
 }
 
@@ -30,7 +30,7 @@ func (w *walk) score(from rough, held Stored) scored {
 	sum := in + out + w.sources[from.source].data
 	return scored{
 		sum: sum, id: from.id, source: from.source, total: float32(sum / 3), in: float32(in), out: float32(out),
-		inCell: int32(inCell), outCell: int32(outCell), part: w.parts.number(held.Part), row: int32(held.Row), //nolint:gosec // checked by fits
+		inCell: int32(inCell), outCell: int32(outCell), //nolint:gosec // checked by fits
 	}
 }
 
@@ -51,7 +51,8 @@ func (s Stored) fits(a aim) bool {
 			return false
 		}
 	}
-	return len(s.Vectors) > 0 && len(s.Cells) == len(s.Vectors) && small(s.Row) && small(slices.Min(s.Cells)) && small(slices.Max(s.Cells))
+	n := len(s.Vectors)
+	return n > 0 && len(s.Cells) == n && len(s.Hashes) == n && len(s.Letters) == n && small(slices.Min(s.Cells)) && small(slices.Max(s.Cells))
 }
 
 func small(place int) bool { return place >= 0 && place <= math.MaxInt32 }
@@ -59,19 +60,4 @@ func small(place int) bool { return place >= 0 && place <= math.MaxInt32 }
 // compare is the order of the ranking: by the score that is reported, descending, then by id.
 func compare(a, b scored) int {
 	return cmp.Or(cmp.Compare(b.total, a.total), bytes.Compare(a.id[:], b.id[:]))
-}
-
-// names numbers texts that recur.
-type names struct {
-	texts []string
-	known map[string]int32
-}
-
-func (n *names) number(text string) int32 {
-	if i, ok := n.known[text]; ok {
-		return i
-	}
-	i := int32(len(n.texts)) //nolint:gosec // as many as a corpus has parts
-	n.texts, n.known[text] = append(n.texts, text), i
-	return i
 }

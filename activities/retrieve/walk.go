@@ -34,7 +34,6 @@ type walk struct {
 	full       func(dataset string) bool // rows of this dataset are of no use any more
 
 	sources []*source
-	parts   names // SHA-256 of the parts that hold the rows
 
 	bands []*band
 	met   map[rebased.RowKey]struct{}
@@ -53,7 +52,7 @@ type rough struct {
 func newWalk(index Index, collection string, aim aim, sources []*source, rows int, full func(dataset string) bool) *walk {
 	w := &walk{
 		index: index, collection: collection, aim: aim, full: full, sources: sources,
-		parts: names{known: make(map[string]int32)}, met: make(map[rebased.RowKey]struct{}),
+		met: make(map[rebased.RowKey]struct{}),
 	}
 	w.bands = newBands(sources, rows)
 	return w

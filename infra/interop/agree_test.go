@@ -85,10 +85,11 @@ func fill(t *testing.T, indexes []named, collection string, random *rand.Rand, v
 		dataset := datasets(sources)[i%sources]
 		points[i] = index.Point{
 			ID:      rebased.NewRowID(dataset, []rebased.Cell{{Text: fmt.Sprint(random.Uint64())}}, i),
-			Dataset: dataset, Part: "part", Row: i, Vectors: vectors(random, 1+random.IntN(8), value),
+			Dataset: dataset, Vectors: vectors(random, 1+random.IntN(8), value),
 		}
 		for cell := range points[i].Vectors {
-			points[i].Cells = append(points[i].Cells, cell)
+			points[i].Cells, points[i].Hashes = append(points[i].Cells, cell), append(points[i].Hashes, uint64(cell))
+			points[i].Letters = append(points[i].Letters, cell)
 		}
 	}
 	for _, x := range indexes {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -22,6 +23,7 @@ var (
 type Index struct {
 	mu          sync.RWMutex
 	collections map[string]*collection
+	aliases     map[string]string // alias -> collection
 }
 
 type collection struct {
@@ -62,32 +64,95 @@ func (x *Index) Upsert(ctx context.Context, name string, points []index.Point) e
 	return nil
 }
 
+// Alias implements index.Writer.
+func (x *Index) Alias(ctx context.Context, alias, collection string) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, err := x.get(ctx, collection); err != nil {
+		return err
+	}
+	if x.collections[alias] != nil {
+		return rebased.E(rebased.Conflict, "%s is a collection", alias)
+	}
+	if x.aliases == nil {
+		x.aliases = make(map[string]string)
+	}
+	x.aliases[alias] = collection
+	return nil
+}
+
+// Drop implements index.Writer.
+func (x *Index) Drop(_ context.Context, collection string) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.collections, collection)
+	maps.DeleteFunc(x.aliases, func(_, of string) bool { return of == collection })
+	return nil
+}
+
+// Has implements index.Writer.
+func (x *Index) Has(ctx context.Context, name string, ids []rebased.RowKey) ([]bool, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	c, err := x.get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	has := make([]bool, len(ids))
+	for i, id := range ids {
+		_, has[i] = c.points[id.ID()]
+	}
+	return has, nil
+}
+
+// IDs implements index.Writer. It yields what was there when it began.
+func (x *Index) IDs(ctx context.Context, name string, from rebased.RowKey) iter.Seq2[rebased.RowKey, error] {
+	return func(yield func(rebased.RowKey, error) bool) {
+		ids, err := x.sorted(ctx, name)
+		if err != nil {
+			yield(rebased.RowKey{}, err)
+			return
+		}
+		for _, id := range ids {
+			if key, err := id.Key(); err != nil || bytes.Compare(key[:], from[:]) >= 0 && !yield(key, err) {
+				return
+			}
+		}
+	}
+}
+
+func (x *Index) sorted(ctx context.Context, name string) ([]rebased.RowID, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	c, err := x.get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(c.points)), nil
+}
+
 // Count implements index.Writer.
-func (x *Index) Count(ctx context.Context, name, part string) (int, error) {
+func (x *Index) Count(ctx context.Context, name string) (int, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	c, err := x.get(ctx, name)
 	if err != nil {
 		return 0, err
 	}
-	n := 0
-	for _, p := range c.points {
-		if part == "" || p.Part == part {
-			n++
-		}
-	}
-	return n, nil
+	return len(c.points), nil
 }
 
-// DeleteExcept implements index.Writer.
-func (x *Index) DeleteExcept(ctx context.Context, name string, parts []string) error {
+// Delete implements index.Writer.
+func (x *Index) Delete(ctx context.Context, name string, ids []rebased.RowKey) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	c, err := x.get(ctx, name)
 	if err != nil {
 		return err
 	}
-	maps.DeleteFunc(c.points, func(_ rebased.RowID, p index.Point) bool { return !slices.Contains(parts, p.Part) })
+	for _, id := range ids {
+		delete(c.points, id.ID())
+	}
 	return nil
 }
 
@@ -155,7 +220,7 @@ func (x *Index) Rows(ctx context.Context, name string, ids []rebased.RowID) (map
 	for _, id := range ids {
 		if p, ok := c.points[id]; ok {
 			p = clone(p)
-			found[id] = retrieve.Stored{Part: p.Part, Row: p.Row, Cells: p.Cells, Vectors: p.Vectors}
+			found[id] = retrieve.Stored{Cells: p.Cells, Hashes: p.Hashes, Letters: p.Letters, Vectors: p.Vectors}
 		}
 	}
 	return found, nil
@@ -184,6 +249,9 @@ func (x *Index) get(ctx context.Context, name string) (*collection, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if of, ok := x.aliases[name]; ok {
+		name = of
+	}
 	if c := x.collections[name]; c != nil {
 		return c, nil
 	}
@@ -201,7 +269,7 @@ func (c *collection) check(vectors ...[]float32) error {
 
 // clone copies a point, so that neither side sees what the other writes.
 func clone(p index.Point) index.Point {
-	p.Cells = slices.Clone(p.Cells)
+	p.Cells, p.Hashes, p.Letters = slices.Clone(p.Cells), slices.Clone(p.Hashes), slices.Clone(p.Letters)
 	vectors := make([][]float32, len(p.Vectors))
 	for i, v := range p.Vectors {
 		vectors[i] = slices.Clone(v)

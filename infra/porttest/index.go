@@ -44,11 +44,15 @@ func Index(t *testing.T, open func(t *testing.T) VectorIndex) {
 		{"Query with a limit gives the best", indexPrefix},
 		{"Query gives rows of the datasets asked for only", indexFilter},
 		{"Query never gives a row without vectors", indexBlank},
-		{"Count tells parts apart", indexCount},
-		{"DeleteExcept keeps the parts named", indexDelete},
+		{"Count counts each point once", indexCount},
+		{"Has tells what is there", indexHas},
+		{"IDs gives every id once, ascending", indexIDs},
+		{"Delete removes the points named and no other", indexDelete},
 		{"ReplaceDescriptions leaves no other description", indexDescriptions},
 		{"vectors of another size are refused", indexDimensionsRefused},
 		{"collections do not see each other", indexCollections},
+		{"an alias stands for the collection that it was given last", indexAlias},
+		{"Drop removes a collection and no other", indexDrop},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -86,38 +90,48 @@ func (c *indexCase) query(t *testing.T, limit int, vectors [][]float32, datasets
 	return hits
 }
 
-func (c *indexCase) count(t *testing.T, part string) int {
+func (c *indexCase) count(t *testing.T) int {
 	t.Helper()
-	n, err := c.Count(t.Context(), c.name, part)
+	n, err := c.Count(t.Context(), c.name)
 	noError(t, err)
 	return n
 }
 
-// points makes rows of several datasets and parts with 1 to 6 vectors, or none for every 50th.
+// points makes rows of several datasets with 1 to 6 vectors, or none for every 50th.
 func (c *indexCase) points(n int) []index.Point {
 	points := make([]index.Point, n)
 	for i := range points {
-		points[i] = c.point(dataset(i%7), fmt.Sprintf("part-%d", i%11), i)
+		points[i] = c.point(dataset(i % 7))
 		for range 1 + c.random.IntN(6) {
-			points[i].Cells = append(points[i].Cells, 2*len(points[i].Cells)+i%2)
-			points[i].Vectors = append(points[i].Vectors, c.vector())
+			c.cell(&points[i], 2*len(points[i].Cells)+i%2, c.vector())
 		}
 		if i%50 == 49 {
-			points[i].Cells, points[i].Vectors = nil, nil
+			points[i] = blank(points[i])
 		}
 	}
 	return points
 }
 
-func (c *indexCase) point(d rebased.DatasetID, part string, row int, vectors ...[]float32) index.Point {
+func (c *indexCase) point(d rebased.DatasetID, vectors ...[]float32) index.Point {
 	var salt [8]byte
 	binary.LittleEndian.PutUint64(salt[:], c.random.Uint64())
-	p := index.Point{ID: rebased.NewRowID(d, []rebased.Cell{{Text: string(salt[:])}}, row), Dataset: d, Part: part, Row: row, Vectors: vectors}
-	for i := range vectors {
-		p.Cells = append(p.Cells, i)
+	p := index.Point{ID: rebased.NewRowID(d, []rebased.Cell{{Text: string(salt[:])}}, 0), Dataset: d}
+	for i, v := range vectors {
+		c.cell(&p, i, v)
 	}
 	return p
 }
+
+// cell adds a vector with whatever may be said of its cell.
+func (c *indexCase) cell(p *index.Point, place int, vector []float32) {
+	p.Cells = append(p.Cells, place)
+	p.Hashes = append(p.Hashes, c.random.Uint64())
+	p.Letters = append(p.Letters, c.random.IntN(rebased.MostLetters+1))
+	p.Vectors = append(p.Vectors, vector)
+}
+
+// blank is the point without its vectors.
+func blank(p index.Point) index.Point { return index.Point{ID: p.ID, Dataset: p.Dataset} }
 
 // vector is a random one of unit length.
 func (c *indexCase) vector() []float32 {

@@ -1,6 +1,7 @@
 package porttest
 
 import (
+	"bytes"
 	"reflect"
 	"slices"
 	"testing"
@@ -12,47 +13,53 @@ import (
 
 func indexMissing(t *testing.T, c *indexCase) {
 	ctx := t.Context()
-	p := c.point(dataset(0), "part", 0, c.vector())
+	p := c.point(dataset(0), c.vector())
 	_, err := c.Query(ctx, retrieve.Query{Collection: c.name, Datasets: datasets(1), Vectors: p.Vectors, Limit: 1})
 	wantKind(t, err, rebased.NotFound)
 	_, err = c.Rows(ctx, c.name, []rebased.RowID{p.ID})
 	wantKind(t, err, rebased.NotFound)
 	_, err = c.Descriptions(ctx, c.name, datasets(1))
 	wantKind(t, err, rebased.NotFound)
-	_, err = c.Count(ctx, c.name, "")
+	_, err = c.Count(ctx, c.name)
 	wantKind(t, err, rebased.NotFound)
 	wantKind(t, c.Upsert(ctx, c.name, []index.Point{p}), rebased.NotFound)
-	wantKind(t, c.DeleteExcept(ctx, c.name, nil), rebased.NotFound)
+	key, err := p.ID.Key()
+	noError(t, err)
+	_, err = c.Has(ctx, c.name, []rebased.RowKey{key})
+	wantKind(t, err, rebased.NotFound)
+	for _, err := range c.IDs(ctx, c.name, rebased.RowKey{}) {
+		wantKind(t, err, rebased.NotFound)
+	}
+	wantKind(t, c.Delete(ctx, c.name, []rebased.RowKey{key}), rebased.NotFound)
 	wantKind(t, c.ReplaceDescriptions(ctx, c.name, []index.Description{{Vector: c.vector()}}), rebased.NotFound)
 }
 
 func indexEnsure(t *testing.T, c *indexCase) {
 	c.ensure(t)
-	if n := c.count(t, ""); n != 0 {
+	if n := c.count(t); n != 0 {
 		t.Errorf("a new collection has %d points", n)
 	}
 	c.upsert(t, c.points(10)...)
 	noError(t, c.Upsert(t.Context(), c.name, nil))
 	c.ensure(t)
-	if n := c.count(t, ""); n != 10 {
+	if n := c.count(t); n != 10 {
 		t.Errorf("after Ensure %d points are left of 10", n)
 	}
 }
 
 func indexOverwrite(t *testing.T, c *indexCase) {
 	c.ensure(t)
-	old := c.point(dataset(0), "old", 3, c.vector(), c.vector(), c.vector())
-	fresh := index.Point{ID: old.ID, Dataset: dataset(1), Part: "new", Row: 5, Cells: []int{4}, Vectors: [][]float32{c.vector()}}
+	old := c.point(dataset(0), c.vector(), c.vector(), c.vector())
+	fresh := index.Point{ID: old.ID, Dataset: dataset(1)}
+	c.cell(&fresh, 4, c.vector())
 	c.upsert(t, old)
 	c.upsert(t, fresh)
 	c.sameRows(t, []index.Point{fresh})
-	if c.count(t, "") != 1 || c.count(t, "old") != 0 || c.count(t, "new") != 1 {
-		t.Errorf("counts are %d, old %d, new %d", c.count(t, ""), c.count(t, "old"), c.count(t, "new"))
+	if n := c.count(t); n != 1 {
+		t.Errorf("%d points, want 1", n)
 	}
 	sameHits(t, c.query(t, 9, old.Vectors, datasets(2)...), expect([]index.Point{fresh}, old.Vectors, datasets(2)...), 9)
-	blank := fresh
-	blank.Cells, blank.Vectors = nil, nil
-	c.upsert(t, blank)
+	c.upsert(t, blank(fresh))
 	if hits := c.query(t, 9, old.Vectors, datasets(2)...); len(hits) != 0 {
 		t.Errorf("vectors of the point before are still found: %v", hits)
 	}
@@ -62,12 +69,11 @@ func indexRoundTrip(t *testing.T, c *indexCase) {
 	c.ensure(t)
 	points := c.points(300)
 	for range 500 { // one ragged row that is much longer than the others
-		points[0].Vectors = append(points[0].Vectors, c.vector())
-		points[0].Cells = append(points[0].Cells, 1000+len(points[0].Cells))
+		c.cell(&points[0], 1000+len(points[0].Cells), c.vector())
 	}
 	c.upsert(t, points...)
 	c.sameRows(t, points)
-	rows, err := c.Rows(t.Context(), c.name, []rebased.RowID{c.point(dataset(0), "", 0).ID, points[7].ID})
+	rows, err := c.Rows(t.Context(), c.name, []rebased.RowID{c.point(dataset(0)).ID, points[7].ID})
 	noError(t, err)
 	if _, ok := rows[points[7].ID]; !ok || len(rows) != 1 {
 		t.Errorf("of a row that is there and one that is not, got %d rows", len(rows))
@@ -92,8 +98,8 @@ func (c *indexCase) sameRows(t *testing.T, points []index.Point) {
 	}
 	for _, p := range points {
 		got := rows[p.ID]
-		if got.Part != p.Part || got.Row != p.Row || !slices.Equal(got.Cells, p.Cells) {
-			t.Fatalf("row %s is %s %d %v, want %s %d %v", p.ID, got.Part, got.Row, got.Cells, p.Part, p.Row, p.Cells)
+		if !slices.Equal(got.Cells, p.Cells) || !slices.Equal(got.Hashes, p.Hashes) || !slices.Equal(got.Letters, p.Letters) {
+			t.Fatalf("row %s is %v %x %v, want %v %x %v", p.ID, got.Cells, got.Hashes, got.Letters, p.Cells, p.Hashes, p.Letters)
 		}
 		if !slices.EqualFunc(got.Vectors, p.Vectors, slices.Equal) {
 			t.Fatalf("row %s has other vectors than were written, or in another order", p.ID)
@@ -103,10 +109,12 @@ func (c *indexCase) sameRows(t *testing.T, points []index.Point) {
 
 func indexIsolation(t *testing.T, c *indexCase) {
 	c.ensure(t)
-	p := c.point(dataset(0), "part", 0, c.vector())
-	want := index.Point{ID: p.ID, Dataset: p.Dataset, Part: p.Part, Cells: []int{0}, Vectors: [][]float32{slices.Clone(p.Vectors[0])}}
+	p := c.point(dataset(0), c.vector())
+	want := p
+	want.Cells, want.Hashes, want.Letters = slices.Clone(p.Cells), slices.Clone(p.Hashes), slices.Clone(p.Letters)
+	want.Vectors = [][]float32{slices.Clone(p.Vectors[0])}
 	c.upsert(t, p)
-	p.Vectors[0][0], p.Cells[0] = 9, 9
+	p.Vectors[0][0], p.Cells[0], p.Hashes[0], p.Letters[0] = 9, 9, 9, 9
 	c.sameRows(t, []index.Point{want})
 }
 
@@ -124,9 +132,9 @@ func indexTies(t *testing.T, c *indexCase) {
 	shared, other := c.vector(), c.vector()
 	var points []index.Point
 	for i := range 200 {
-		points = append(points, c.point(dataset(i%3), "part", i, shared))
+		points = append(points, c.point(dataset(i%3), shared))
 	}
-	points = append(points, c.point(dataset(0), "part", 200, other))
+	points = append(points, c.point(dataset(0), other))
 	c.upsert(t, points...)
 	hits := c.query(t, 300, [][]float32{shared}, datasets(3)...)
 	sameHits(t, hits, expect(points, [][]float32{shared}, datasets(3)...), 300)
@@ -180,11 +188,11 @@ func indexBlank(t *testing.T, c *indexCase) {
 	for i := range v {
 		opposite[i] = -v[i]
 	}
-	points := []index.Point{c.point(dataset(0), "part", 0), c.point(dataset(0), "part", 1, opposite), c.point(dataset(0), "part", 2, v)}
+	points := []index.Point{c.point(dataset(0)), c.point(dataset(0), opposite), c.point(dataset(0), v)}
 	c.upsert(t, points...)
 	sameHits(t, c.query(t, 10, [][]float32{v}, dataset(0)), expect(points, [][]float32{v}, dataset(0)), 10)
-	if n := c.count(t, "part"); n != 3 {
-		t.Errorf("the part has %d points of 3", n)
+	if n := c.count(t); n != 3 {
+		t.Errorf("the index has %d points of 3", n)
 	}
 	c.sameRows(t, points)
 }
@@ -194,38 +202,96 @@ func indexCount(t *testing.T, c *indexCase) {
 	points := c.points(1000)
 	c.upsert(t, points...)
 	c.upsert(t, points[:100]...)
-	want := make(map[string]int)
-	for _, p := range points {
-		want[p.Part]++
+	if n := c.count(t); n != 1000 {
+		t.Errorf("%d points, want 1000", n)
 	}
-	for part, n := range want {
-		if got := c.count(t, part); got != n {
-			t.Errorf("%s has %d points, want %d", part, got, n)
+}
+
+func indexHas(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	points := c.points(3000)
+	c.upsert(t, points[:1500]...)
+	has, err := c.Has(t.Context(), c.name, keys(t, points))
+	noError(t, err)
+	for i, ok := range has {
+		if ok != (i < 1500) {
+			t.Fatalf("of 1500 points point %d is there: %v", i, ok)
 		}
 	}
-	if c.count(t, "") != 1000 || c.count(t, "part") != 0 {
-		t.Errorf("all are %d, want 1000; a part that is not there has %d", c.count(t, ""), c.count(t, "part"))
+	if len(has) != 3000 {
+		t.Errorf("%d answers for 3000 ids", len(has))
 	}
+	has, err = c.Has(t.Context(), c.name, nil)
+	if noError(t, err); len(has) != 0 {
+		t.Errorf("no ids give %d answers", len(has))
+	}
+}
+
+func indexIDs(t *testing.T, c *indexCase) {
+	c.ensure(t)
+	if ids := c.ids(t, rebased.RowKey{}); len(ids) != 0 {
+		t.Errorf("an empty collection has the ids %v", ids)
+	}
+	points := c.points(2500)
+	c.upsert(t, points...)
+	want := keys(t, points)
+	slices.SortFunc(want, func(a, b rebased.RowKey) int { return bytes.Compare(a[:], b[:]) })
+	if got := c.ids(t, rebased.RowKey{}); !slices.Equal(got, want) {
+		t.Errorf("%d ids, want 2500, ascending", len(got))
+	}
+	between := want[1200]
+	between[15]++
+	last := rebased.RowKey(bytes.Repeat([]byte{0xff}, len(between)))
+	for from, first := range map[rebased.RowKey]int{want[1200]: 1200, between: 1201, last: 2500} {
+		if got := c.ids(t, from); !slices.Equal(got, want[first:]) {
+			t.Errorf("from %s on: %d ids, want %d", from.ID(), len(got), 2500-first)
+		}
+	}
+	n := 0
+	for range c.IDs(t.Context(), c.name, rebased.RowKey{}) {
+		if n++; n == 3 {
+			break
+		}
+	}
+}
+
+func (c *indexCase) ids(t *testing.T, from rebased.RowKey) (ids []rebased.RowKey) {
+	t.Helper()
+	for id, err := range c.IDs(t.Context(), c.name, from) {
+		noError(t, err)
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func keys(t *testing.T, points []index.Point) []rebased.RowKey {
+	t.Helper()
+	all := make([]rebased.RowKey, len(points))
+	for i, p := range points {
+		key, err := p.ID.Key()
+		noError(t, err)
+		all[i] = key
+	}
+	return all
 }
 
 func indexDelete(t *testing.T, c *indexCase) {
 	c.ensure(t)
-	points := c.points(1100)
-	c.upsert(t, points...)
-	kept := []string{"part-1", "part-3", "part-10", "part-not-there"}
-	noError(t, c.DeleteExcept(t.Context(), c.name, kept))
-	left := slices.DeleteFunc(slices.Clone(points), func(p index.Point) bool { return !slices.Contains(kept, p.Part) })
-	if c.count(t, "") != len(left) || c.count(t, "part-3") != 100 || c.count(t, "part-2") != 0 {
-		t.Errorf("left are %d, want %d; part-3 %d, part-2 %d", c.count(t, ""), len(left), c.count(t, "part-3"), c.count(t, "part-2"))
+	points := c.points(2600)
+	c.upsert(t, points[:2500]...)
+	noError(t, c.Delete(t.Context(), c.name, keys(t, points[1100:]))) // the last hundred are not there
+	left := points[:1100]
+	if n := c.count(t); n != len(left) {
+		t.Errorf("left are %d, want %d", n, len(left))
 	}
 	c.sameRows(t, left)
 	vectors := [][]float32{c.vector()}
-	sameHits(t, c.query(t, 2000, vectors, datasets(7)...), expect(left, vectors, datasets(7)...), 2000)
-	c.upsert(t, points[2])
-	c.sameRows(t, points[2:3])
-	noError(t, c.DeleteExcept(t.Context(), c.name, nil))
-	if n := c.count(t, ""); n != 0 {
-		t.Errorf("to keep no part leaves %d points", n)
+	sameHits(t, c.query(t, 3000, vectors, datasets(7)...), expect(left, vectors, datasets(7)...), 3000)
+	c.upsert(t, points[2000])
+	c.sameRows(t, points[2000:2001])
+	noError(t, c.Delete(t.Context(), c.name, nil))
+	if n := c.count(t); n != len(left)+1 {
+		t.Errorf("to delete nothing leaves %d points of %d", n, len(left)+1)
 	}
 }
 
@@ -247,7 +313,7 @@ func indexDescriptions(t *testing.T, c *indexCase) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	}
-	if n := c.count(t, ""); n != 7 {
+	if n := c.count(t); n != 7 {
 		t.Errorf("descriptions changed the rows: %d points of 7", n)
 	}
 }
@@ -255,7 +321,7 @@ func indexDescriptions(t *testing.T, c *indexCase) {
 func indexDimensionsRefused(t *testing.T, c *indexCase) {
 	c.ensure(t)
 	long := append(c.vector(), 0)
-	p := c.point(dataset(0), "part", 0, long)
+	p := c.point(dataset(0), long)
 	wantKind(t, c.Upsert(t.Context(), c.name, []index.Point{p}), rebased.Invalid)
 	_, err := c.Query(t.Context(), retrieve.Query{Collection: c.name, Datasets: datasets(1), Vectors: [][]float32{long}, Limit: 1})
 	wantKind(t, err, rebased.Invalid)
@@ -266,12 +332,66 @@ func indexCollections(t *testing.T, c *indexCase) {
 	other := *c
 	other.name += "-other"
 	other.ensure(t)
-	p := c.point(dataset(0), "part", 0, c.vector())
+	p := c.point(dataset(0), c.vector())
 	c.upsert(t, p)
-	if n := other.count(t, ""); n != 0 {
+	if n := other.count(t); n != 0 {
 		t.Errorf("the other collection has %d points", n)
 	}
 	if hits := other.query(t, 1, p.Vectors, dataset(0)); len(hits) != 0 {
 		t.Errorf("the other collection gives %v", hits)
+	}
+}
+
+func indexAlias(t *testing.T, c *indexCase) {
+	ctx := t.Context()
+	alias := c.name + "-alias"
+	wantKind(t, c.Alias(ctx, alias, c.name), rebased.NotFound)
+	c.ensure(t)
+	next := *c
+	next.name += "-next"
+	next.ensure(t)
+	old, fresh := c.point(dataset(0), c.vector()), c.point(dataset(0), c.vector())
+	c.upsert(t, old)
+	next.upsert(t, fresh)
+	noError(t, c.ReplaceDescriptions(ctx, c.name, []index.Description{{Dataset: dataset(0), Vector: c.vector()}}))
+	noError(t, c.ReplaceDescriptions(ctx, next.name, []index.Description{{Dataset: dataset(1), Vector: c.vector()}}))
+	for i, want := range []struct {
+		collection  string
+		point       index.Point
+		description rebased.DatasetID
+	}{{c.name, old, dataset(0)}, {next.name, fresh, dataset(1)}, {next.name, fresh, dataset(1)}} {
+		noError(t, c.Alias(ctx, alias, want.collection))
+		named := *c
+		named.name = alias
+		named.sameRows(t, []index.Point{want.point})
+		sameHits(t, named.query(t, 9, want.point.Vectors, dataset(0)), expect([]index.Point{want.point}, want.point.Vectors, dataset(0)), 9)
+		described, err := c.Descriptions(ctx, alias, datasets(2))
+		noError(t, err)
+		if _, ok := described[want.description]; !ok || len(described) != 1 {
+			t.Errorf("switch %d: the alias gives the descriptions %v", i, described)
+		}
+	}
+}
+
+func indexDrop(t *testing.T, c *indexCase) {
+	ctx := t.Context()
+	noError(t, c.Drop(ctx, c.name))
+	c.ensure(t)
+	c.upsert(t, c.points(10)...)
+	other := *c
+	other.name += "-other"
+	other.ensure(t)
+	other.upsert(t, c.points(10)...)
+	noError(t, c.Drop(ctx, c.name))
+	_, err := c.Count(ctx, c.name)
+	wantKind(t, err, rebased.NotFound)
+	_, err = c.Descriptions(ctx, c.name, datasets(1))
+	wantKind(t, err, rebased.NotFound)
+	if n := other.count(t); n != 10 {
+		t.Errorf("the other collection has %d points of 10", n)
+	}
+	c.ensure(t)
+	if n := c.count(t); n != 0 {
+		t.Errorf("a collection of a name that was dropped has %d points", n)
 	}
 }

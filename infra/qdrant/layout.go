@@ -1,6 +1,8 @@
 package qdrant
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"maps"
 	"strings"
 
@@ -20,9 +22,7 @@ const (
 	fieldDataset = "dataset" // dataset, config and split are there for people
 	fieldConfig  = "config"
 	fieldSplit   = "split"
-	fieldPart    = "part"  // SHA-256
-	fieldRow     = "row"   // place in the part
-	fieldCells   = "cells" // for each vector the place of its cell in the row
+	fieldCells   = "cells" // for each vector what its cell is, see packCells
 )
 
 // descriptions names the collection of descriptions that goes with a collection of rows.
@@ -50,15 +50,9 @@ func (p payloads) dataset(d rebased.DatasetID) map[string]*qdrant.Value {
 func text(s string) *qdrant.Value { return qdrant.NewValueString(strings.ToValidUTF8(s, "\ufffd")) }
 
 func (p payloads) point(from index.Point) *qdrant.PointStruct {
-	payload := make(map[string]*qdrant.Value, 7)
+	payload := make(map[string]*qdrant.Value, 5)
 	maps.Copy(payload, p.dataset(from.Dataset))
-	cells := make([]*qdrant.Value, len(from.Cells))
-	for i, cell := range from.Cells {
-		cells[i] = qdrant.NewValueInt(int64(cell))
-	}
-	payload[fieldPart] = qdrant.NewValueString(from.Part)
-	payload[fieldRow] = qdrant.NewValueInt(int64(from.Row))
-	payload[fieldCells] = qdrant.NewValueList(&qdrant.ListValue{Values: cells})
+	payload[fieldCells] = qdrant.NewValueString(packCells(from))
 	vectors := make(map[string]*qdrant.Vector, 1) // an empty map, not none: so a point may have no vector
 	if len(from.Vectors) > 0 {
 		vectors[vectorCells] = qdrant.NewVectorMulti(from.Vectors)
@@ -74,13 +68,36 @@ func (p payloads) description(from index.Description) *qdrant.PointStruct {
 	}
 }
 
-// stored reads a row's point.
-func stored(p *qdrant.RetrievedPoint) retrieve.Stored {
-	payload := p.GetPayload()
-	s := retrieve.Stored{Part: payload[fieldPart].GetStringValue(), Row: int(payload[fieldRow].GetIntegerValue())}
-	for _, cell := range payload[fieldCells].GetListValue().GetValues() {
-		s.Cells = append(s.Cells, int(cell.GetIntegerValue()))
+// packCells says of each vector's cell its place in the row (a varint), the hash of its text (8 bytes, big endian) and its letters (1 byte),
+// all in base64: as lists of numbers they would cost server and client three times the CPU and bytes.
+func packCells(p index.Point) string {
+	packed := make([]byte, 0, 10*len(p.Cells))
+	for i, cell := range p.Cells {
+		packed = binary.AppendUvarint(packed, uint64(cell)) //nolint:gosec // a place
+		packed = binary.BigEndian.AppendUint64(packed, p.Hashes[i])
+		packed = append(packed, byte(p.Letters[i])) //nolint:gosec // at most 255
 	}
+	return base64.RawStdEncoding.EncodeToString(packed)
+}
+
+// unpackCells reads what packCells wrote, until it makes no sense: then there are fewer cells than vectors, which retrieval refuses.
+func unpackCells(text string, s *retrieve.Stored) {
+	packed, _ := base64.RawStdEncoding.DecodeString(text) //nolint:errcheck // see above
+	for len(packed) > 0 {
+		cell, n := binary.Uvarint(packed)
+		if n <= 0 || len(packed) < n+9 {
+			return
+		}
+		s.Cells = append(s.Cells, int(cell)) //nolint:gosec // retrieval checks it
+		s.Hashes = append(s.Hashes, binary.BigEndian.Uint64(packed[n:]))
+		s.Letters = append(s.Letters, int(packed[n+8]))
+		packed = packed[n+9:]
+	}
+}
+
+// stored reads a row's point.
+func stored(p *qdrant.RetrievedPoint) (s retrieve.Stored) {
+	unpackCells(p.GetPayload()[fieldCells].GetStringValue(), &s)
 	for _, v := range p.GetVectors().GetVectors().GetVectors()[vectorCells].GetMultiDense().GetVectors() {
 		s.Vectors = append(s.Vectors, v.GetData())
 	}

@@ -115,7 +115,7 @@ func TestStatusesBecomeKinds(t *testing.T) {
 				_ = grpc.SetTrailer(ctx, metadata.Pairs("retry-after", "7"))
 				return status.Error(c.code, "what the server says")
 			}})
-			_, err := open(t, qdrant.Config{URL: url}).Count(t.Context(), "rows", "")
+			_, err := open(t, qdrant.Config{URL: url}).Count(t.Context(), "rows")
 			if got := rebased.KindOf(err); got != c.want {
 				t.Errorf("got kind %q, want %q", got, c.want)
 			}
@@ -136,7 +136,7 @@ func TestCallsCarryTheKey(t *testing.T) {
 		got = incoming.Get("api-key")
 		return nil
 	}})
-	if _, err := open(t, qdrant.Config{URL: url, APIKey: "key"}).Count(t.Context(), "rows", ""); err != nil {
+	if _, err := open(t, qdrant.Config{URL: url, APIKey: "key"}).Count(t.Context(), "rows"); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 1 || got[0] != "key" {
@@ -146,7 +146,7 @@ func TestCallsCarryTheKey(t *testing.T) {
 
 func TestAServerThatHangsIsUnavailable(t *testing.T) {
 	url := serve(t, &stub{count: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }})
-	_, err := open(t, qdrant.Config{URL: url, Timeout: 50 * time.Millisecond}).Count(t.Context(), "rows", "")
+	_, err := open(t, qdrant.Config{URL: url, Timeout: 50 * time.Millisecond}).Count(t.Context(), "rows")
 	if rebased.KindOf(err) != rebased.Unavailable {
 		t.Errorf("got %v, want Unavailable", err)
 	}
@@ -167,7 +167,7 @@ func TestNoServerIsUnavailable(t *testing.T) {
 func TestCancelOfTheCallerIsNoFaultOfTheServer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	url := serve(t, &stub{count: func(inner context.Context) error { cancel(); <-inner.Done(); return inner.Err() }})
-	_, err := open(t, qdrant.Config{URL: url}).Count(ctx, "rows", "")
+	_, err := open(t, qdrant.Config{URL: url}).Count(ctx, "rows")
 	if err != context.Canceled { //nolint:errorlint // the very error, without a kind
 		t.Errorf("got %v, want context.Canceled", err)
 	}

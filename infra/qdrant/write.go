@@ -2,21 +2,25 @@ package qdrant
 
 import (
 	"context"
+	"iter"
 	"slices"
 
 	"github.com/qdrant/go-client/qdrant"
 
+	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/index"
 )
 
-// describeStep is how many descriptions go into one message.
-const describeStep = 256
+const (
+	describeStep = 256  // descriptions in one message
+	idStep       = 1000 // ids in one message
+)
 
 // Ensure implements index.Writer.
 func (x *Index) Ensure(ctx context.Context, collection string, dimensions int) error {
 	rows := exact(dimensions)
 	rows.MultivectorConfig = &qdrant.MultiVectorConfig{Comparator: qdrant.MultiVectorComparator_MaxSim}
-	if err := x.create(ctx, collection, vectorCells, rows, fieldSource, fieldPart); err != nil {
+	if err := x.create(ctx, collection, vectorCells, rows, fieldSource); err != nil {
 		return err
 	}
 	return x.create(ctx, descriptions(collection), vectorDescription, exact(dimensions), fieldSource)
@@ -83,19 +87,93 @@ func (x *Index) upsert(ctx context.Context, collection string, points []*qdrant.
 	return err
 }
 
-// Count implements index.Writer.
-func (x *Index) Count(ctx context.Context, collection, part string) (int, error) {
-	request := &qdrant.CountPoints{CollectionName: collection, Exact: new(true)}
-	if part != "" {
-		request.Filter = &qdrant.Filter{Must: []*qdrant.Condition{qdrant.NewMatchKeyword(fieldPart, part)}}
+// Alias implements index.Writer.
+func (x *Index) Alias(ctx context.Context, alias, collection string) error {
+	_, err := x.collections.UpdateAliases(ctx, &qdrant.ChangeAliases{Actions: []*qdrant.AliasOperations{
+		qdrant.NewAliasCreate(alias, collection), qdrant.NewAliasCreate(descriptions(alias), descriptions(collection)),
+	}})
+	return err
+}
+
+// Drop implements index.Writer.
+func (x *Index) Drop(ctx context.Context, collection string) error {
+	for _, name := range []string{collection, descriptions(collection)} {
+		if _, err := x.collections.Delete(ctx, &qdrant.DeleteCollection{CollectionName: name}); err != nil && rebased.KindOf(err) != rebased.NotFound {
+			return err
+		}
 	}
-	answer, err := x.points.Count(ctx, request)
+	return nil
+}
+
+// Has implements index.Writer.
+func (x *Index) Has(ctx context.Context, collection string, ids []rebased.RowKey) ([]bool, error) {
+	has := make([]bool, 0, len(ids))
+	for step := range slices.Chunk(ids, idStep) {
+		answer, err := x.points.Get(ctx, &qdrant.GetPoints{
+			CollectionName: collection, Ids: pointIDs(step), WithPayload: qdrant.NewWithPayloadEnable(false), WithVectors: qdrant.NewWithVectorsEnable(false),
+		})
+		if err != nil {
+			return nil, err
+		}
+		there := make(map[string]struct{}, len(step))
+		for _, p := range answer.GetResult() {
+			there[p.GetId().GetUuid()] = struct{}{}
+		}
+		for _, id := range step {
+			_, ok := there[string(id.ID())]
+			has = append(has, ok)
+		}
+	}
+	return has, nil
+}
+
+// IDs implements index.Writer. A server scrolls in the order of the ids.
+func (x *Index) IDs(ctx context.Context, collection string, from rebased.RowKey) iter.Seq2[rebased.RowKey, error] {
+	return func(yield func(rebased.RowKey, error) bool) {
+		for next := qdrant.NewIDUUID(string(from.ID())); next != nil; {
+			answer, err := x.points.Scroll(ctx, &qdrant.ScrollPoints{
+				CollectionName: collection, Offset: next, Limit: new(uint32(idStep)),
+				WithPayload: qdrant.NewWithPayloadEnable(false), WithVectors: qdrant.NewWithVectorsEnable(false),
+			})
+			if err != nil {
+				yield(rebased.RowKey{}, err)
+				return
+			}
+			for _, p := range answer.GetResult() {
+				if key, err := rebased.RowID(p.GetId().GetUuid()).Key(); !yield(key, err) || err != nil {
+					return
+				}
+			}
+			next = answer.GetNextPageOffset()
+		}
+	}
+}
+
+// Count implements index.Writer.
+func (x *Index) Count(ctx context.Context, collection string) (int, error) {
+	answer, err := x.points.Count(ctx, &qdrant.CountPoints{CollectionName: collection, Exact: new(true)})
 	return int(answer.GetResult().GetCount()), err //nolint:gosec // fits
 }
 
-// DeleteExcept implements index.Writer.
-func (x *Index) DeleteExcept(ctx context.Context, collection string, parts []string) error {
-	return x.deleteExcept(ctx, collection, fieldPart, parts)
+// Delete implements index.Writer.
+func (x *Index) Delete(ctx context.Context, collection string, ids []rebased.RowKey) error {
+	for step := range slices.Chunk(ids, idStep) {
+		_, err := x.points.Delete(ctx, &qdrant.DeletePoints{
+			CollectionName: collection, Wait: new(true), Points: qdrant.NewPointsSelectorIDs(pointIDs(step)),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func pointIDs(keys []rebased.RowKey) []*qdrant.PointId {
+	ids := make([]*qdrant.PointId, len(keys))
+	for i, key := range keys {
+		ids[i] = qdrant.NewIDUUID(string(key.ID()))
+	}
+	return ids
 }
 
 func (x *Index) deleteExcept(ctx context.Context, collection, field string, kept []string) error {
