@@ -205,7 +205,7 @@ func searchPoint(n int) index.Point {
 	p := index.Point{ID: rebased.NewRowID(dataset, nil, n), Dataset: dataset}
 	random := rand.New(rand.NewPCG(1, uint64(n))) //nolint:gosec // the same in every run
 	for i := range searchCells {
-		p.Cells = append(p.Cells, i)
+		p.Cells, p.Hashes, p.Letters = append(p.Cells, i), append(p.Hashes, random.Uint64()), append(p.Letters, i)
 		p.Vectors = append(p.Vectors, unitVector(random))
 	}
 	return p
