@@ -29,7 +29,7 @@ type Counts struct {
 	Retrieved int            `json:"retrieved"`
 	Rows      int            `json:"rows"`
 	Rejected  map[Reason]int `json:"rejected"`
-	Skipped   map[string]int `json:"skipped"` // kept out before retrieval was done: quota
+	Skipped   map[string]int `json:"skipped"` // kept out before retrieval was done: excluded, license, quota, mirror, leaked
 	Calls     Calls          `json:"calls"`
 	Tokens    Usage          `json:"tokens"` // of the answers used, whoever paid
 }

@@ -22,6 +22,10 @@ type Dataset struct {
 	Rows        int    `json:"rows"`
 }
 
+// Text is what an encoder is given of a dataset: name, configuration and description. Two configurations of a dataset often share the
+// description, and some datasets have none.
+func (d Dataset) Text() string { return d.Name + "\n" + d.Config + "\n" + d.Description }
+
 // File is one immutable object of the bucket.
 type File struct {
 	Key    string `json:"key"`
@@ -43,6 +47,14 @@ type Corpus struct {
 	Datasets File     `json:"datasets"` // the Parquet file of Dataset rows
 	Parts    []Part   `json:"parts"`    // ordered by dataset, then key
 	Options  []string `json:"options"`  // import settings that shaped the rows, as key=value
+	// Origins says which datasets came from which source, of the sources that may fail to answer one night. Others are in none.
+	Origins []Origin `json:"origins,omitempty"`
+}
+
+// Origin is a source of an import, as the user named it, and the datasets that came from it.
+type Origin struct {
+	Source   string      `json:"source"`
+	Datasets []DatasetID `json:"datasets"` // ordered
 }
 
 // Index is the state of a corpus in the vector index for one encoder: the content of corpora/<corpus>/index-<alias>.json.
@@ -59,16 +71,21 @@ type Index struct {
 	Left           string `json:"left,omitempty"`            // the collection before, to be dropped
 }
 
-// Source is one file that an import reads, already in the bucket.
+// Source is one file that an import reads: in the bucket, or where a worker fetches it from.
 type Source struct {
-	Path   string `json:"path"` // as the user knows it, for messages: relative to the imported folder
-	Key    string `json:"key"`  // in the bucket
-	SHA256 string `json:"sha256"`
-	Size   int64  `json:"size"` // bytes
+	Path   string `json:"path"`   // as the user knows it, for messages: relative to the imported folder
+	Key    string `json:"key"`    // in the bucket; "" until it is fetched
+	SHA256 string `json:"sha256"` // "" = not known before it is fetched
+	Size   int64  `json:"size"`   // bytes
 	// DatasetID is derived from the path by the starter: <dataset>/<config>.<ext>, "--" in the folder's name read as '/'.
 	DatasetID
 	Description string `json:"description"`
 	License     string `json:"license"`
+
+	Origin   string `json:"origin,omitempty"`   // the source that the user named, where it may fail to answer: hf://…, s3://… or a line of a list
+	Address  string `json:"address,omitempty"`  // of the file for workers: hf://…, s3://…; "" = it is at Key
+	ETag     string `json:"etag,omitempty"`     // what tells that the file has not changed; "" = SHA256 does
+	Revision string `json:"revision,omitempty"` // of the origin; "" = the SHA-256 of the files
 }
 
 // Malformed is a line or a file that an import could not read and left out.

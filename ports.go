@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"time"
 )
 
 // Object is one entry of a listing.
@@ -11,6 +12,8 @@ type Object struct {
 	Key  string
 	Size int64 // bytes
 	ETag string
+	// Modified is when it was last written, by the store's own clock.
+	Modified time.Time
 }
 
 // Objects is the bucket. Keys are relative to the store's prefix, with '/' as separator. Errors carry a Kind: NotFound, Conflict (a condition

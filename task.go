@@ -13,18 +13,19 @@ const APIVersion = "rebased/v1"
 
 // Task is what a user asks for: the content of a task file with every default in place.
 type Task struct {
-	APIVersion  string        `json:"apiVersion"`
-	Name        string        `json:"name"`
-	Corpus      string        `json:"corpus"`
-	Instruction string        `json:"instruction"`
-	Examples    []TaskExample `json:"examples"`
-	Retrieve    Retrieve      `json:"retrieve"`
-	Transform   Transform     `json:"transform"`
-	Reason      ReasonStep    `json:"reason"`
-	Dedupe      Dedupe        `json:"dedupe"`
-	Output      Output        `json:"output"`
-	Handoff     Handoff       `json:"handoff"`
-	Budget      Budget        `json:"budget"`
+	APIVersion    string        `json:"apiVersion"`
+	Name          string        `json:"name"`
+	Corpus        string        `json:"corpus"`
+	Instruction   string        `json:"instruction"`
+	Examples      []TaskExample `json:"examples"`
+	Retrieve      Retrieve      `json:"retrieve"`
+	Transform     Transform     `json:"transform"`
+	Reason        ReasonStep    `json:"reason"`
+	Dedupe        Dedupe        `json:"dedupe"`
+	Decontaminate Decontaminate `json:"decontaminate"`
+	Output        Output        `json:"output"`
+	Handoff       Handoff       `json:"handoff"`
+	Budget        Budget        `json:"budget"`
 }
 
 // TaskExample is one given example. Answer is the short final answer; retrieval uses it in place of Output when it is there.
@@ -50,11 +51,46 @@ const (
 
 // Retrieve says which rows are taken.
 type Retrieve struct {
-	Encoder       string   `json:"encoder"` // static, or openai:<model>
+	Encoder       string   `json:"encoder"` // of the index: static, static:<model>, transformer:<model> or openai:<model>
 	Rows          int      `json:"rows"`
 	Mode          string   `json:"mode"`            // diverse or paper
 	MaxPerDataset int      `json:"max_per_dataset"` // diverse only
 	Exclude       []string `json:"exclude"`         // globs over dataset names, any case
+	Licenses      []string `json:"licenses"`        // of the datasets that rows may come from, any case; none = all, those without a license too
+	MinScore      float64  `json:"min_score"`       // rows that score less are not taken; 0 = none
+	Rerank        *Rerank  `json:"rerank,omitempty"`
+}
+
+// Rerank says how a better encoder ranks what the index's proposes.
+type Rerank struct {
+	Encoder string `json:"encoder"`
+	Depth   int    `json:"depth"`  // rows that it ranks; 0 = ten times the rows to take
+	Sample  int    `json:"sample"` // rows of each dataset that it sees first; 0 = 8
+}
+
+// Defaults of Rerank.
+const (
+	rerankTimes  = 10
+	rerankSample = 8
+)
+
+// RerankDepth is how many rows the better encoder ranks at most; 0 without one.
+func (r Retrieve) RerankDepth() int {
+	switch {
+	case r.Rerank == nil:
+		return 0
+	case r.Rerank.Depth == 0:
+		return rerankTimes * r.Rows
+	}
+	return r.Rerank.Depth
+}
+
+// SampleRows is how many rows of each dataset the better encoder sees first.
+func (r Rerank) SampleRows() int {
+	if r.Sample == 0 {
+		return rerankSample
+	}
+	return r.Sample
 }
 
 // Transform says who rewrites the rows.
@@ -118,6 +154,27 @@ type Dedupe struct {
 	MinHash float64 `json:"minhash"` // threshold of true Jaccard; 0 = off
 }
 
+// Decontaminate names benchmarks whose texts must not be in the training set.
+type Decontaminate struct {
+	// Files are the user's paths in a task file as it is written, and BenchmarkRefs in one that a workflow was started with.
+	Files []string `json:"files"`
+	NGram int      `json:"ngram"` // words in a row that a text must share with one of a benchmark to be of it
+}
+
+// BenchmarkRef names an uploaded benchmark file: its content, and the name that the user knows it by.
+func BenchmarkRef(sha256, name string) string { return UploadKey(sha256) + "#" + name }
+
+// ParseBenchmarkRef takes a BenchmarkRef apart; ok is false when it is something else, such as a path.
+func ParseBenchmarkRef(ref string) (key, name string, ok bool) {
+	match := benchmarkRef.FindStringSubmatch(ref)
+	if match == nil {
+		return "", "", false
+	}
+	return match[1], match[2], true
+}
+
+var benchmarkRef = regexp.MustCompile(`^(uploads/[0-9a-f]{64})#(.+)$`)
+
 // Output formats.
 const (
 	FormatMessages         = "messages"
@@ -154,13 +211,14 @@ type WorkflowSpec struct {
 func DefaultTask() Task {
 	return Task{
 		APIVersion: APIVersion,
-		Retrieve:   Retrieve{Encoder: "static", Rows: 3000, Mode: ModeDiverse, MaxPerDataset: 300, Exclude: []string{}},
+		Retrieve:   Retrieve{Encoder: "static", Rows: 3000, Mode: ModeDiverse, MaxPerDataset: 300, Exclude: []string{}, Licenses: []string{}},
 		Transform: Transform{Teacher: Teacher{
 			Provider: ProviderOpenAI, Temperature: 0.7, MaxTokens: 1000, Timeout: 120,
 		}},
-		Reason: ReasonStep{Mode: ReasonNone},
-		Dedupe: Dedupe{Exact: true, MinHash: 0.8},
-		Output: Output{Formats: []string{FormatMessages}},
+		Reason:        ReasonStep{Mode: ReasonNone},
+		Dedupe:        Dedupe{Exact: true, MinHash: 0.8},
+		Decontaminate: Decontaminate{Files: []string{}, NGram: 13},
+		Output:        Output{Formats: []string{FormatMessages}},
 	}
 }
 
@@ -183,7 +241,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateTeacher, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -240,20 +298,74 @@ func validateExamples(t Task) *FieldError {
 func validateRetrieve(t Task) *FieldError {
 	r := t.Retrieve
 	switch {
-	case r.Encoder == "":
-		return fieldError("retrieve.encoder", "must be static or openai:<model>")
-	case r.Encoder != "static" && (!strings.HasPrefix(r.Encoder, "openai:") || r.Encoder == "openai:"):
-		return fieldError("retrieve.encoder", "must be static or openai:<model>, got %q", r.Encoder)
+	case !encoderPattern.MatchString(r.Encoder):
+		return fieldError("retrieve.encoder", "must be %s, got %q", encoderNames, r.Encoder)
 	case r.Rows < 1 || r.Rows > 1_000_000:
 		return fieldError("retrieve.rows", "must be between 1 and 1000000, got %d", r.Rows)
 	case r.Mode != ModeDiverse && r.Mode != ModePaper:
 		return fieldError("retrieve.mode", "must be diverse or paper, got %q", r.Mode)
 	case r.MaxPerDataset < 1:
 		return fieldError("retrieve.max_per_dataset", "must be at least 1, got %d", r.MaxPerDataset)
+	case !(r.MinScore >= 0 && r.MinScore <= 1):
+		return fieldError("retrieve.min_score", "must be none, or more than 0 and at most 1, got %v", r.MinScore)
+	}
+	if err := validateRerank(r); err != nil {
+		return err
 	}
 	for i, glob := range r.Exclude {
 		if _, err := path.Match(glob, ""); err != nil || glob == "" {
 			return fieldError(fmt.Sprintf("retrieve.exclude[%d]", i), "must be a glob such as \"*squad*\", got %q", glob)
+		}
+	}
+	return nil
+}
+
+// encoderNames says what encoders are called, and encoderPattern looks for it.
+const encoderNames = "static, static:<model>, transformer:<model> or openai:<model>"
+
+var (
+	encoderPattern = regexp.MustCompile(`^(static|(static|transformer|openai):.+)$`)
+	betterPattern  = regexp.MustCompile(`^(static|transformer|openai):.+$`)
+)
+
+// maxDepth is as many rows as one worker ranks in memory.
+const maxDepth = 10_000_000
+
+func validateRerank(r Retrieve) *FieldError {
+	switch {
+	case r.Rerank == nil:
+		return nil
+	case !betterPattern.MatchString(r.Rerank.Encoder):
+		return fieldError("retrieve.rerank.encoder", "must be transformer:<model>, openai:<model> or static:<model>, got %q", r.Rerank.Encoder)
+	case r.Rerank.Encoder == r.Encoder:
+		return fieldError("retrieve.rerank.encoder", "must be another one than retrieve.encoder, got %q", r.Rerank.Encoder)
+	case r.Rerank.Depth != 0 && (r.Rerank.Depth < r.Rows || r.Rerank.Depth > maxDepth):
+		return fieldError("retrieve.rerank.depth", "must be between retrieve.rows (%d) and %d, got %d", r.Rows, maxDepth, r.Rerank.Depth)
+	case r.Rerank.Sample != 0 && (r.Rerank.Sample < 2 || r.Rerank.Sample > 1000):
+		return fieldError("retrieve.rerank.sample", "must be between 2 and 1000, got %d", r.Rerank.Sample)
+	}
+	return nil
+}
+
+// maxBenchmarks is how many benchmark files a task may name.
+const maxBenchmarks = 1000
+
+func validateLists(t Task) *FieldError {
+	for i, license := range t.Retrieve.Licenses {
+		if strings.TrimSpace(license) == "" {
+			return fieldError(fmt.Sprintf("retrieve.licenses[%d]", i), "must be the name of a license such as mit, got %q", license)
+		}
+	}
+	d := t.Decontaminate
+	switch {
+	case d.NGram < 5 || d.NGram > 50:
+		return fieldError("decontaminate.ngram", "must be between 5 and 50, got %d", d.NGram)
+	case len(d.Files) > maxBenchmarks:
+		return fieldError("decontaminate.files", "must have at most %d entries, has %d", maxBenchmarks, len(d.Files))
+	}
+	for i, file := range d.Files {
+		if strings.TrimSpace(file) == "" {
+			return fieldError(fmt.Sprintf("decontaminate.files[%d]", i), "must be the path of a benchmark file, got %q", file)
 		}
 	}
 	return nil

@@ -24,6 +24,8 @@ type ImportRef struct {
 	MaxRowsPerConfig int    `json:"max_rows_per_config"`
 	Run              string `json:"run"`
 	Base             string `json:"base"` // the revision before; "" = none
+	Remotes          int    `json:"remotes,omitempty"`
+	RemotesKey       string `json:"remotes_key,omitempty"` // a JSON list of so many Remote in the bucket; "" = none
 }
 
 func (r ImportRef) spec() ingest.Import {
@@ -54,9 +56,12 @@ func (a *Ingest) begin(ctx context.Context, in ImportRef) (ImportBeginResult, er
 	if err := a.Bucket.Ping(ctx); err != nil {
 		return ImportBeginResult{}, fmt.Errorf("the bucket cannot be used: %w", err)
 	}
-	sources, err := ingest.ReadSources(ctx, a.Objects, in.SourcesKey)
-	if err != nil {
-		return ImportBeginResult{}, err
+	var sources []rebased.Source
+	if in.SourcesKey != "" {
+		var err error
+		if sources, err = ingest.ReadSources(ctx, a.Objects, in.SourcesKey); err != nil {
+			return ImportBeginResult{}, err
+		}
 	}
 	base, err := a.Importer.Base(ctx, in.Corpus)
 	return ImportBeginResult{Base: base, Batches: ingest.Batches(ingest.Splits(sources)), Files: len(sources)}, err
@@ -96,9 +101,21 @@ func (a *Ingest) batch(ctx context.Context, in ImportBatchInput, progress func(i
 	if in.Batch.To > len(splits) {
 		return ImportBatchResult{}, rebased.E(rebased.Invalid, "batch %d ends at split %d of %d: start the import again", in.N, in.Batch.To, len(splits))
 	}
+	splits = splits[in.Batch.From:in.Batch.To]
+	failed, err := a.fetch(ctx, in, run, splits)
+	if err != nil {
+		return ImportBatchResult{}, err
+	}
 	var out ImportBatchResult
 	var converted []ingest.Converted
-	for _, split := range splits[in.Batch.From:in.Batch.To] {
+	for i, split := range splits {
+		if failed[i] != nil {
+			converted = append(converted, ingest.Converted{
+				Dataset: rebased.Dataset{DatasetID: split[0].DatasetID}, Origin: split[0].Origin, Files: len(split), Failed: failed[i].Error(),
+			})
+			out.Files += len(split)
+			continue
+		}
 		done, err := run.Convert(ctx, split, progress)
 		if err != nil {
 			return out, err
@@ -131,6 +148,9 @@ type ImportCommitResult struct {
 	Reused   int    `json:"reused"`
 	Bad      int    `json:"bad"`
 	BadKey   string `json:"bad_key"`
+
+	Failed    int    `json:"failed,omitempty"` // sources that could not be had, or not wholly
+	FailedKey string `json:"failed_key,omitempty"`
 }
 
 // ImportCommit switches the corpus to what the batches made.
@@ -154,14 +174,22 @@ func (a *Ingest) commit(ctx context.Context, in ImportCommitInput) (ImportCommit
 		}
 		converted = append(converted, batch...)
 	}
-	var out ImportCommitResult
-	var bad bytes.Buffer
+	var listed merged
+	if in.RemotesKey != "" {
+		if err := a.read(ctx, rebased.ImportKey(in.Corpus, in.Run, mergedName), &listed); err != nil {
+			return ImportCommitResult{}, err
+		}
+	}
+	out := ImportCommitResult{Bad: len(listed.Malformed)}
+	told := append(listed.Malformed, listed.Notes...)
 	for _, c := range converted {
 		out.Files, out.Reused, out.Bad = out.Files+c.Files, out.Reused+c.Reused, out.Bad+c.Bad
-		for _, m := range append(c.Malformed, c.Notes...) {
-			if err := json.NewEncoder(&bad).Encode(m); err != nil {
-				return out, fmt.Errorf("encode what could not be read: %w", err)
-			}
+		told = append(append(told, c.Malformed...), c.Notes...)
+	}
+	var bad bytes.Buffer
+	for _, m := range told {
+		if err := json.NewEncoder(&bad).Encode(m); err != nil {
+			return out, fmt.Errorf("encode what could not be read: %w", err)
 		}
 	}
 	if bad.Len() > 0 {
@@ -169,6 +197,16 @@ func (a *Ingest) commit(ctx context.Context, in ImportCommitInput) (ImportCommit
 		if _, err := a.Objects.Put(ctx, out.BadKey, bad.Bytes()); err != nil {
 			return out, err
 		}
+	}
+	converted, failures, err := a.Importer.Keep(ctx, in.spec(), converted, listed.Failures)
+	if err != nil {
+		return out, err
+	}
+	if err := a.tell(ctx, in.ImportRef, failures, &out); err != nil {
+		return out, err
+	}
+	if len(converted) == 0 && len(failures) > 0 {
+		return out, rebased.E(rebased.Invalid, "corpus %q: none of its sources could be had; the first reason: %s", in.Corpus, failures[0].Error)
 	}
 	corpus, changed, err := a.Importer.Commit(ctx, in.spec(), converted)
 	if err != nil {

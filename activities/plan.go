@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
 )
 
@@ -30,7 +31,7 @@ type Prices interface {
 	Price(endpoint, model string) (rebased.Price, bool)
 }
 
-// Encoders opens an encoder by the name that task files use: static or openai:<model>.
+// Encoders opens an encoder by the name that task files use: static, static:<model>, transformer:<model> or openai:<model>.
 type Encoders interface {
 	Open(ctx context.Context, name string) (rebased.Encoder, error)
 }
@@ -49,6 +50,7 @@ type Plan struct {
 	Teachers Teachers
 	Prices   Prices
 	Encoders Encoders
+	Parquet  ingest.Format // reads benchmarks
 }
 
 // PlanInput names the task file that the starter put into the bucket.
@@ -63,7 +65,7 @@ type PlanResult struct {
 	TaskKey  string                `json:"task_key"` // the frozen task, in the build's folder
 	Corpus   string                `json:"corpus"`
 	Revision string                `json:"revision"`  // pinned: the revision that is indexed
-	Encoder  string                `json:"encoder"`   // identity
+	Encoder  string                `json:"encoder"`   // identity, and that of retrieve.rerank
 	Endpoint string                `json:"endpoint"`  // of the teacher
 	InFlight int                   `json:"in_flight"` // 0 = no cap
 	RPM      int                   `json:"rpm"`       // 0 = no cap
@@ -98,8 +100,19 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if err != nil {
 		return PlanResult{}, fmt.Errorf("encoder %s: %w", task.Retrieve.Encoder, err)
 	}
+	identity := encoder.Identity()
+	if rerank := task.Retrieve.Rerank; rerank != nil {
+		better, err := a.Encoders.Open(ctx, rerank.Encoder)
+		if err != nil {
+			return PlanResult{}, fmt.Errorf("retrieve.rerank.encoder %s: %w", rerank.Encoder, err)
+		}
+		identity += " reranked by " + better.Identity()
+	}
 	found, err := findIndex(ctx, a.Objects, task.Corpus, encoder.Identity())
 	if err != nil {
+		return PlanResult{}, err
+	}
+	if _, err := readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate); err != nil {
 		return PlanResult{}, err
 	}
 	teacher, err := a.teacher(ctx, &task)
@@ -123,7 +136,7 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	}
 	activity.GetLogger(ctx).Info("planned", "task", task.Name, "corpus", task.Corpus, "revision", found.Revision, "model", task.Transform.Teacher.Model)
 	return PlanResult{
-		TaskKey: frozen, Corpus: task.Corpus, Revision: found.Revision, Encoder: found.Encoder, Endpoint: teacher.Endpoint(),
+		TaskKey: frozen, Corpus: task.Corpus, Revision: found.Revision, Encoder: identity, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
 		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows,
 		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow,

@@ -2,9 +2,11 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/retrieve"
 )
 
@@ -14,7 +16,9 @@ type Retrieve struct {
 	Rows     rebased.Table[rebased.Row]
 	Datasets rebased.Table[rebased.Dataset]
 	Index    retrieve.Index
+	Vectors  retrieve.Vectors // of second stages, kept over builds
 	Encoders Encoders
+	Parquet  ingest.Format // reads benchmarks
 }
 
 // RankInput pins what is ranked.
@@ -31,6 +35,8 @@ type RankResult struct {
 	Rows    int            `json:"rows"`
 	Shards  int            `json:"shards"`
 	Skipped map[string]int `json:"skipped"`
+	Encoded int            `json:"encoded,omitempty"` // texts that the second stage's encoder had not encoded before
+	Passed  string         `json:"passed,omitempty"`  // key of what is told of rows that were passed over, a JSON list; "" when there are none
 
 	// Of a redrive: what an earlier build had made of the other rows.
 	Kept     int                               `json:"kept,omitempty"` // files of rows that follow the shards
@@ -52,27 +58,58 @@ func (a *Retrieve) rank(ctx context.Context, in RankInput, progress func(int)) (
 	if err != nil {
 		return RankResult{}, err
 	}
+	ranking, err := a.ranking(ctx, task, in.Corpus, in.Revision, progress)
+	if err != nil {
+		return RankResult{}, err
+	}
+	out, err := a.writeShards(ctx, in, ranking)
+	if err != nil || len(ranking.Passed) == 0 {
+		return out, err
+	}
+	body, err := json.Marshal(ranking.Passed)
+	if err != nil {
+		return out, fmt.Errorf("encode the rows that were passed over: %w", err)
+	}
+	out.Passed = rebased.BuildKey(in.Task, in.Build, folderRetrieved, "passed.json")
+	if _, err := a.Objects.Put(ctx, out.Passed, body); err != nil {
+		return out, fmt.Errorf("write the rows that were passed over: %w", err)
+	}
+	return out, nil
+}
+
+// ranking ranks the rows of a revision of a corpus for a task.
+func (a *Retrieve) ranking(ctx context.Context, task rebased.Task, name, revision string, progress func(int)) (retrieve.Ranking, error) {
 	encoder, err := a.Encoders.Open(ctx, task.Retrieve.Encoder)
 	if err != nil {
-		return RankResult{}, err
+		return retrieve.Ranking{}, err
 	}
-	record, err := findIndex(ctx, a.Objects, in.Corpus, encoder.Identity())
+	record, err := findIndex(ctx, a.Objects, name, encoder.Identity())
 	if err != nil {
-		return RankResult{}, err
+		return retrieve.Ranking{}, err
 	}
-	corpus, err := rebased.ReadCorpusRevision(ctx, a.Objects, in.Corpus, in.Revision)
+	corpus, err := rebased.ReadCorpusRevision(ctx, a.Objects, name, revision)
 	if err != nil {
-		return RankResult{}, err
+		return retrieve.Ranking{}, err
 	}
-	ranker, err := retrieve.New(retrieve.Config{Index: a.Index, Encoder: encoder, Rows: a.Rows, Datasets: a.Datasets, Objects: a.Objects})
+	benchmarks, err := readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate)
 	if err != nil {
-		return RankResult{}, err
+		return retrieve.Ranking{}, err
 	}
-	ranking, err := ranker.Rank(ctx, task, corpus, record, progress)
+	config := retrieve.Config{
+		Index: a.Index, Encoder: encoder, Rows: a.Rows, Datasets: a.Datasets, Objects: a.Objects, Benchmarks: benchmarks,
+	}
+	if rerank := task.Retrieve.Rerank; rerank != nil {
+		better, err := a.Encoders.Open(ctx, rerank.Encoder)
+		if err != nil {
+			return retrieve.Ranking{}, err
+		}
+		config.Better = &retrieve.Better{Encoder: better, Vectors: a.Vectors}
+	}
+	ranker, err := retrieve.New(config)
 	if err != nil {
-		return RankResult{}, err
+		return retrieve.Ranking{}, err
 	}
-	return a.writeShards(ctx, in, ranking)
+	return ranker.Rank(ctx, task, corpus, record, progress)
 }
 
 // groupShards is how many shards are read together: more would hold more rows in memory, fewer would read the parts of the corpus more often.
@@ -80,7 +117,7 @@ const groupShards = 16
 
 func (a *Retrieve) writeShards(ctx context.Context, in RankInput, ranking retrieve.Ranking) (RankResult, error) {
 	rows := ranking.Len()
-	out := RankResult{Rows: rows, Skipped: ranking.Skipped, Shards: shardsOf(rows, in.ShardRows, in.Lanes)}
+	out := RankResult{Rows: rows, Skipped: ranking.Skipped, Encoded: ranking.Encoded, Shards: shardsOf(rows, in.ShardRows, in.Lanes)}
 	for first := 0; first < out.Shards; first += groupShards {
 		end := min(first+groupShards, out.Shards)
 		from := border(rows, out.Shards, first)

@@ -78,8 +78,11 @@ type BudgetRaise struct {
 // ImportInput starts ImportCorpus, which ends in an ImportResult.
 type ImportInput struct {
 	Corpus           string `json:"corpus"`
-	SourcesKey       string `json:"sources_key"`         // a JSON list of rebased.Source in the bucket
+	SourcesKey       string `json:"sources_key"`         // a JSON list of rebased.Source in the bucket; "" = none
 	MaxRowsPerConfig int    `json:"max_rows_per_config"` // 0 = all
+	Remotes          int    `json:"remotes,omitempty"`
+	RemotesKey       string `json:"remotes_key,omitempty"`   // a JSON list of so many activities.Remote in the bucket; "" = none
+	GraceSeconds     int64  `json:"grace_seconds,omitempty"` // how long an older revision stays whole; 0 = a week, less = not at all
 
 	Continued *importState `json:"continued,omitempty"` // set by the run before, when its history grew long
 }
@@ -93,7 +96,12 @@ type ImportResult struct {
 	Files    int    `json:"files"`   // read, those that had not changed included
 	Reused   int    `json:"reused"`  // of those, taken over from the revision before
 	Bad      int    `json:"bad"`     // malformed lines and files that were left out
-	BadKey   string `json:"bad_key"` // where they are listed, JSONL of rebased.Malformed; "" when Bad is 0
+	BadKey   string `json:"bad_key"` // where they, and what else was left out, are listed, JSONL of rebased.Malformed; "" = nothing was
+
+	Failed     int    `json:"failed"`                // sources that could not be had, or not wholly
+	FailedKey  string `json:"failed_key,omitempty"`  // a JSON list of why, and of what stays of them; "" when Failed is 0
+	Removed    int    `json:"removed"`               // objects that no revision needs any more
+	SweepError string `json:"sweep_error,omitempty"` // why some of them could not be removed
 }
 
 // IndexInput starts IndexCorpus, which ends in an IndexResult.

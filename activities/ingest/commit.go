@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/rebased/rebased"
@@ -17,6 +18,9 @@ const revisionDigits = 12
 // Conflict; when not one row could be read it is Invalid, and the corpus stays as it is.
 func (m *Importer) Commit(ctx context.Context, imp Import, converted []Converted) (corpus rebased.Corpus, changed bool, err error) {
 	content := newContent(imp.Options, converted)
+	if err := m.present(ctx, imp.Corpus, content.Parts); err != nil {
+		return rebased.Corpus{}, false, err
+	}
 	if len(content.Parts) == 0 {
 		return rebased.Corpus{}, false, noRows(imp.Corpus, converted)
 	}
@@ -36,6 +40,9 @@ func (m *Importer) Commit(ctx context.Context, imp Import, converted []Converted
 	}
 	corpus, body, err := m.store(ctx, imp.Corpus, revision, content)
 	if err != nil {
+		return rebased.Corpus{}, false, err
+	}
+	if err := m.retire(ctx, imp.Corpus, current.Revision); err != nil {
 		return rebased.Corpus{}, false, err
 	}
 	if etag == "" {
@@ -67,15 +74,24 @@ type content struct {
 	Datasets []rebased.Dataset `json:"datasets"`
 	Parts    []rebased.Part    `json:"parts"`
 	Options  []string          `json:"options"`
+	Origins  []rebased.Origin  `json:"origins,omitempty"`
 }
 
 func newContent(options Options, converted []Converted) content {
 	all := content{Options: options.list()}
+	from := map[string][]rebased.DatasetID{}
 	for _, c := range converted {
 		if c.Dataset.Rows > 0 {
 			all.Datasets = append(all.Datasets, c.Dataset)
 			all.Parts = append(all.Parts, c.Parts...)
+			if c.Origin != "" {
+				from[c.Origin] = append(from[c.Origin], c.Dataset.DatasetID)
+			}
 		}
+	}
+	for _, source := range slices.Sorted(maps.Keys(from)) {
+		slices.SortFunc(from[source], compareIDs)
+		all.Origins = append(all.Origins, rebased.Origin{Source: source, Datasets: from[source]})
 	}
 	slices.SortFunc(all.Datasets, func(a, b rebased.Dataset) int { return compareIDs(a.DatasetID, b.DatasetID) })
 	slices.SortFunc(all.Parts, func(a, b rebased.Part) int {
@@ -124,7 +140,7 @@ func (m *Importer) store(ctx context.Context, name, revision string, all content
 	if err != nil {
 		return rebased.Corpus{}, nil, fmt.Errorf("write the datasets of revision %s: %w", revision, err)
 	}
-	corpus = rebased.Corpus{Name: name, Revision: revision, Datasets: datasets, Parts: all.Parts, Options: all.Options}
+	corpus = rebased.Corpus{Name: name, Revision: revision, Datasets: datasets, Parts: all.Parts, Options: all.Options, Origins: all.Origins}
 	if body, err = json.Marshal(corpus); err != nil {
 		return rebased.Corpus{}, nil, fmt.Errorf("encode revision %s: %w", revision, err)
 	}

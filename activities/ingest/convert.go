@@ -1,10 +1,8 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"iter"
 
 	"github.com/rebased/rebased"
@@ -21,6 +19,10 @@ type Converted struct {
 	Malformed []rebased.Malformed `json:"malformed"`
 	// Notes tell what was left out of rows that went in, for instance columns of images.
 	Notes []rebased.Malformed `json:"notes"`
+
+	Origin string `json:"origin,omitempty"` // the source that the user named, of the files
+	// Failed says why the files could not be fetched; then the split is that of the revision before, if it was there.
+	Failed string `json:"failed,omitempty"`
 }
 
 // Run converts the splits of one import.
@@ -30,26 +32,38 @@ type Run struct {
 	before   previous
 }
 
+// Unchanged says whether Convert would take over the split's parts without reading its files.
+func (r *Run) Unchanged(split []rebased.Source) bool {
+	_, ok := r.before.reuse(split)
+	return ok
+}
+
 // Convert reads the files of one split (an element of Splits) and writes its rows as parts. What cannot be read is told in the result; an error
-// means that bucket or context failed. progress, which may be nil, is called every now and then with the number of records read so far, over
-// both passes: the first finds what can be read, the second takes the rows at the stride.
+// means that bucket, disk or context failed. progress, which may be nil, is called every now and then with the number of records read so far. One
+// reading does where all rows are taken; where there are more than the options take, a first one counts them and a second one takes them at the stride.
 func (r *Run) Convert(ctx context.Context, split []rebased.Source, progress func(read int)) (Converted, error) {
 	if out, ok := r.before.reuse(split); ok {
 		return out, nil
 	}
 	c := conversion{
-		Importer: r.importer, split: split, progress: progress,
-		out: Converted{Dataset: describe(split), Files: len(split)},
+		Importer: r.importer, split: split, progress: progress, most: r.imp.Options.MaxRowsPerConfig,
+		out: Converted{Dataset: describe(split), Files: len(split), Origin: split[0].Origin},
 	}
+	defer c.near.close()
+	c.parts = newPartWriter(r.importer, r.imp.Corpus, c.out.Dataset.DatasetID)
 	good, err := c.survey(ctx)
 	if err != nil {
 		return Converted{}, err
 	}
-	parts := newPartWriter(r.importer, r.imp.Corpus, c.out.Dataset.DatasetID)
-	if err := c.take(ctx, good, newStride(sum(good), r.imp.Options.MaxRowsPerConfig), parts); err != nil {
+	if c.counting {
+		err = c.take(ctx, good, newStride(sum(good), c.most))
+	} else {
+		err = c.parts.flush(ctx)
+	}
+	if err != nil {
 		return Converted{}, err
 	}
-	c.out.Parts, c.out.Dataset.Rows = parts.parts, parts.rows
+	c.out.Parts, c.out.Dataset.Rows = c.parts.parts, c.parts.rows
 	if c.out.Bad > 0 {
 		c.out.Dataset.ETag = "" // read again next time, so that the next import tells of them too
 	}
@@ -61,14 +75,17 @@ type conversion struct {
 	*Importer
 	split    []rebased.Source
 	progress func(int)
+	most     int // rows that are taken; 0 = all
 	read     int // records
 	out      Converted
 
-	opened string // key of the file in body: the second pass over a split of one file need not fetch it again
-	body   []byte
+	parts    *partWriter
+	counting bool // there are more rows than are taken: the first reading counts them only
+	near     near // the file being read
 }
 
-// survey reads everything once and gives the number of good rows at the start of each file.
+// survey reads everything once and gives the number of good rows at the start of each file. It takes them too, until there are more than wanted or
+// than one part holds: then nothing has been written yet, and a second reading takes those at the stride.
 func (c *conversion) survey(ctx context.Context) (good []int, err error) {
 	total := 0
 	for _, source := range c.split {
@@ -77,6 +94,7 @@ func (c *conversion) survey(ctx context.Context) (good []int, err error) {
 		if err != nil {
 			return nil, err
 		}
+	reading:
 		for record, err := range records {
 			switch {
 			case ctx.Err() != nil:
@@ -87,15 +105,16 @@ func (c *conversion) survey(ctx context.Context) (good []int, err error) {
 				c.out.Notes = append(c.out.Notes, rebased.Malformed{Path: source.Path, Error: record.Note})
 			case record.why() != "":
 				c.bad(source, record.Line, record.why())
+			case total+n == c.Limits.Rows:
+				c.bad(source, 0, fmt.Sprintf("goes on after %d rows, the most that one split may have", c.Limits.Rows))
+				break reading
 			default:
 				n++
+				if err := c.seen(ctx, record, total+n); err != nil {
+					return nil, err
+				}
 			}
 			c.tick()
-			if total+n > c.Limits.Rows {
-				n--
-				c.bad(source, 0, fmt.Sprintf("goes on after %d rows, the most that one split may have", c.Limits.Rows))
-				break
-			}
 		}
 		if n == 0 && c.out.Bad == before {
 			c.bad(source, 0, "holds no rows")
@@ -105,20 +124,36 @@ func (c *conversion) survey(ctx context.Context) (good []int, err error) {
 	return good, nil
 }
 
+// seen takes a good row in the first reading, the n-th.
+func (c *conversion) seen(ctx context.Context, record Record, n int) error {
+	switch {
+	case c.counting:
+		return nil
+	case c.most == 0:
+		return c.parts.add(ctx, record.Cells.Cells())
+	case n > c.most || c.parts.full():
+		c.counting = true
+		c.parts.restart()
+		return nil
+	}
+	c.parts.hold(record.Cells.Cells())
+	return nil
+}
+
 // take reads again, as far as the good rows go, and writes the rows that the stride takes.
-func (c *conversion) take(ctx context.Context, good []int, stride *stride, parts *partWriter) error {
+func (c *conversion) take(ctx context.Context, good []int, stride *stride) error {
 	for i, source := range c.split {
 		if good[i] == 0 {
 			continue
 		}
-		if err := c.takeFile(ctx, source, good[i], stride, parts); err != nil {
+		if err := c.takeFile(ctx, source, good[i], stride); err != nil {
 			return err
 		}
 	}
-	return parts.flush(ctx)
+	return c.parts.flush(ctx)
 }
 
-func (c *conversion) takeFile(ctx context.Context, source rebased.Source, good int, stride *stride, parts *partWriter) error {
+func (c *conversion) takeFile(ctx context.Context, source rebased.Source, good int, stride *stride) error {
 	records, err := c.records(ctx, source)
 	if err != nil {
 		return err
@@ -131,7 +166,7 @@ func (c *conversion) takeFile(ctx context.Context, source rebased.Source, good i
 			continue
 		}
 		if stride.next() {
-			if err := parts.add(ctx, record.Cells.Cells()); err != nil {
+			if err := c.parts.add(ctx, record.Cells.Cells()); err != nil {
 				return err
 			}
 		}
@@ -150,17 +185,10 @@ func (c *conversion) records(ctx context.Context, source rebased.Source) (iter.S
 			yield(Record{}, fmt.Errorf("has %d bytes in a file that ends in %q: too large, or no format of ours", source.Size, ext))
 		}, nil
 	}
-	if c.opened != source.Key || c.body == nil {
-		body, _, err := c.Objects.Get(ctx, source.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", source.Path, err)
-		}
-		if sha256Hex(body) != source.SHA256 {
-			return nil, rebased.E(rebased.Invalid, "read %s: the bytes at %s are not those that were uploaded: import again", source.Path, source.Key)
-		}
-		c.opened, c.body = source.Key, body
+	file, err := c.near.fetch(ctx, c.Objects, source)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", source.Path, err)
 	}
-	file := io.NewSectionReader(bytes.NewReader(c.body), 0, int64(len(c.body)))
 	return c.formats[ext].Records(ctx, file, c.Limits), nil
 }
 

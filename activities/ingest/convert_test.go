@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,7 +143,7 @@ func TestTheStrideRunsOverTheRowsThatCanBeRead(t *testing.T) {
 	}
 }
 
-func TestTheSecondReadingStopsBehindTheLastGoodRow(t *testing.T) {
+func TestASecondReadingIsForTheStrideAndStopsBehindTheLastGoodRow(t *testing.T) {
 	b := newBucket(t, ingest.DefaultLimits())
 	sources, err := ingest.Upload(context.Background(), b.objects, discover(t, tree(t, map[string]string{
 		"a.jsonl": numbered(0, 1000) + strings.Repeat("x\n", 9000),
@@ -150,13 +151,15 @@ func TestTheSecondReadingStopsBehindTheLastGoodRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := b.Start(context.Background(), ingest.Import{Corpus: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := 0
-	if out, err := run.Convert(context.Background(), sources, func(read int) { last = read }); err != nil || out.Dataset.Rows != 1000 || last != 11_000 {
-		t.Errorf("%d records read for %d rows, want 11000 for 1000: %v", last, out.Dataset.Rows, err)
+	for most, want := range map[int]int{0: 10_000, 1000: 10_000, 500: 11_000} {
+		run, err := b.Start(context.Background(), ingest.Import{Corpus: "test", Options: ingest.Options{MaxRowsPerConfig: most}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last, rows := 0, cmp.Or(most, 1000)
+		if out, err := run.Convert(context.Background(), sources, func(read int) { last = read }); err != nil || out.Dataset.Rows != rows || last != want {
+			t.Errorf("%d records read for %d rows, want %d for %d: %v", last, out.Dataset.Rows, want, rows, err)
+		}
 	}
 }
 
@@ -215,7 +218,7 @@ func TestAConversionTellsOfItsProgressAndStopsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := 0
-	if _, err := run.Convert(context.Background(), sources, func(read int) { last = read }); err != nil || last != 100_000 {
+	if _, err := run.Convert(context.Background(), sources, func(read int) { last = read }); err != nil || last != 50_000 {
 		t.Errorf("progress ended at %d: %v", last, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -223,7 +226,7 @@ func TestAConversionTellsOfItsProgressAndStopsWithItsContext(t *testing.T) {
 		cancel()
 		last = read
 	})
-	if !errors.Is(err, context.Canceled) || last > 50_000 {
+	if !errors.Is(err, context.Canceled) || last > 25_000 {
 		t.Errorf("got %v after %d records", err, last)
 	}
 }

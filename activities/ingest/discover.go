@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -94,12 +95,7 @@ func discoverFolder(dir string) (Folder, error) {
 	if err != nil {
 		return Folder{}, err
 	}
-	if err := found.readListing(root); err != nil {
-		return Folder{}, err
-	}
-	slices.SortFunc(found.Sources, func(a, b rebased.Source) int { return cmp.Compare(a.Path, b.Path) })
-	slices.SortFunc(found.Skipped, func(a, b Skipped) int { return cmp.Compare(a.Path, b.Path) })
-	return found, nil
+	return found, found.readListing(root)
 }
 
 // visit takes a file of the folder in. What a symbolic link leads to is opened through the folder, which refuses to leave it.
@@ -117,19 +113,27 @@ func (f *Folder) visit(root *os.Root, path string) {
 
 // add makes a source of a file, placed by its path.
 func (f *Folder) add(path string, info fs.FileInfo) {
-	id, ok := place(path)
-	_, _, known := cutExtension(path)
-	switch {
-	case !info.Mode().IsRegular():
+	if !info.Mode().IsRegular() {
 		f.skip(path, "is not a regular file")
+		return
+	}
+	f.place(rebased.Source{Path: path, Size: info.Size()})
+}
+
+// place says by a file's path what it is of.
+func (f *Folder) place(file rebased.Source) {
+	id, ok := place(file.Path)
+	_, _, known := cutExtension(file.Path)
+	switch {
 	case !known:
-		f.skip(path, "its name does not end in a format that can be read")
+		f.skip(file.Path, "its name does not end in a format that can be read")
 	case !ok:
-		f.skip(path, "is nested deeper than owner/name/config/split")
+		f.skip(file.Path, "is nested deeper than owner/name/config/split")
 	case checkID(id) != "":
-		f.skip(path, checkID(id))
+		f.skip(file.Path, checkID(id))
 	default:
-		f.Sources = append(f.Sources, rebased.Source{Path: path, Size: info.Size(), DatasetID: id})
+		file.DatasetID = id
+		f.Sources = append(f.Sources, file)
 	}
 }
 
@@ -153,13 +157,22 @@ func (f *Folder) skip(path, why string) { f.Skipped = append(f.Skipped, Skipped{
 func (f *Folder) readListing(root *os.Root) error {
 	listing, err := root.Open(ListingName)
 	if errors.Is(err, fs.ErrNotExist) {
+		f.describe(filepath.Base(f.Root), nil)
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", ListingName, cause(err))
 	}
 	defer listing.Close()
-	f.Malformed = applyListing(filepath.Base(f.Root), f.Sources, listing)
+	f.describe(filepath.Base(f.Root), listing)
+	return nil
+}
+
+// describe lets a listing, which may be nil, name and describe what was found under a folder of a name, and puts it in order.
+func (f *Folder) describe(name string, listing io.Reader) {
+	if listing != nil {
+		f.Malformed = applyListing(name, f.Sources, listing)
+	}
 	f.Sources = slices.DeleteFunc(f.Sources, func(s rebased.Source) bool {
 		why := checkID(s.DatasetID)
 		if why != "" {
@@ -167,5 +180,6 @@ func (f *Folder) readListing(root *os.Root) error {
 		}
 		return why != ""
 	})
-	return nil
+	slices.SortFunc(f.Sources, func(a, b rebased.Source) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(f.Skipped, func(a, b Skipped) int { return cmp.Compare(a.Path, b.Path) })
 }

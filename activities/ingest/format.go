@@ -39,3 +39,9 @@ func cutExtension(name string) (stem, ext string, ok bool) {
 	}
 	return name, "", false
 }
+
+// CanRead says whether a file's name ends in a format that can be imported.
+func CanRead(name string) bool {
+	_, _, ok := cutExtension(name)
+	return ok
+}

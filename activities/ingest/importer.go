@@ -6,13 +6,15 @@ import (
 	"github.com/rebased/rebased"
 )
 
-// Config names what an Importer works with. Every field is required.
+// Config names what an Importer works with. Every field but Origins is required.
 type Config struct {
 	Objects  rebased.Objects
 	Rows     rebased.Table[rebased.Row]
 	Datasets rebased.Table[rebased.Dataset]
 	Parquet  Format // reads the sources that end in .parquet
 	Limits   Limits
+	// Origins read what workers fetch themselves, by scheme: "hf", "s3". None is required.
+	Origins map[string]Origin
 }
 
 // Validate names the first field that is missing or out of bounds.

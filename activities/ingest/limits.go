@@ -4,7 +4,7 @@ import "github.com/rebased/rebased"
 
 // Limits bound what one import may take, so that no file, however large or hostile, takes a worker down. Every field must be positive.
 type Limits struct {
-	SourceBytes int64 // of one file as it is stored; it is held in memory while it is read
+	SourceBytes int64 // of one file as it is stored; a large one is in the temporary folder while it is read
 	Bytes       int64 // of one file after decompression
 	Rows        int   // of one dataset split
 	RowBytes    int   // of one record: of its line, and of its cells with their names
@@ -17,7 +17,7 @@ type Limits struct {
 // DefaultLimits are far above what the hubs' datasets need.
 func DefaultLimits() Limits {
 	return Limits{
-		SourceBytes: 1 << 30, // what the bucket gives in one piece
+		SourceBytes: 64 << 30, // what the bucket takes as one object is 78 GiB
 		Bytes:       256 << 30,
 		Rows:        1 << 30,
 		RowBytes:    32 << 20,

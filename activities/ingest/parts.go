@@ -17,7 +17,10 @@ type partWriter struct {
 	dataset rebased.DatasetID
 	limits  Limits
 
-	seen  map[uint64]int // how often a row was there, by 64 bits of its first id: a wrong hit costs nothing but a number that no row needed
+	// Rows are known by 64 bits of their first id: a wrong hit costs nothing but a number that no row needed.
+	seen   map[uint64]struct{} // some 16 bytes a row, the one thing that grows with a split
+	repeat map[uint64]int      // how often a row was there again
+
 	open  []rebased.Row
 	bytes int
 	rows  int // all
@@ -26,27 +29,45 @@ type partWriter struct {
 
 func newPartWriter(m *Importer, corpus string, dataset rebased.DatasetID) *partWriter {
 	return &partWriter{
-		table: m.Rows, objects: m.Objects, prefix: rebased.CorpusPartPrefix(corpus, dataset), dataset: dataset, limits: m.Limits, seen: map[uint64]int{},
+		table: m.Rows, objects: m.Objects, prefix: rebased.CorpusPartPrefix(corpus, dataset), dataset: dataset, limits: m.Limits,
+		seen: map[uint64]struct{}{}, repeat: map[uint64]int{},
 	}
 }
 
 // add takes a copy of the cells as the next row.
 func (w *partWriter) add(ctx context.Context, cells []rebased.Cell) error {
+	if w.hold(cells); w.full() {
+		return w.flush(ctx)
+	}
+	return nil
+}
+
+// hold takes a copy of the cells as the next row, and writes nothing.
+func (w *partWriter) hold(cells []rebased.Cell) {
 	row := rebased.Row{ID: rebased.NewRowID(w.dataset, cells, 0), Dataset: w.dataset, Cells: slices.Clone(cells)}
 	key := firstBits(row.ID)
-	if occurrence := w.seen[key]; occurrence > 0 {
-		row.ID = rebased.NewRowID(w.dataset, cells, occurrence)
+	if _, known := w.seen[key]; known {
+		w.repeat[key]++
+		row.ID = rebased.NewRowID(w.dataset, cells, w.repeat[key])
 	}
-	w.seen[key]++
+	w.seen[key] = struct{}{}
 	w.open = append(w.open, row)
 	w.rows++
 	for _, cell := range cells {
 		w.bytes += len(cell.Column) + len(cell.Text)
 	}
-	if len(w.open) == w.limits.PartRows || w.bytes >= w.limits.PartBytes {
-		return w.flush(ctx)
-	}
-	return nil
+}
+
+// full says that the open part takes no more.
+func (w *partWriter) full() bool {
+	return len(w.open) >= w.limits.PartRows || w.bytes >= w.limits.PartBytes
+}
+
+// restart forgets the rows that were held; none may have been written.
+func (w *partWriter) restart() {
+	clear(w.seen)
+	clear(w.repeat)
+	w.open, w.bytes, w.rows = w.open[:0], 0, 0
 }
 
 // flush writes the open part; without rows there is none.

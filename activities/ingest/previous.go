@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,10 +10,12 @@ import (
 	"github.com/rebased/rebased"
 )
 
-// previous is what the revision before holds, as far as it was made with the same options.
+// previous is what the revision before holds.
 type previous struct {
 	datasets map[rebased.DatasetID]rebased.Dataset
 	parts    map[rebased.DatasetID][]rebased.Part
+	origins  []rebased.Origin
+	other    bool // it was made with other options, and nothing of it is as this import would make it
 }
 
 func (m *Importer) previous(ctx context.Context, imp Import) (previous, error) {
@@ -24,9 +27,7 @@ func (m *Importer) previous(ctx context.Context, imp Import) (previous, error) {
 	if err != nil {
 		return before, err
 	}
-	if !slices.Equal(corpus.Options, imp.Options.list()) {
-		return before, nil
-	}
+	before.origins, before.other = corpus.Origins, !slices.Equal(corpus.Options, imp.Options.list())
 	datasets, err := m.Datasets.Read(ctx, corpus.Datasets.Key)
 	if err != nil {
 		return before, fmt.Errorf("read the datasets of revision %s: %w", imp.Base, err)
@@ -45,15 +46,18 @@ func (m *Importer) previous(ctx context.Context, imp Import) (previous, error) {
 func (p previous) reuse(split []rebased.Source) (Converted, bool) {
 	dataset := describe(split)
 	old, known := p.datasets[dataset.DatasetID]
-	if !known || old.ETag != dataset.ETag {
+	if !known || old.ETag != dataset.ETag || p.other {
 		return Converted{}, false
 	}
 	dataset.Rows = old.Rows
-	return Converted{Dataset: dataset, Parts: p.parts[dataset.DatasetID], Files: len(split), Reused: len(split)}, true
+	if split[0].Revision == "" {
+		dataset.Revision = old.Revision // of files that were not fetched: their bytes are those of before
+	}
+	return Converted{Dataset: dataset, Parts: p.parts[dataset.DatasetID], Files: len(split), Reused: len(split), Origin: split[0].Origin}, true
 }
 
-// describe says what the sources of a split say of it. The revision of a single file is its SHA-256; ETag stands for the files and for how they are
-// read.
+// describe says what the sources of a split say of it. The revision is the origin's, else of a single file its SHA-256; ETag stands for the files and
+// for how they are read.
 func describe(split []rebased.Source) rebased.Dataset {
 	dataset := rebased.Dataset{DatasetID: split[0].DatasetID}
 	var sums, read strings.Builder
@@ -66,12 +70,13 @@ func describe(split []rebased.Source) rebased.Dataset {
 		}
 		_, ext, _ := cutExtension(s.Path)
 		fmt.Fprintf(&sums, "%s\n", s.SHA256)
-		fmt.Fprintf(&read, "%s %s\n", ext, s.SHA256)
+		fmt.Fprintf(&read, "%s %s\n", ext, cmp.Or(s.ETag, s.SHA256))
 	}
 	dataset.Revision = split[0].SHA256
 	if len(split) > 1 {
 		dataset.Revision = sha256Hex([]byte(sums.String()))
 	}
+	dataset.Revision = cmp.Or(split[0].Revision, dataset.Revision)
 	dataset.ETag = sha256Hex([]byte(read.String()))
 	return dataset
 }

@@ -17,10 +17,10 @@ const (
 func Splits(sources []rebased.Source) [][]rebased.Source {
 	sorted := slices.Clone(sources)
 	slices.SortStableFunc(sorted, func(a, b rebased.Source) int {
-		return cmp.Or(compareIDs(a.DatasetID, b.DatasetID), cmp.Compare(a.Path, b.Path), cmp.Compare(a.SHA256, b.SHA256))
+		return cmp.Or(compareIDs(a.DatasetID, b.DatasetID), cmp.Compare(a.Path, b.Path), cmp.Compare(a.SHA256, b.SHA256), cmp.Compare(a.ETag, b.ETag))
 	})
 	sorted = slices.CompactFunc(sorted, func(a, b rebased.Source) bool {
-		return a.DatasetID == b.DatasetID && a.Path == b.Path && a.SHA256 == b.SHA256
+		return a.DatasetID == b.DatasetID && a.Path == b.Path && a.SHA256 == b.SHA256 && a.ETag == b.ETag
 	})
 	var splits [][]rebased.Source
 	for i, source := range sorted {

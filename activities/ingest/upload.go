@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -14,7 +15,7 @@ import (
 	"github.com/rebased/rebased"
 )
 
-const uploadsAtOnce = 4 // each holds its file in memory
+const uploadsAtOnce = 4
 
 // Upload copies the files of a folder into the bucket and gives them as workers will find them, in order. A file that is there already is not
 // written again. progress, which may be nil, is called with the number of files done, never twice at once.
@@ -50,26 +51,55 @@ func Upload(ctx context.Context, objects rebased.Objects, folder Folder, limits 
 }
 
 func upload(ctx context.Context, objects rebased.Objects, open openFunc, source rebased.Source, limits Limits) (rebased.Source, error) {
-	if source.Size > limits.SourceBytes {
-		return source, rebased.E(rebased.Invalid, "has %d bytes, at most %d can be imported: split it", source.Size, limits.SourceBytes)
-	}
-	body, err := readFile(open, source.Path, limits.SourceBytes)
+	file, err := open(source.Path)
 	if err != nil {
 		return source, rebased.E(rebased.Invalid, "%w", cause(err))
 	}
-	source.SHA256, source.Size = sha256Hex(body), int64(len(body))
+	defer file.Close()
+	if source.Size, source.SHA256, err = measure(ctx, file, limits.SourceBytes); err != nil {
+		return source, err
+	}
 	source.Key = rebased.UploadKey(source.SHA256)
-	return source, putOnce(ctx, objects, source.Key, body)
+	for object, err := range objects.List(ctx, source.Key) {
+		if err != nil || object.Key == source.Key {
+			return source, err // it is there, and its key is made of its content: a large file need not be sent to find that out
+		}
+	}
+	err = objects.CreateIfAbsent(ctx, source.Key, func(w io.Writer) error { return copyAgain(w, file, source) })
+	if rebased.KindOf(err) == rebased.Conflict {
+		return source, nil // another one was faster
+	}
+	return source, err
 }
 
-// readFile reads what was within the limit when the file was found; it may have grown since.
-func readFile(open openFunc, path string, limit int64) ([]byte, error) {
-	file, err := open(path)
-	if err != nil {
-		return nil, err
+// measure reads a file whole, a piece at a time.
+func measure(ctx context.Context, file io.Reader, limit int64) (size int64, sum string, err error) {
+	hash := sha256.New()
+	size, err = io.Copy(hash, &sizeGuard{ctx: ctx, r: io.LimitReader(file, limit+1), left: math.MaxInt64})
+	switch {
+	case ctx.Err() != nil:
+		return 0, "", ctx.Err()
+	case err != nil:
+		return 0, "", rebased.E(rebased.Invalid, "%w", cause(err))
+	case size > limit:
+		return 0, "", rebased.E(rebased.Invalid, "has more than %d bytes, the most that can be imported: split it", limit)
 	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, limit))
+	return size, hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// copyAgain copies a file that was measured; one that is another now must not be stored under the old one's hash.
+func copyAgain(w io.Writer, file io.ReadSeeker, source rebased.Source) error {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return rebased.E(rebased.Invalid, "%w", cause(err))
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(w, hash), io.LimitReader(file, source.Size)); err != nil {
+		return err
+	}
+	if hex.EncodeToString(hash.Sum(nil)) != source.SHA256 {
+		return rebased.E(rebased.Invalid, "has changed while it was read: import again")
+	}
+	return nil
 }
 
 // WriteSources stores a list of uploaded files for a workflow to name.

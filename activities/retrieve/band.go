@@ -45,9 +45,9 @@ func newBands(sources []*source, rows int) []*band {
 }
 
 // bound says how large the sum of a row of the band can be that the list does not show.
-func (b *band) bound(full func(dataset string) bool) float64 {
+func (b *band) bound(full func(*source) bool) float64 {
 	for _, s := range b.sources {
-		if !full(s.Name) {
+		if !full(s) {
 			return b.tail + s.data
 		}
 	}

@@ -131,8 +131,6 @@ func (f *fixture) loop(t testing.TB, keep func(name string) bool) []loopRow {
 
 func all(string) bool { return true }
 
-const unlimited = 1 << 30
-
 // rounding is an index whose scores are off by what another order of summation could make, which gives ties in any order, and which counts.
 type rounding struct {
 	retrieve.Index

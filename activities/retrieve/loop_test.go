@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/index/indextest"
@@ -100,32 +101,114 @@ func (l *loop) score(task rebased.Task, row rebased.Row, data float64) (loopRow,
 	return s, !math.IsInf(s.in, -1)
 }
 
-// quota keeps the first rows of each dataset name.
-func quota(all []loopRow, most int) []loopRow {
-	taken := make(map[string]int)
-	return slices.DeleteFunc(slices.Clone(all), func(r loopRow) bool {
-		taken[r.row.Dataset.Name]++
-		return taken[r.row.Dataset.Name] > most
-	})
+// diverse gives rows the scores of mode diverse and their order: a cell with fewer than 12 letters and digits does not decide S_out.
+func diverse(paper []loopRow) []loopRow {
+	all := slices.Clone(paper)
+	for i, r := range all {
+		weak, strong := math.Inf(-1), math.Inf(-1)
+		for c, cell := range r.row.Cells {
+			letters := strings.Map(func(r rune) rune {
+				if unicode.IsLetter(r) || unicode.IsDigit(r) {
+					return 'x'
+				}
+				return -1
+			}, cell.Text)
+			switch {
+			case math.IsNaN(r.outs[c]):
+			case len(letters) < 12:
+				weak = max(weak, r.outs[c])
+			default:
+				strong = max(strong, r.outs[c])
+			}
+		}
+		if all[i].out = strong; math.IsInf(strong, -1) {
+			all[i].out = min(weak, 0)
+		}
+		all[i].total = (r.in + all[i].out + r.dat) / 3
+	}
+	slices.SortFunc(all, func(a, b loopRow) int { return cmp.Or(cmp.Compare(b.total, a.total), cmp.Compare(a.row.ID, b.row.ID)) })
+	return all
 }
 
-// check compares a ranking with the plain loop's: all rows that may be taken, and of each dataset name at most so many. Of rows that score
-// the same to the last digit but one, either may be taken.
-func check(t testing.TB, got ranked, all []loopRow, most, rows int) {
+// says is what a row says, whatever its columns are called.
+func (r loopRow) says() string {
+	var said []string
+	for c, cell := range r.row.Cells {
+		if !math.IsNaN(r.outs[c]) {
+			said = append(said, strings.ToLower(strings.Join(strings.Fields(cell.Text), " ")))
+		}
+	}
+	slices.Sort(said)
+	return strings.Join(slices.Compact(said), "\x00")
+}
+
+// checkDiverse holds a ranking of mode diverse against its rules, given all rows by the scores of paper.
+func checkDiverse(t testing.TB, got ranked, paper []loopRow, most, rows int) {
 	t.Helper()
-	want := quota(all, most)
-	taken := make(map[string]int)
+	const width = 0.001 + tolerance
+	all := diverse(paper)
+	byID := make(map[rebased.RowID]loopRow, len(all))
+	for _, r := range all {
+		byID[r.row.ID] = r
+	}
+	said, taken, least := map[string]string{}, map[string]int{}, math.Inf(1)
+	for i, c := range got.Candidates {
+		w, ok := byID[c.ID]
+		delete(byID, c.ID)
+		if !ok || off(c.Total, w.total) || off(c.In, w.in) || off(c.Out, w.out) || off(c.Data, w.dat) {
+			t.Fatalf("rank %d: row %s scores %+v, want %v %v %v %v", i, c.ID, c.Scores, w.total, w.in, w.out, w.dat)
+		}
+		if of, repeats := said[w.says()]; repeats {
+			t.Fatalf("rank %d: row %s says the same as one of %s before it", i, c.ID, of)
+		}
+		if taken[c.Dataset.Name]++; taken[c.Dataset.Name] > most {
+			t.Fatalf("rank %d: %s has more than %d rows", i, c.Dataset.Name, most)
+		}
+		said[w.says()] = c.Dataset.Name
+		if w.total > least+width {
+			t.Fatalf("rank %d: score %v stands after %v", i, w.total, least)
+		}
+		least = min(least, w.total)
+		checkContents(t, i, c, w)
+	}
+	checkLeftOut(t, byID, said, taken, most, len(got.Candidates) < rows, least+width)
+}
+
+// checkLeftOut finds the reason of every row that scores more than the ones taken and is not among them.
+func checkLeftOut(t testing.TB, left map[rebased.RowID]loopRow, said map[string]string, taken map[string]int, most int, short bool, above float64) {
+	t.Helper()
+	counts := map[string]map[string]bool{} // by dataset: what it says that was taken from others
+	for _, r := range left {
+		if of, repeats := said[r.says()]; repeats && of != r.row.Dataset.Name {
+			if counts[r.row.Dataset.Name] == nil {
+				counts[r.row.Dataset.Name] = map[string]bool{}
+			}
+			counts[r.row.Dataset.Name][r.says()] = true
+		}
+	}
+	for _, r := range left {
+		name := r.row.Dataset.Name
+		_, repeats := said[r.says()]
+		if (short || r.total > above) && !repeats && taken[name]+len(counts[name]) < most {
+			t.Fatalf("row %s of %s scores %v and was left out: %d rows of it were taken, %d count for it", r.row.ID, name, r.total, taken[name], len(counts[name]))
+		}
+	}
+}
+
+// check compares a ranking of mode paper with the plain loop's. Of rows that score the same to the last digit but one, either may be taken.
+func check(t testing.TB, got ranked, want []loopRow, rows int) {
+	t.Helper()
 	if n := min(rows, len(want)); len(got.Candidates) != n {
 		t.Fatalf("got %d candidates, want %d", len(got.Candidates), n)
 	}
-	byID := make(map[rebased.RowID]loopRow, len(all))
-	for _, r := range all {
+	byID := make(map[rebased.RowID]loopRow, len(want))
+	for _, r := range want {
 		byID[r.row.ID] = r
 	}
 	for i, c := range got.Candidates {
 		w, ok := byID[c.ID]
 		delete(byID, c.ID)
-		if taken[c.Dataset.Name]++; !ok || taken[c.Dataset.Name] > most {
+		if !ok {
 			t.Fatalf("rank %d: row %s of %s does not belong there, or comes twice", i, c.ID, c.Dataset)
 		}
 		if off(c.Total, w.total) || off(c.In, w.in) || off(c.Out, w.out) || off(c.Data, w.dat) {
@@ -148,7 +231,7 @@ func checkContents(t testing.TB, i int, c rebased.Candidate, w loopRow) {
 	if c.Rank != i || c.Dataset != w.row.Dataset || !slices.Equal(c.Cells, w.row.Cells) {
 		t.Fatalf("rank %d: row %s came with rank %d and other contents than it has", i, c.ID, c.Rank)
 	}
-	if !decided(c.InColumn, w.row, w.cells, w.in) || !decided(c.OutColumn, w.row, w.outs, w.out) {
+	if !decided(c.InColumn, w.row, w.cells, w.in) || w.out > 0 && !decided(c.OutColumn, w.row, w.outs, w.out) {
 		t.Fatalf("rank %d: row %s: %s and %s did not decide", i, c.ID, c.InColumn, c.OutColumn)
 	}
 	if !strings.HasPrefix(c.License, "license of "+c.Dataset.Name) || !strings.HasPrefix(c.Revision, "revision of "+c.Dataset.Name) {

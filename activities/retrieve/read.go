@@ -23,6 +23,8 @@ const (
 // Ranking is what Rank found: which rows, in which order. What they say is still in the corpus.
 type Ranking struct {
 	Skipped map[string]int // rows kept out, by reason
+	Passed  []Passed       // of these, the first that stood before the last one taken
+	Encoded int            // texts that the second stage's encoder had not encoded before
 
 	rows    rebased.Table[rebased.Row]
 	taken   []scored // best first
@@ -82,7 +84,7 @@ func (r Ranking) readPart(ctx context.Context, key string, places []int, candida
 func (r Ranking) candidate(rank int, rows []rebased.Row) (rebased.Candidate, error) {
 	s := r.taken[rank]
 	if int(s.row) >= len(rows) || rows[s.row].ID != s.id.ID() {
-		return rebased.Candidate{}, rebased.E(rebased.Invalid, "row %d is not %s, as the index says: run `rebased index` again", s.row, s.id.ID())
+		return rebased.Candidate{}, misplaced(int(s.row), s.id.ID())
 	}
 	row, source := rows[s.row], r.sources[s.source]
 	if last := max(s.inCell, s.outCell); int(last) >= len(row.Cells) {
@@ -96,6 +98,10 @@ func (r Ranking) candidate(rank int, rows []rebased.Row) (rebased.Candidate, err
 		},
 		Rank: rank, License: source.License, Revision: source.Revision,
 	}, nil
+}
+
+func misplaced(place int, id rebased.RowID) error {
+	return rebased.E(rebased.Invalid, "row %d is not %s, as the index says: run `rebased index` again", place, id)
 }
 
 // locate finds the part and the place in it of each row, and gives the parts. It reads the ids of all parts of the datasets that the rows are

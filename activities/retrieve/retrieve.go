@@ -15,8 +15,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/decontaminate"
 )
 
 // Query asks for the rows of some datasets by MaxSim: the sum over the query's vectors of the largest dot product with a vector of the row.
@@ -53,19 +55,26 @@ type Index interface {
 	Descriptions(ctx context.Context, collection string, datasets []rebased.DatasetID) (map[rebased.DatasetID][]float32, error)
 }
 
-// Reasons for which rows are kept out, keys of Ranking.Skipped.
+// Reasons for which rows are kept out, keys of Ranking.Skipped. The first two count all rows of datasets, the others rows that stood before the
+// last one taken.
 const (
-	SkippedQuota    = "quota"    // of better rows than the last one taken, those whose dataset had its share; see Rank
-	SkippedExcluded = "excluded" // all rows of excluded datasets
+	SkippedExcluded = "excluded" // of excluded datasets
+	SkippedLicense  = "license"  // of datasets whose license is not allowed
+	SkippedQuota    = "quota"    // their dataset had its share; see Rank
+	SkippedMirror   = "mirror"   // say the same as a row that was taken
+	SkippedLeaked   = "leaked"   // share text with a benchmark
 )
 
-// Config is what a Ranker works with. Every field is required.
+// Config is what a Ranker works with. The first five fields are required.
 type Config struct {
 	Index    Index
 	Encoder  rebased.Encoder
 	Rows     rebased.Table[rebased.Row]
 	Datasets rebased.Table[rebased.Dataset]
 	Objects  rebased.Objects // holds the record of the index
+
+	Benchmarks *decontaminate.Set // rows that share text with them are left out; nil = none
+	Better     *Better            // for tasks that are ranked in two stages
 }
 
 // Ranker ranks the rows of corpora for tasks.
@@ -75,6 +84,8 @@ type Ranker struct {
 	rows     rebased.Table[rebased.Row]
 	datasets rebased.Table[rebased.Dataset]
 	objects  rebased.Objects
+	bench    *decontaminate.Set
+	better   *Better
 }
 
 // New makes a Ranker.
@@ -91,19 +102,31 @@ func New(c Config) (*Ranker, error) {
 	case c.Objects == nil:
 		return nil, errors.New("retrieve: Config.Objects is required")
 	}
-	return &Ranker{index: c.Index, encoder: c.Encoder, rows: c.Rows, datasets: c.Datasets, objects: c.Objects}, nil
+	return &Ranker{index: c.Index, encoder: c.Encoder, rows: c.Rows, datasets: c.Datasets, objects: c.Objects, bench: c.Benchmarks, better: c.Better}, nil
 }
 
 // Rank gives the best task.Retrieve.Rows rows of a corpus revision by score, descending, equal scores by row id; fewer only where the corpus
-// has no more that are allowed. Rows of excluded datasets never appear. In mode diverse at most MaxPerDataset rows of the same dataset name
-// are taken, all its configurations and splits together; a dataset that has its share is not asked for further, so SkippedQuota counts the
-// rows of it that were met until then.
+// has no more that are allowed. Rows of datasets that are excluded, or whose license is not allowed, never appear, nor do rows below
+// MinScore or rows that share text with a benchmark.
+//
+// That is mode paper. Mode diverse differs so:
+//   - A weak cell does not decide S_out: one with fewer than weakLetters letters and digits. Such a cell counts at most as much as the row's best
+//     other cell, and at most 0 in a row that has none.
+//   - At most MaxPerDataset rows of one dataset name are taken, all its configurations and splits together. A dataset that has its share is not
+//     asked for further, so SkippedQuota counts the rows of it that were met until then.
+//   - A row whose cells say the same as those of a row that was taken, whatever their columns are called, is left out, and the taken row counts
+//     for its dataset too: datasets that mirror one another share one quota.
+//   - Of rows within tieWidth of the best one left, those of the dataset that gave least come first, then those least like the ones taken
+//     of them, then by score and id.
 //
 // Scores are computed from the stored vectors in one fixed order of summation: the same index gives the same ranking, whatever server holds
 // it. progress is called with the number of rows found so far. Unavailable: the index is being updated, or was while Rank ran; Invalid: it
 // holds another revision or encoder, or the task leaves no dataset.
 //
-// The ranking holds some 60 bytes a row; Ranking.Read reads what the rows say.
+// A task with retrieve.rerank is ranked in two stages: of the rows that score best by a prediction, as many as its depth, the better encoder's
+// scores decide. The quota alone does not make such a ranking short, but what else keeps rows out may.
+//
+// The ranking holds some 70 bytes a row; Ranking.Read reads what the rows say.
 func (r *Ranker) Rank(ctx context.Context, task rebased.Task, corpus rebased.Corpus, idx rebased.Index, progress func(rows int)) (Ranking, error) {
 	if err := r.pin(ctx, corpus, idx); err != nil {
 		return Ranking{}, err
@@ -116,9 +139,9 @@ func (r *Ranker) Rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 	return ranking, err
 }
 
-// rank ranks on an index that stands still.
+// rank ranks on an index that stands still. Rows that turn out to be of a benchmark are left out of another ranking, until none is taken.
 func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Corpus, idx rebased.Index, progress func(rows int)) (Ranking, error) {
-	allowed, excluded, err := r.allowed(ctx, task, corpus)
+	allowed, out, err := r.allowed(ctx, task, corpus)
 	if err != nil {
 		return Ranking{}, err
 	}
@@ -130,68 +153,34 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 	if err != nil {
 		return Ranking{}, err
 	}
-	quota := newQuota(task.Retrieve)
-	w := newWalk(r.index, idx.Collection, aim, sources, task.Retrieve.Rows, quota.full)
-	taken, skipped, err := take(ctx, w, task.Retrieve.Rows, quota, progress)
-	if err != nil {
-		return Ranking{}, fmt.Errorf("rank the rows of %s: %w", corpus.Name, err)
+	search := leakSearch{set: r.bench, clean: map[rebased.RowKey]struct{}{}, leaked: map[rebased.RowKey]decontaminate.Leak{}}
+	var best reranked
+	if task.Retrieve.Rerank != nil {
+		if best, err = r.rerank(ctx, task, corpus, walk{index: r.index, collection: idx.Collection, aim: aim, sources: sources}, progress); err != nil {
+			return Ranking{}, fmt.Errorf("rank the rows of %s in two stages: %w", corpus.Name, err)
+		}
+		sources = best.sources
 	}
-	parts, err := r.locate(ctx, corpus, taken, sources)
-	if err != nil {
-		return Ranking{}, err
-	}
-	return Ranking{
-		Skipped: map[string]int{SkippedQuota: skipped, SkippedExcluded: excluded}, rows: r.rows, taken: taken, sources: sources, parts: parts,
-	}, nil
-}
-
-// take walks down the ranking until enough rows are accepted.
-func take(ctx context.Context, w *walk, rows int, q *quota, progress func(rows int)) (taken []scored, skipped int, err error) {
-	all := 0
-	for _, s := range w.sources {
-		all += s.Rows
-	}
-	taken = make([]scored, 0, min(rows, all))
-	for len(taken) < rows {
-		row, ok, err := w.next(ctx)
+	for {
+		t := newTaker(task.Retrieve, sources, search.leaked, progress)
+		var from ranked = &list{rows: best.rows}
+		if task.Retrieve.Rerank == nil {
+			w := newWalk(r.index, idx.Collection, aim, sources, task.Retrieve.Rows, t.quota.full)
+			w.diverse = task.Retrieve.Mode == rebased.ModeDiverse
+			from = w
+		}
+		if err := t.take(ctx, from); err != nil {
+			return Ranking{}, fmt.Errorf("rank the rows of %s: %w", corpus.Name, err)
+		}
+		parts, err := r.locate(ctx, corpus, t.taken, sources)
 		if err != nil {
-			return nil, 0, err
+			return Ranking{}, err
 		}
-		if !ok {
-			break
-		}
-		if !q.accept(w.sources[row.source].Name) {
-			skipped++
-			continue
-		}
-		taken = append(taken, row)
-		if len(taken)%fetchStep == 0 {
-			progress(len(taken))
+		maps.Copy(t.skipped, out)
+		ranking := Ranking{Skipped: t.skipped, Passed: t.passed, Encoded: best.encoded, rows: r.rows, taken: t.taken, sources: sources, parts: parts}
+		more, err := search.find(ctx, ranking)
+		if err != nil || !more {
+			return ranking, err
 		}
 	}
-	return taken, skipped, nil
-}
-
-// quota counts the rows taken of each dataset name.
-type quota struct {
-	most  int // 0 = no quota
-	taken map[string]int
-}
-
-func newQuota(r rebased.Retrieve) *quota {
-	q := &quota{taken: make(map[string]int)}
-	if r.Mode == rebased.ModeDiverse {
-		q.most = r.MaxPerDataset
-	}
-	return q
-}
-
-func (q *quota) full(name string) bool { return q.most > 0 && q.taken[name] >= q.most }
-
-func (q *quota) accept(name string) bool {
-	if q.full(name) {
-		return false
-	}
-	q.taken[name]++
-	return true
 }

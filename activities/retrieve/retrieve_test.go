@@ -21,14 +21,14 @@ func TestRankEqualsAPlainLoop(t *testing.T) {
 			paper := f.loop(t, all)
 			for _, rows := range []int{1, 10, 300, 5000} {
 				f.task.Retrieve.Rows = rows
-				check(t, rank(t, f.World, f.Index, f.task, f.corpus, f.record), paper, unlimited, rows)
+				check(t, rank(t, f.World, f.Index, f.task, f.corpus, f.record), paper, rows)
 			}
 			f.task.Retrieve.Mode = rebased.ModeDiverse
 			for _, most := range []int{1, 7, 60} {
 				f.task.Retrieve.MaxPerDataset = most
 				for _, rows := range []int{5, 200, 5000} {
 					f.task.Retrieve.Rows = rows
-					check(t, rank(t, f.World, f.Index, f.task, f.corpus, f.record), paper, most, rows)
+					checkDiverse(t, rank(t, f.World, f.Index, f.task, f.corpus, f.record), paper, most, rows)
 				}
 			}
 		})
@@ -49,7 +49,7 @@ func TestExcludedDatasetsNeverAppear(t *testing.T) {
 	} {
 		f.task.Retrieve.Exclude = c.globs
 		got := rank(t, f.World, f.Index, f.task, f.corpus, f.record)
-		check(t, got, f.loop(t, c.keep), unlimited, 5000)
+		check(t, got, f.loop(t, c.keep), 5000)
 		excluded := 0
 		for _, s := range f.splits {
 			if !c.keep(s.Name) {
@@ -63,18 +63,6 @@ func TestExcludedDatasetsNeverAppear(t *testing.T) {
 	f.task.Retrieve.Exclude = []string{"*"}
 	if _, err := rankAll(t, f.World, f.Index, f.task, f.corpus, f.record); rebased.KindOf(err) != rebased.Invalid {
 		t.Errorf("nothing left: got %v, want Invalid", err)
-	}
-}
-
-func TestQuotaCountsTheBetterRowsThatItKeptOut(t *testing.T) {
-	f := newFixture(t, 6, 6, 300)
-	f.task.Retrieve.Mode, f.task.Retrieve.MaxPerDataset, f.task.Retrieve.Rows = rebased.ModeDiverse, 10, 25
-	got := rank(t, f.World, f.Index, f.task, f.corpus, f.record)
-	paper := f.loop(t, all)
-	last := got.Candidates[24]
-	better := slices.IndexFunc(paper, func(r loopRow) bool { return r.row.ID == last.ID })
-	if want := better + 1 - 25; got.Skipped[retrieve.SkippedQuota] != want {
-		t.Errorf("quota kept out %d rows, want %d", got.Skipped[retrieve.SkippedQuota], want)
 	}
 }
 
@@ -110,7 +98,7 @@ func TestThousandsOfEqualRowsComeInTheOrderOfTheirIDs(t *testing.T) {
 	paper := f.loop(t, all)
 	for _, noise := range []float64{0, 4e-6} {
 		got := rank(t, f.World, &rounding{Index: f.Index, random: f.random, noise: noise}, f.task, f.corpus, f.record)
-		check(t, got, paper, unlimited, 2000)
+		check(t, got, paper, 2000)
 		for i, c := range got.Candidates {
 			if c.ID != paper[i].row.ID {
 				t.Fatalf("noise %v: rank %d is %s, want %s", noise, i, c.ID, paper[i].row.ID)
@@ -158,7 +146,7 @@ func fullDataset(t *testing.T, descriptions ...string) {
 	f.task.Retrieve.Mode, f.task.Retrieve.MaxPerDataset, f.task.Retrieve.Rows = rebased.ModeDiverse, 5, 15
 	counting := &rounding{Index: f.Index}
 	got := rank(t, f.World, counting, f.task, f.corpus, f.record)
-	check(t, got, f.loop(t, all), 5, 15)
+	checkDiverse(t, got, f.loop(t, all), 5, 15)
 	if counting.hits > 2000 {
 		t.Errorf("for 15 rows of 3 datasets %d hits were read", counting.hits)
 	}

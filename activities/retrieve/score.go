@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/rebased/rebased"
@@ -21,27 +22,79 @@ type scored struct {
 	outCell int32 // and S_out
 	part    int32 // place in the ranking's parts; part and row are known once locate has found them
 	row     int32 // place in the part
+
+	content uint64 // hash of what the cells say; 0 = not known
+	look    uint64 // sketch: the bits that two rows share tell how like they are
 }
+
+// weakLetters is how many letters and digits a cell needs to decide S_out in mode diverse.
+const weakLetters = 12
 
 // score computes the exact terms of a row. Of cells that are equally near the first one decides.
 func (w *walk) score(from rough, held Stored) scored {
-	in, inCell := nearest(w.aim.in, held)
-	out, outCell := nearest(w.aim.out, held)
-	sum := in + out + w.sources[from.source].data
-	return scored{
-		sum: sum, id: from.id, source: from.source, total: float32(sum / 3), in: float32(in), out: float32(out),
-		inCell: int32(inCell), outCell: int32(outCell), //nolint:gosec // checked by fits
+	in, inCell := nearest(w.aim.in, held, nil)
+	out, outCell := nearest(w.aim.out, held, nil)
+	row := scored{id: from.id, source: from.source}
+	if w.diverse {
+		if strong, cell := nearest(w.aim.out, held, held.weak); !math.IsInf(strong, -1) {
+			out, outCell = strong, cell
+		} else {
+			out = min(out, 0)
+		}
+		row.content, row.look = held.content(), held.look()
 	}
+	row.sum = in + out + w.sources[from.source].data
+	row.total, row.in, row.out = float32(row.sum/3), float32(in), float32(out)
+	row.inCell, row.outCell = int32(inCell), int32(outCell) //nolint:gosec // checked by fits
+	return row
 }
 
-func nearest(query []float32, held Stored) (best float64, cell int) {
+// nearest finds the cell that is nearest to a vector of the task, those that skip names left out; -Inf when all are.
+func nearest(query []float32, held Stored, skip func(i int) bool) (best float64, cell int) {
 	best = math.Inf(-1)
 	for i, v := range held.Vectors {
+		if skip != nil && skip(i) {
+			continue
+		}
 		if d := dot(query, v); d > best {
 			best, cell = d, held.Cells[i]
 		}
 	}
 	return best, cell
+}
+
+// weak reports whether the cell of a vector says too little to decide S_out.
+func (s Stored) weak(i int) bool { return i < len(s.Letters) && s.Letters[i] < weakLetters }
+
+// content hashes what the cells of a row say, whatever their order and the names of their columns; 0 when the index does not tell.
+func (s Stored) content() uint64 {
+	said := slices.Clone(s.Hashes)
+	slices.Sort(said)
+	h := uint64(0)
+	for _, cell := range slices.Compact(said) {
+		hi, lo := bits.Mul64(h^cell, 0x9e3779b97f4a7c15)
+		h = hi ^ lo + 1
+	}
+	return h
+}
+
+// lookBits is the length of a sketch.
+const lookBits = 64
+
+// look sketches the direction of a row, the sum of its vectors: each bit says which of two dimensions is larger.
+func (s Stored) look() (sketch uint64) {
+	sum := make([]float64, len(s.Vectors[0]))
+	for _, v := range s.Vectors {
+		for i, x := range v {
+			sum[i] += float64(x)
+		}
+	}
+	for bit := range lookBits {
+		if sum[2*bit%len(sum)] > sum[(2*bit+1)%len(sum)] {
+			sketch |= 1 << bit
+		}
+	}
+	return sketch
 }
 
 // fits reports whether the vectors of a row can be compared with the task's.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/rebased/rebased"
@@ -14,29 +15,42 @@ type source struct {
 	rebased.Dataset
 	data  float64 // S_data of its rows
 	place int32   // in the list of all sources
+	name  int32   // number of the dataset's name, shared by its configurations and splits
 }
 
-// allowed lists the datasets that the task does not exclude, and counts the rows of those that it does.
-func (r *Ranker) allowed(ctx context.Context, task rebased.Task, corpus rebased.Corpus) (allowed []rebased.Dataset, excluded int, err error) {
+// allowed lists the datasets that rows may come from, and counts the rows of the others by reason.
+func (r *Ranker) allowed(ctx context.Context, task rebased.Task, corpus rebased.Corpus) (allowed []rebased.Dataset, out map[string]int, err error) {
 	datasets, err := r.datasets.Read(ctx, corpus.Datasets.Key)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read the datasets of %s: %w", corpus.Name, err)
+		return nil, nil, fmt.Errorf("read the datasets of %s: %w", corpus.Name, err)
 	}
+	out = map[string]int{SkippedExcluded: 0}
+	licenses := task.Retrieve.Licenses
 	for _, d := range datasets {
-		out, err := matchesAny(task.Retrieve.Exclude, d.Name)
+		excluded, err := matchesAny(task.Retrieve.Exclude, d.Name)
 		if err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
-		if out {
-			excluded += d.Rows
-			continue
+		switch {
+		case excluded:
+			out[SkippedExcluded] += d.Rows
+		case len(licenses) > 0 && !licensed(licenses, d.License):
+			out[SkippedLicense] += d.Rows
+		default:
+			allowed = append(allowed, d)
 		}
-		allowed = append(allowed, d)
 	}
 	if len(allowed) == 0 {
-		return nil, 0, rebased.E(rebased.Invalid, "retrieve.exclude leaves none of the %d datasets of %s: exclude less", len(datasets), corpus.Name)
+		return nil, nil, rebased.E(rebased.Invalid, "retrieve.exclude and retrieve.licenses leave none of the %d datasets of %s: exclude less, allow more",
+			len(datasets), corpus.Name)
 	}
-	return allowed, excluded, nil
+	return allowed, out, nil
+}
+
+// licensed reports whether a license is on a list, in any case. A dataset without one is on none.
+func licensed(list []string, license string) bool {
+	license = strings.TrimSpace(license)
+	return license != "" && slices.ContainsFunc(list, func(name string) bool { return strings.EqualFold(strings.TrimSpace(name), license) })
 }
 
 // matchesAny reports whether a dataset's name fits one of the globs of a task: path.Match in any case, where '*' and '?' stand for '/' too,
@@ -67,12 +81,16 @@ func (r *Ranker) sources(ctx context.Context, collection string, aim aim, datase
 		return nil, fmt.Errorf("read the descriptions of the datasets: %w", err)
 	}
 	sources := make([]*source, len(datasets))
+	names := map[string]int32{}
 	for i, d := range datasets {
 		v, ok := vectors[d.DatasetID]
 		if !ok || len(v) != len(aim.data) {
 			return nil, rebased.E(rebased.Invalid, "index %s has no description of %s: run `rebased index` again", collection, d)
 		}
-		sources[i] = &source{Dataset: d, data: dot(aim.data, v), place: int32(i)} //nolint:gosec // datasets are not that many
+		if _, known := names[d.Name]; !known {
+			names[d.Name] = int32(len(names)) //nolint:gosec // datasets are not that many
+		}
+		sources[i] = &source{Dataset: d, data: dot(aim.data, v), place: int32(i), name: names[d.Name]} //nolint:gosec // datasets are not that many
 	}
 	return sources, nil
 }

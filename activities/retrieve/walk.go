@@ -3,6 +3,7 @@ package retrieve
 import (
 	"bytes"
 	"cmp"
+	"container/heap"
 	"context"
 	"fmt"
 	"math"
@@ -26,19 +27,21 @@ const (
 // strictly above that bound in every band. The list that has the largest bound is the one that grows, by doubling: a query costs the server
 // one pass over the band, whatever its limit.
 //
-// Hits carry the server's rounding; they only decide whose vectors are read. The order is that of the exact scores.
+// Hits carry the server's rounding; they only decide whose vectors are read. The order is that of the exact scores. In mode diverse these can be
+// lower than what the hits say, never higher, so that the bounds hold.
 type walk struct {
 	index      Index
 	collection string
 	aim        aim
-	full       func(dataset string) bool // rows of this dataset are of no use any more
+	full       func(*source) bool // rows of this one are of no use any more
+	diverse    bool               // weak cells do not decide
 
 	sources []*source
 
 	bands []*band
 	met   map[rebased.RowKey]struct{}
-	near  []rough  // met, vectors not read yet; descending
-	exact []scored // vectors read, not given yet; in the order of the ranking
+	near  []rough // met, vectors not read yet; descending
+	exact ahead   // vectors read, not given yet
 }
 
 // rough is a row as a query shows it.
@@ -48,8 +51,10 @@ type rough struct {
 	source int32 // place in the walk's sources
 }
 
+var _ ranked = (*walk)(nil)
+
 // newWalk starts a walk that is expected to go about so many rows far.
-func newWalk(index Index, collection string, aim aim, sources []*source, rows int, full func(dataset string) bool) *walk {
+func newWalk(index Index, collection string, aim aim, sources []*source, rows int, full func(*source) bool) *walk {
 	w := &walk{
 		index: index, collection: collection, aim: aim, full: full, sources: sources,
 		met: make(map[rebased.RowKey]struct{}),
@@ -68,8 +73,7 @@ func (w *walk) next(ctx context.Context) (row scored, ok bool, err error) {
 		}
 		switch {
 		case len(w.exact) > 0 && w.exact[0].sum > rest+slack:
-			row, w.exact = w.exact[0], w.exact[1:]
-			return row, true, nil
+			return heap.Pop(&w.exact).(scored), true, nil //nolint:forcetypeassert // it holds no others
 		case len(w.near) > 0 && w.near[0].sum >= bound:
 			err = w.fetch(ctx, bound)
 		case widest != nil:
@@ -99,7 +103,7 @@ func (w *walk) grow(ctx context.Context, b *band) error {
 	var open []int32
 	query := Query{Collection: w.collection, Vectors: [][]float32{w.aim.in, w.aim.out}, Limit: b.limit}
 	for _, s := range b.sources {
-		if !w.full(s.Name) {
+		if !w.full(s) {
 			open = append(open, s.place)
 			query.Datasets = append(query.Datasets, s.DatasetID)
 		}
@@ -145,7 +149,7 @@ func (w *walk) fetch(ctx context.Context, bound float64) error {
 	n := 0
 	var ids []rebased.RowID
 	for ; n < len(w.near) && w.near[n].sum >= bound && len(ids) < fetchStep; n++ {
-		if !w.full(w.sources[w.near[n].source].Name) {
+		if !w.full(w.sources[w.near[n].source]) {
 			ids = append(ids, w.near[n].id.ID())
 		}
 	}
@@ -157,14 +161,28 @@ func (w *walk) fetch(ctx context.Context, bound float64) error {
 		stored, ok := held[row.id.ID()]
 		switch {
 		case ok && stored.fits(w.aim):
-			w.exact = append(w.exact, w.score(row, stored))
-		case w.full(w.sources[row.source].Name):
-			w.exact = append(w.exact, scored{id: row.id, source: row.source, sum: row.sum, total: float32(row.sum / 3)})
+			heap.Push(&w.exact, w.score(row, stored))
+		case w.full(w.sources[row.source]):
+			heap.Push(&w.exact, scored{id: row.id, source: row.source, sum: row.sum, total: float32(row.sum / 3)})
 		default:
 			return rebased.E(rebased.Unavailable, "index %s has no vectors of row %s, which it had just found", w.collection, row.id.ID())
 		}
 	}
 	w.near = w.near[n:]
-	slices.SortFunc(w.exact, compare)
 	return nil
+}
+
+// ahead is a heap of rows, the next of the ranking on top.
+type ahead []scored
+
+func (a ahead) Len() int           { return len(a) }
+func (a ahead) Less(i, j int) bool { return compare(a[i], a[j]) < 0 }
+func (a ahead) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
+func (a *ahead) Push(row any)      { *a = append(*a, row.(scored)) } //nolint:forcetypeassert // it holds no others
+
+// Pop implements heap.Interface.
+func (a *ahead) Pop() any {
+	last := (*a)[len(*a)-1]
+	*a = (*a)[:len(*a)-1]
+	return last
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rebased/rebased"
 )
@@ -17,13 +18,16 @@ var _ rebased.Objects = (*Objects)(nil)
 
 // Objects is a bucket in memory. It is safe for concurrent use; a listing shows the moment at which it began.
 type Objects struct {
+	Now func() time.Time // the store's clock; nil = time.Now
+
 	mu      sync.Mutex
 	objects map[string]object
 }
 
 type object struct {
-	body []byte
-	etag string
+	body     []byte
+	etag     string
+	modified time.Time
 }
 
 // NewObjects makes an empty bucket.
@@ -62,7 +66,10 @@ func (o *Objects) put(ctx context.Context, key string, body []byte, allowed func
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	fresh := object{body: append([]byte{}, body...), etag: etagOf(body)}
+	fresh := object{body: append([]byte{}, body...), etag: etagOf(body), modified: time.Now()}
+	if o.Now != nil {
+		fresh.modified = o.Now()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	old, exists := o.objects[key]
@@ -94,7 +101,7 @@ func (o *Objects) under(prefix string) []rebased.Object {
 	var entries []rebased.Object
 	for key, found := range o.objects {
 		if strings.HasPrefix(key, prefix) {
-			entries = append(entries, rebased.Object{Key: key, Size: int64(len(found.body)), ETag: found.etag})
+			entries = append(entries, rebased.Object{Key: key, Size: int64(len(found.body)), ETag: found.etag, Modified: found.modified})
 		}
 	}
 	slices.SortFunc(entries, func(a, b rebased.Object) int { return strings.Compare(a.Key, b.Key) })

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rebased/rebased"
 )
@@ -36,6 +37,7 @@ func Objects(t *testing.T, open func(t *testing.T) rebased.Objects) {
 		{"ListIsInOrderOfBytes", listIsInOrderOfBytes},
 		{"ListKeepsToThePrefix", listKeepsToThePrefix},
 		{"ListGivesSizesAndETags", listGivesSizesAndETags},
+		{"ListTellsWhenAnObjectWasWritten", listTellsWhenAnObjectWasWritten},
 		{"ListStopsWhenTold", listStopsWhenTold},
 		{"DeleteRemoves", deleteRemoves},
 		{"DeleteOfAnAbsentKeyIsNoError", deleteOfAnAbsentKeyIsNoError},
@@ -240,9 +242,29 @@ func listGivesSizesAndETags(t *testing.T, o rebased.Objects) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		entry.Modified = time.Time{}
 		if want := (rebased.Object{Key: "k", Size: 4, ETag: etag}); entry != want {
 			t.Fatalf("listed %+v, want %+v", entry, want)
 		}
+	}
+}
+
+func listTellsWhenAnObjectWasWritten(t *testing.T, o rebased.Objects) {
+	modified := func() time.Time {
+		for entry, err := range o.List(t.Context(), "k") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			return entry.Modified
+		}
+		t.Fatal("nothing is listed")
+		return time.Time{}
+	}
+	mustPut(t, o, "k", "same")
+	first := modified()
+	mustPut(t, o, "k", "same")
+	if again := modified(); first.IsZero() || again.Before(first) {
+		t.Fatalf("written at %v, and later at %v", first, again)
 	}
 }
 

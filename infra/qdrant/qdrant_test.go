@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/retrieve"
 	"github.com/rebased/rebased/infra/porttest"
 	"github.com/rebased/rebased/infra/qdrant"
 )
@@ -22,6 +23,10 @@ import (
 // TestServerKeepsThePromises runs the conformance suite against a server, if one is named.
 func TestServerKeepsThePromises(t *testing.T) {
 	porttest.Index(t, func(t *testing.T) porttest.VectorIndex { return server(t) })
+}
+
+func TestServerKeepsVectorsOfTexts(t *testing.T) {
+	porttest.Vectors(t, func(t *testing.T) retrieve.Vectors { return server(t) })
 }
 
 func TestServerAnswersPing(t *testing.T) {

@@ -61,7 +61,7 @@ func (x *Index) Rows(ctx context.Context, collection string, ids []rebased.RowID
 		keys[i] = string(id)
 	}
 	found := make(map[rebased.RowID]retrieve.Stored, len(ids))
-	err := x.get(ctx, collection, keys, vectorCells, func(p *qdrant.RetrievedPoint) {
+	err := x.get(ctx, collection, keys, getStep, vectorCells, func(p *qdrant.RetrievedPoint) {
 		found[rebased.RowID(p.GetId().GetUuid())] = stored(p)
 	})
 	return found, err
@@ -78,18 +78,18 @@ func (x *Index) Descriptions(
 		sources[keys[i]] = d
 	}
 	found := make(map[rebased.DatasetID][]float32, len(datasets))
-	err := x.get(ctx, descriptions(collection), keys, vectorDescription, func(p *qdrant.RetrievedPoint) {
+	err := x.get(ctx, descriptions(collection), keys, getStep, vectorDescription, func(p *qdrant.RetrievedPoint) {
 		found[sources[p.GetId().GetUuid()]] = p.GetVectors().GetVectors().GetVectors()[vectorDescription].GetDense().GetData()
 	})
 	return found, err
 }
 
-// get reads points with one of their vectors, step by step; use is called by one goroutine at a time.
-func (x *Index) get(ctx context.Context, collection string, keys []string, vector string, use func(*qdrant.RetrievedPoint)) error {
+// get reads points with one of their vectors, some in each message; use is called by one goroutine at a time.
+func (x *Index) get(ctx context.Context, collection string, keys []string, some int, vector string, use func(*qdrant.RetrievedPoint)) error {
 	var using sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(getters)
-	for step := range slices.Chunk(keys, getStep) {
+	for step := range slices.Chunk(keys, some) {
 		group.Go(func() error {
 			answer, err := x.points.Get(ctx, getPoints(collection, step, vector))
 			if err != nil {

@@ -93,6 +93,10 @@ func (s *Store) describe(err error) error {
 	var operation *smithy.OperationError
 	text := err.Error()
 	switch {
+	case codeOf(err) == "NoSuchBucket" && s.source:
+		text = fmt.Sprintf("bucket %s does not exist", s.bucket)
+	case statusOf(err) == 403 && s.source:
+		text = fmt.Sprintf("the worker's AWS credentials may not read bucket %s: give them s3:ListBucket and s3:GetObject", s.bucket)
 	case codeOf(err) == "NoSuchBucket":
 		text = fmt.Sprintf("bucket %s does not exist: create it, or correct REBASED_STORE", s.bucket)
 	case errors.As(err, &api):

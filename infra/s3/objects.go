@@ -99,7 +99,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[rebased.Objec
 			}
 			for _, found := range page.Contents {
 				key := strings.TrimPrefix(aws.ToString(found.Key), s.prefix)
-				if !yield(rebased.Object{Key: key, Size: aws.ToInt64(found.Size), ETag: aws.ToString(found.ETag)}, nil) {
+				if !yield(rebased.Object{Key: key, Size: aws.ToInt64(found.Size), ETag: aws.ToString(found.ETag), Modified: aws.ToTime(found.LastModified)}, nil) {
 					return
 				}
 			}

@@ -31,6 +31,7 @@ type Store struct {
 	bucket string
 	prefix string // "" or ending in '/'
 	pace   pace
+	source bool // a bucket that datasets are read from, not REBASED_STORE
 }
 
 // Open makes a store of s3://bucket[/prefix]. It reads the SDK's settings and connects to nothing: Ping tells whether the bucket can be used.

@@ -12,14 +12,12 @@ import (
 // of them is worse than one that does not start.
 func unavailable() []string {
 	return []string{
-		"decontaminate",
 		"dedupe.against",
 		"dedupe.semantic",
 		"handoff.sqs",
 		"handoff.webhook",
 		"reason.agree",
 		"reason.samples",
-		"retrieve.rerank",
 		"transform.target_rows",
 	}
 }

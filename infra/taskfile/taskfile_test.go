@@ -81,8 +81,15 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 		{"mistyped key", minimal + "retrieve:\n  row: 5\n", "task.yaml:8: retrieve.row: is not a key of the task file: did you mean retrieve.rows?"},
 		{"key in the wrong place", minimal + "temperature: 1\n", "task.yaml:7: temperature: is not a key of the task file: did you mean transform.teacher.temperature?"},
 		{"strange key", minimal + "dedupe: {wibble: 1}\n", "task.yaml:7: dedupe.wibble: is not a key of the task file: known here are exact, minhash"},
-		{"key of later versions", minimal + "decontaminate: {ngram: 5}\n", "task.yaml:7: decontaminate: is not available in this version: remove it"},
-		{"deep key of later versions", minimal + "retrieve:\n  rerank: {depth: 5}\n", "task.yaml:8: retrieve.rerank: is not available in this version: remove it"},
+		{"key of later versions", minimal + "dedupe: {against: []}\n", "task.yaml:7: dedupe.against: is not available in this version: remove it"},
+		{"rerank without an encoder", minimal + "retrieve:\n  rerank: {depth: 5000}\n",
+			`task.yaml:8: retrieve.rerank.encoder: must be transformer:<model>, openai:<model> or static:<model>, got ""`},
+		{"rerank by the same encoder", minimal + "retrieve:\n  encoder: 'openai:m'\n  rerank: {encoder: 'openai:m'}\n",
+			`task.yaml:9: retrieve.rerank.encoder: must be another one than retrieve.encoder, got "openai:m"`},
+		{"rerank of too few", minimal + "retrieve:\n  rerank: {encoder: 'openai:m', depth: 2999}\n",
+			"task.yaml:8: retrieve.rerank.depth: must be between retrieve.rows (3000) and 10000000, got 2999"},
+		{"rerank by one row", minimal + "retrieve:\n  rerank: {encoder: 'openai:m', sample: 1}\n",
+			"task.yaml:8: retrieve.rerank.sample: must be between 2 and 1000, got 1"},
 		{"cap of nothing", minimal + "budget: {usd: 0}\n", "task.yaml:7: budget.usd: must be none or more than 0, got 0"},
 		{"cap below nothing", minimal + "budget: {tokens: -1}\n", "task.yaml:7: budget.tokens: must be none, or at least 1, got -1"},
 		{"cap beyond counting", minimal + "budget: {usd: 10000000}\n", "task.yaml:7: budget.usd: must be none, or more than 0 and at most 1000000, got 1e+07"},
@@ -136,8 +143,8 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 
 func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 	for _, path := range []string{
-		"decontaminate", "dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook", "reason.agree", "reason.samples",
-		"retrieve.rerank", "transform.target_rows",
+		"dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook", "reason.agree", "reason.samples",
+		"transform.target_rows",
 	} {
 		keys := strings.Split(path, ".")
 		value := "1"
@@ -170,13 +177,15 @@ func everyField() rebased.Task {
 	return rebased.Task{
 		APIVersion: rebased.APIVersion, Name: "a-1", Corpus: "c.1", Instruction: "First line.\n\nThird line: done.",
 		Examples: []rebased.TaskExample{{Input: "in", Output: "out\n"}, {Input: "- \"x\"\t\u2028", Output: "yes", Answer: "007"}},
-		Retrieve: rebased.Retrieve{Encoder: "openai:m", Rows: 7, Mode: rebased.ModePaper, MaxPerDataset: 2, Exclude: []string{"*squad*", "a/b"}},
+		Retrieve: rebased.Retrieve{Encoder: "openai:m", Rows: 7, Mode: rebased.ModePaper, MaxPerDataset: 2, Exclude: []string{"*squad*", "a/b"},
+			Licenses: []string{"mit"}, MinScore: 0.25, Rerank: &rebased.Rerank{Encoder: "transformer:m", Depth: 70, Sample: 4}},
 		Transform: rebased.Transform{Teacher: rebased.Teacher{
 			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3, RPM: 4, TPM: 5},
 		}, Batch: true},
-		Reason: rebased.ReasonStep{Mode: rebased.ReasonRationale},
-		Dedupe: rebased.Dedupe{Exact: false, MinHash: 0.5},
-		Output: rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0"},
+		Reason:        rebased.ReasonStep{Mode: rebased.ReasonRationale},
+		Dedupe:        rebased.Dedupe{Exact: false, MinHash: 0.5},
+		Decontaminate: rebased.Decontaminate{Files: []string{"dev.jsonl"}, NGram: 8},
+		Output:        rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0"},
 		Handoff: rebased.Handoff{
 			Approval: true, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
 		},
@@ -191,6 +200,7 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 	}
 	off := everyField()
 	off.Transform.Teacher.Limits, off.Budget = rebased.Limits{}, rebased.Budget{}
+	off.Retrieve.MinScore, off.Retrieve.Licenses, off.Decontaminate.Files = 0, []string{}, []string{}
 	off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = 0, []string{}, []string{}, nil
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
 		data, err := taskfile.Encode(want)
@@ -251,6 +261,13 @@ retrieve:
   exclude:
     - "*squad*"
     - a/b
+  licenses:
+    - mit
+  min_score: 0.25
+  rerank:
+    encoder: "transformer:m"
+    depth: 70
+    sample: 4
 transform:
   teacher:
     provider: openai
@@ -269,6 +286,10 @@ reason:
 dedupe:
   exact: false
   minhash: 0.5
+decontaminate:
+  files:
+    - dev.jsonl
+  ngram: 8
 output:
   formats:
     - alpaca

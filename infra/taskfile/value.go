@@ -15,7 +15,7 @@ func off(key string) string {
 	switch key {
 	case "minhash":
 		return "off"
-	case "in_flight", "rpm", "tpm", "usd", "tokens":
+	case "in_flight", "rpm", "tpm", "usd", "tokens", "min_score":
 		return "none"
 	}
 	return ""

@@ -22,7 +22,7 @@ Ctrl-C leaves the run going; the same command finds it again.`,
 		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.index(cmd.Context(), args[0], in) },
 	}
-	cmd.Flags().StringVar(&in.Encoder, "encoder", rebased.DefaultTask().Retrieve.Encoder, "static, or openai:<model>: as in the task file")
+	cmd.Flags().StringVar(&in.Encoder, "encoder", rebased.DefaultTask().Retrieve.Encoder, "static, static:<model>, transformer:<model> or openai:<model>, as in the task file; a model is a folder or hf://owner/name")
 	cmd.Flags().BoolVar(&in.Rebuild, "rebuild", false, "make the index anew beside the one there is, which serves builds until the new one is whole")
 	return cmd
 }
@@ -38,6 +38,9 @@ func (a *app) index(ctx context.Context, name string, in workflows.IndexInput) e
 	}
 	defer temporal.Close()
 	if _, err := readCorpus(ctx, bucket, name); err != nil {
+		return err
+	}
+	if in.Encoder, err = uploadModel(ctx, bucket, in.Encoder, "."); err != nil {
 		return err
 	}
 	id := workflows.IndexID(name)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -49,14 +50,75 @@ func (a *app) readTask(cmd *cobra.Command, file string) (taskFile, error) {
 	return t, err
 }
 
-// upload puts the file into the bucket, where workflows find it, and gives its key.
+// upload puts the file, and the benchmarks and models that it names, into the bucket, where workflows find them, and gives its key.
 func (t taskFile) upload(ctx context.Context, objects rebased.Objects) (key string, err error) {
+	retrieve, moved, err := t.uploadModels(ctx, objects)
+	if err != nil {
+		return "", err
+	}
+	if len(t.task.Decontaminate.Files) > 0 {
+		if t.task.Decontaminate.Files, err = t.uploadBenchmarks(ctx, objects); err != nil {
+			return "", err
+		}
+		moved = true
+	}
+	if t.task.Retrieve = retrieve; moved {
+		if t.data, err = taskfile.Encode(t.task); err != nil {
+			return "", err
+		}
+	}
 	sum := sha256.Sum256(t.data)
 	key = rebased.TaskKey(t.task.Name, hex.EncodeToString(sum[:]))
 	if _, err = objects.PutIfAbsent(ctx, key, t.data); err != nil && rebased.KindOf(err) != rebased.Conflict {
 		return "", fmt.Errorf("put the task file into the bucket: %w", err)
 	}
 	return key, nil
+}
+
+// uploadModels puts the folders of encoders' models into the bucket and gives what the task says then; moved tells whether there were any. Paths
+// start at the task file's folder.
+func (t taskFile) uploadModels(ctx context.Context, objects rebased.Objects) (retrieve rebased.Retrieve, moved bool, err error) {
+	retrieve = t.task.Retrieve
+	if retrieve.Encoder, err = uploadModel(ctx, objects, t.task.Retrieve.Encoder, filepath.Dir(t.name)); err != nil {
+		return retrieve, false, taskfile.ErrorAt(t.name, t.data, "retrieve.encoder", "%v", err)
+	}
+	moved = retrieve.Encoder != t.task.Retrieve.Encoder
+	if retrieve.Rerank == nil {
+		return retrieve, moved, nil
+	}
+	rerank := *retrieve.Rerank
+	if rerank.Encoder, err = uploadModel(ctx, objects, rerank.Encoder, filepath.Dir(t.name)); err != nil {
+		return retrieve, false, taskfile.ErrorAt(t.name, t.data, "retrieve.rerank.encoder", "%v", err)
+	}
+	moved = moved || rerank.Encoder != retrieve.Rerank.Encoder
+	retrieve.Rerank = &rerank
+	return retrieve, moved, nil
+}
+
+// uploadBenchmarks puts the benchmark files into the bucket, each content once, and gives their references. Paths start at the task file's folder.
+func (t taskFile) uploadBenchmarks(ctx context.Context, objects rebased.Objects) ([]string, error) {
+	refs := make([]string, len(t.task.Decontaminate.Files))
+	for i, path := range t.task.Decontaminate.Files {
+		if _, _, uploaded := rebased.ParseBenchmarkRef(path); uploaded {
+			refs[i] = path
+			continue
+		}
+		from := path
+		if !filepath.IsAbs(path) {
+			from = filepath.Join(filepath.Dir(t.name), path)
+		}
+		body, err := os.ReadFile(from) //nolint:gosec // the user names the file
+		if err != nil {
+			return nil, taskfile.ErrorAt(t.name, t.data, fmt.Sprintf("decontaminate.files[%d]", i), "read %s: %v", from, cause(err))
+		}
+		sum := sha256.Sum256(body)
+		hash := hex.EncodeToString(sum[:])
+		if _, err = objects.PutIfAbsent(ctx, rebased.UploadKey(hash), body); err != nil && rebased.KindOf(err) != rebased.Conflict {
+			return nil, fmt.Errorf("put benchmark %s into the bucket: %w", from, err)
+		}
+		refs[i] = rebased.BenchmarkRef(hash, path)
+	}
+	return refs, nil
 }
 
 // requireCorpus refuses a task whose corpus was not imported.

@@ -21,6 +21,7 @@ import (
 	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/hub"
 	"github.com/rebased/rebased/infra/parquet"
 	"github.com/rebased/rebased/infra/pricing"
 	"github.com/rebased/rebased/infra/qdrant"
@@ -129,15 +130,20 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	if err != nil {
 		return nil, err
 	}
+	repositories, err := hub.New(hub.Config{Endpoint: s.hubEndpoint, Token: s.hubToken})
+	if err != nil {
+		return nil, errors.Join(err, index.Close())
+	}
 	importer, err := ingest.New(ingest.Config{
 		Objects: objects, Rows: parquet.Rows(objects), Datasets: parquet.Datasets(objects), Parquet: source.Parquet{}, Limits: ingest.DefaultLimits(),
+		Origins: map[string]ingest.Origin{"hf": hub.Origin{Hub: repositories}, "s3": &s3.Origin{}},
 	})
 	if err != nil {
 		return nil, errors.Join(err, index.Close())
 	}
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer,
-		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(s), answers: llm.NewStore(objects), prices: prices,
+		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(s, models{objects: objects, hub: repositories}), answers: llm.NewStore(objects), prices: prices,
 	}, nil
 }
 
@@ -159,8 +165,8 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 	for _, steps := range []any{
 		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
-		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders},
-		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Encoders: p.encoders},
+		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders, Parquet: source.Parquet{}},
+		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Vectors: p.index, Encoders: p.encoders, Parquet: source.Parquet{}},
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},

@@ -27,12 +27,16 @@ type settings struct {
 	anthropicBaseURL string
 	anthropicAPIKey  string
 
+	hubEndpoint string // "" = the public hub
+	hubToken    string // "" = public repositories only
+
 	bedrockBaseURL string // "" = that of the AWS region
 	bedrockAPIKey  string // "" = requests are signed
 
 	origins       []string // that may be sent the key, beside that of openAIBaseURL
 	prices        string   // file; "" = none
 	healthAddress string   // "" = none
+	onnxruntime   string   // shared library; "" = none
 }
 
 // environment implements envconfig.EnvLookup over a list of NAME=value.
@@ -64,7 +68,9 @@ func settingsFrom(environ []string) (settings, error) {
 		openAIBaseURL: e.get("OPENAI_BASE_URL", ""), openAIAPIKey: e.get("OPENAI_API_KEY", ""),
 		anthropicBaseURL: e.get("ANTHROPIC_BASE_URL", ""), anthropicAPIKey: e.get("ANTHROPIC_API_KEY", ""),
 		bedrockBaseURL: e.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", ""), bedrockAPIKey: e.get("AWS_BEARER_TOKEN_BEDROCK", ""),
+		hubEndpoint: e.get("HF_ENDPOINT", ""), hubToken: e.get("HF_TOKEN", ""),
 		prices:        e.get("REBASED_PRICES", ""),
+		onnxruntime:   e.get("ORT_DYLIB_PATH", ""),
 		healthAddress: e.get("REBASED_HEALTH_ADDR", DefaultHealthAddress),
 	}
 	if s.healthAddress == "off" {

@@ -171,23 +171,23 @@ func TestATeacherIsOpenedOnceAnAddress(t *testing.T) {
 
 func TestEncodersGetTheKeyForTheOwnServerAndAreOpenedOnce(t *testing.T) {
 	own := newProvider(t)
-	encoders := newEncoders(settingsOf(t, "OPENAI_BASE_URL="+own.URL, "OPENAI_API_KEY="+secret))
+	encoders := newEncoders(settingsOf(t, "OPENAI_BASE_URL="+own.URL, "OPENAI_API_KEY="+secret), models{})
 	first, err := encoders.Open(t.Context(), "openai:m")
 	if err != nil {
 		t.Fatal(err)
 	}
 	again, err := encoders.Open(t.Context(), "openai:m")
-	if got := own.got(); err != nil || first != again || first.Identity() != "openai:m:2" || !slices.Equal(got, []string{"Bearer " + secret}) {
+	if got := own.got(); err != nil || first != again || first.Identity() != "openai:m:2:windows-16x1000" || !slices.Equal(got, []string{"Bearer " + secret}) {
 		t.Errorf("%v and %v, %v, requests with %q", first, again, err, got)
 	}
 }
 
 func TestEncodersAreOpenedByTheNamesOfTaskFiles(t *testing.T) {
-	encoders := newEncoders(settingsOf(t))
+	encoders := newEncoders(settingsOf(t), models{})
 	if e, err := encoders.Open(t.Context(), "static"); err != nil || e.Dimensions() < 1 {
 		t.Errorf("static: %v", err)
 	}
-	for _, name := range []string{"", "Static", "bert", "openai:"} {
+	for _, name := range []string{"", "Static", "bert", "openai:", "static:./folder", "transformer:./folder"} {
 		if _, err := encoders.Open(t.Context(), name); rebased.KindOf(err) != rebased.Invalid {
 			t.Errorf("%q: %v", name, err)
 		}

@@ -1,31 +1,31 @@
 //go:build unix
 
-package static
+package static_test
 
 import (
-	"maps"
-	"math/rand/v2"
-	"slices"
-	"strings"
+	"encoding/json"
+	"os"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rebased/rebased/infra/encoder/static"
 )
 
-// BenchmarkEncode reports the texts of 60 word pieces that a second of processor time encodes, on one goroutine. The texts' words follow
-// Zipf's law, so that they touch the table as prose does.
+// BenchmarkEncode reports the texts that a second of processor time encodes, on one goroutine: those of the JSON list that REBASED_TEXTS
+// names, as infra/encoder/speed.py does, or the golden ones.
 func BenchmarkEncode(b *testing.B) {
-	e, err := New()
+	e, err := static.New()
 	if err != nil {
 		b.Fatal(err)
 	}
-	texts := textsOfSixty(e, 100*chunk)
+	texts := benchTexts(b)
 	var used time.Duration
 	encoded := 0
 	for b.Loop() {
-		some := texts[encoded%len(texts):][:chunk] // as many as one goroutine takes at a time
+		from := encoded % (len(texts) - chunk)
 		before := processorTime(b)
-		if _, err := e.Encode(b.Context(), some); err != nil {
+		if _, err := e.Encode(b.Context(), texts[from:from+chunk]); err != nil {
 			b.Fatal(err)
 		}
 		used += processorTime(b) - before
@@ -34,34 +34,24 @@ func BenchmarkEncode(b *testing.B) {
 	b.ReportMetric(float64(encoded)/used.Seconds(), "texts/cpu-s")
 }
 
-// textsOfSixty makes texts of words, words of several pieces, and punctuation, 60 word pieces each.
-func textsOfSixty(e *Encoder, count int) []string {
-	rng := rand.New(rand.NewPCG(1, 2))
-	byFrequency := func(v vocabulary) []string {
-		return slices.SortedFunc(maps.Keys(v.ids), func(a, b string) int { return int(v.ids[a] - v.ids[b]) })
+// chunk is as many texts as one goroutine takes at a time.
+const chunk = 64
+
+func benchTexts(b *testing.B) (texts []string) {
+	b.Helper()
+	name := os.Getenv("REBASED_TEXTS")
+	if name == "" {
+		texts, _ = golden(b)
+		return texts
 	}
-	first, later := byFrequency(e.tokens.first), byFrequency(e.tokens.later)
-	frequentFirst := rand.NewZipf(rng, 1.1, 100, uint64(len(first)-1))
-	frequentLater := rand.NewZipf(rng, 1.1, 100, uint64(len(later)-1))
-	var s scratch
-	pieces := func(text string) int {
-		return len(e.tokens.appendIDs(nil, s.text.normalize(text, e.tokens.settings), e.maxTokens))
+	body, err := os.ReadFile(name)
+	if err != nil {
+		b.Fatal(err)
 	}
-	out := make([]string, count)
-	for i := range out {
-		var text strings.Builder
-		for pieces(text.String()) < 60 {
-			word := first[frequentFirst.Uint64()]
-			if rng.IntN(6) == 0 {
-				word += later[frequentLater.Uint64()]
-			}
-			if pieces(text.String()+word+" ") <= 60 {
-				text.WriteString(word + " ")
-			}
-		}
-		out[i] = text.String()
+	if err := json.Unmarshal(body, &texts); err != nil || len(texts) <= chunk {
+		b.Fatalf("%s: %v, or too few texts", name, err)
 	}
-	return out
+	return texts
 }
 
 // processorTime is what this process has used, so that a busy machine does not change the figure.

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/encoder/wordpiece"
 )
 
 // chunk is the number of texts that a goroutine takes at a time; Encode looks at its context as often.
@@ -28,7 +29,7 @@ var embedded embed.FS
 // Encoder turns texts into unit vectors. It is safe for use by several goroutines.
 type Encoder struct {
 	identity  string
-	tokens    *wordPiece
+	tokens    *wordpiece.Tokenizer
 	table     *table
 	maxTokens int // word pieces read of a text; the rest is left out
 }
@@ -56,11 +57,11 @@ func Load(folder fs.FS) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := parseTokenizer(files.tokenizer)
+	tokens, err := wordpiece.Parse(files.tokenizer)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := parseTable(files.tensors, tokens.size)
+	rows, err := parseTable(files.tensors, tokens.Size())
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +112,12 @@ func (e *Encoder) Encode(ctx context.Context, texts []string) ([][]float32, erro
 // scratch holds the buffers that one goroutine uses again for each text.
 type scratch struct {
 	ids  []int32
-	text normalizer
+	text wordpiece.Buffers
 }
 
 func (e *Encoder) vector(text string, s *scratch) []float32 {
 	v := make([]float32, e.table.dimensions)
-	s.ids = e.tokens.appendIDs(s.ids[:0], s.text.normalize(text, e.tokens.settings), e.maxTokens)
+	s.ids = e.tokens.AppendKnown(s.ids[:0], text, e.maxTokens, &s.text)
 	e.table.sum(v, s.ids)
 	toUnit(v)
 	return v

@@ -54,7 +54,7 @@ func TestVectorsEqualTheScriptsInManyLanguages(t *testing.T) {
 	}
 }
 
-func golden(t *testing.T) (texts []string, vectors [][]float32) {
+func golden(t testing.TB) (texts []string, vectors [][]float32) {
 	t.Helper()
 	packed, err := os.ReadFile("testdata/golden.jsonl.gz")
 	if err != nil {

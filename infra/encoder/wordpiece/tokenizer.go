@@ -1,4 +1,4 @@
-package static
+package wordpiece
 
 import (
 	"encoding/json"
@@ -8,9 +8,9 @@ import (
 	"github.com/rebased/rebased"
 )
 
-// parseTokenizer reads a tokenizer.json. It refuses, by name, whatever would make word pieces other than BERT's. Special tokens are not
+// Parse reads a tokenizer.json. It refuses, by name, whatever would make word pieces other than BERT's. Special tokens are not
 // looked for in texts: a literal "[SEP]" is text like any other.
-func parseTokenizer(body []byte) (*wordPiece, error) {
+func Parse(body []byte) (*Tokenizer, error) {
 	var file struct {
 		Normalizer   *normalizerFile `json:"normalizer"`
 		PreTokenizer struct {
@@ -97,7 +97,7 @@ type modelFile struct {
 	Vocab    map[string]int32 `json:"vocab"`
 }
 
-func (m modelFile) wordPiece(settings normalization) (*wordPiece, error) {
+func (m modelFile) wordPiece(settings normalization) (*Tokenizer, error) {
 	unknown, ok := m.Vocab[m.Unknown]
 	if !ok {
 		return nil, rebased.E(rebased.Invalid, "tokenizer.json has no token %q, which stands for unknown words", m.Unknown)
@@ -105,7 +105,7 @@ func (m modelFile) wordPiece(settings normalization) (*wordPiece, error) {
 	if m.Prefix == "" || m.MaxRunes < 1 {
 		return nil, rebased.E(rebased.Invalid, "tokenizer.json has no continuing_subword_prefix or no max_input_chars_per_word")
 	}
-	w := &wordPiece{
+	w := &Tokenizer{
 		settings: settings, size: len(m.Vocab), unknown: unknown, maxRunes: m.MaxRunes,
 		first: vocabulary{ids: make(map[string]int32, len(m.Vocab))}, later: vocabulary{ids: map[string]int32{}},
 	}

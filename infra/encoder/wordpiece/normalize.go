@@ -1,4 +1,4 @@
-package static
+package wordpiece
 
 import (
 	"unicode"
@@ -10,12 +10,12 @@ import (
 // normalization is what a tokenizer does to text before it looks for words.
 type normalization struct{ lower, stripAccents bool }
 
-// normalizer applies BERT's normalization, in its order: control characters go and white space becomes a blank, ideographs get blanks
-// around them, text is decomposed (NFD) and loses its marks, letters become lower case. It keeps its buffers from text to text.
-type normalizer struct{ text, spare []byte }
+// Buffers are what one goroutine keeps from text to text. They apply BERT's normalization, in its order: control characters go and white space becomes a blank, ideographs get blanks
+// around them, text is decomposed (NFD) and loses its marks, letters become lower case.
+type Buffers struct{ text, spare []byte }
 
 // normalize gives the text that word pieces are looked for in; it is valid until the next call.
-func (n *normalizer) normalize(text string, settings normalization) []byte {
+func (n *Buffers) normalize(text string, settings normalization) []byte {
 	var ascii bool
 	if n.text, ascii = appendClean(n.text[:0], text, settings.lower); ascii {
 		return n.text
