@@ -7,10 +7,10 @@ TOOLS := $(BIN)/tools
 LOCAL := infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test soak interop lint bench bench-llm soak-rows fmt clean tools
+.PHONY: help build demo test soak interop lint bench bench-llm bench-retrieval soak-rows fmt clean tools
 
 help: ## Print the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 build: ## Build rebased, rebased-worker and rebased-local into bin/
 	@mkdir -p $(BIN)
@@ -42,6 +42,9 @@ bench: build ## Print the benchmark tables
 
 bench-llm: build ## Print how calls to a teacher fare: rates, stored answers, limits, a kill (10 minutes)
 	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -llm -runs 1
+
+bench-retrieval: build ## Print how import, index and search fare beside pyarrow, faiss and numpy (15 minutes, 11 GB of TMPDIR)
+	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -retrieval -runs 1
 
 soak-rows: build ## Build 200,000 generated rows and print the worker's memory (4 minutes)
 	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -soak -runs 1

@@ -14,6 +14,7 @@ import urllib.parse
 import uuid
 import warnings
 
+import grpc
 from qdrant_client import QdrantClient, models
 
 TOLERANCE = 1e-5
@@ -56,7 +57,7 @@ def same_records(what: str, ours, theirs) -> None:
 
 
 def same_point(what: str, ours, theirs) -> None:
-    same(f"payload of {ours.id} in {what}", ours.payload, theirs.payload)
+    same(f"payload of {ours.id} in {what}", ours.payload or {}, theirs.payload or {})  # what was not asked for is {} over gRPC, None in local mode
     a, b = flat(ours.vector), flat(theirs.vector)
     if len(a) != len(b) or any(abs(x - y) > TOLERANCE for x, y in zip(a, b, strict=True)):
         difference(f"vectors of {ours.id} in {what}", ours.vector, theirs.vector)
@@ -182,15 +183,69 @@ def check(r: random.Random, both: Both, collection: str, booleans: bool) -> None
     both.retrieve(collection, ids=ids[50:60], with_payload=models.PayloadSelectorExclude(exclude=["tags", "flag"]), compare=same_records)
     threshold = 0.3 + r.random() / 10
     both.query_points(collection, query=vector(r), using="text", score_threshold=threshold, limit=ROWS, compare=same_hits)
-    check_alias(r, both, collection)
+    check_pages(r, both, collection, ids)
+    check_aliases(r, both, collection)
+    check_refused(both.server, collection)
 
 
-def check_alias(r: random.Random, both: Both, collection: str) -> None:
-    alias = collection + "-alias"
-    create = models.CreateAlias(collection_name=collection, alias_name=alias)
-    both.update_collection_aliases(change_aliases_operations=[models.CreateAliasOperation(create_alias=create)])
-    both.query_points(alias, query=vector(r), using="text", limit=5, compare=same_hits)
-    both.get_collection_aliases(collection, compare=same)
+def check_pages(r: random.Random, both: Both, collection: str, ids: list[str]) -> None:
+    """Which ids are there, without their points, and pages of them from any id on."""
+    both.retrieve(collection, ids=[*ids[90:120], str(uuid.UUID(int=r.getrandbits(128)))], with_payload=False, with_vectors=False, compare=same_records)
+    for _ in range(3):
+        both.scroll(collection, offset=r.choice(ids), limit=50, with_payload=False, with_vectors=False, compare=same_records)
+
+
+def check_aliases(r: random.Random, both: Both, collection: str) -> None:
+    """An index that is built beside another one takes over its name in one step, and the other one goes."""
+    alias, other = collection + "-alias", collection + "-other"
+
+    def named(name: str, target: str) -> models.CreateAliasOperation:
+        return models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=target, alias_name=name))
+
+    def look() -> None:
+        both.count(alias, exact=True, compare=same)
+        both.query_points(alias, query=vector(r), using="text", limit=5, compare=same_hits)
+        both.get_collection_aliases(collection, compare=same_aliases)
+        both.get_collection_aliases(other, compare=same_aliases)
+
+    both.create_collection(
+        other, on_disk_payload=True,
+        vectors_config={"text": models.VectorParams(size=DIMENSIONS, distance=models.Distance.DOT, on_disk=True)},
+    )  # fmt: skip
+    both.upsert(other, [models.PointStruct(id=n, vector={"text": vector(r)}, payload={}) for n in range(20)], wait=True)
+    both.update_collection_aliases(change_aliases_operations=[named(alias, collection)])
+    look()
+    both.update_collection_aliases(change_aliases_operations=[named(alias, other), named(alias + "-2", collection)])
+    look()
+    renamed = models.RenameAlias(old_alias_name=alias + "-2", new_alias_name=alias)
+    both.update_collection_aliases(
+        change_aliases_operations=[
+            models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias)),
+            models.RenameAliasOperation(rename_alias=renamed),
+        ]
+    )
+    look()
+    both.delete_collection(other, compare=same)
+    both.collection_exists(other, compare=same)
+
+
+def same_aliases(what: str, ours, theirs) -> None:
+    same(what, sorted((a.alias_name, a.collection_name) for a in ours.aliases), sorted((a.alias_name, a.collection_name) for a in theirs.aliases))
+
+
+def check_refused(server: QdrantClient, collection: str) -> None:
+    """What only a cluster or an approximate index can do is refused by its name."""
+    scalar = models.ScalarQuantization(scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8))
+    for field, value in (("quantization_config", scalar), ("shard_number", 3), ("replication_factor", 2), ("write_consistency_factor", 2)):
+        try:
+            server.create_collection(
+                collection + "-refused", vectors_config={"text": models.VectorParams(size=1, distance=models.Distance.DOT)}, **{field: value}
+            )
+        except grpc.RpcError as e:
+            if e.code() != grpc.StatusCode.UNIMPLEMENTED or field not in e.details():
+                difference(f"refusal of {field}", e, "UNIMPLEMENTED and the field's name")
+            continue
+        difference(f"refusal of {field}", "a collection", "an error")
 
 
 def main() -> None:
@@ -215,7 +270,8 @@ def main() -> None:
     try:
         check(random.Random(args.seed), both, collection, not args.no_booleans)
     finally:
-        server.delete_collection(collection)
+        for name in (collection, collection + "-other"):
+            server.delete_collection(name)
     print(f"the server and the client's local mode agree on {both.compared} answers")
 
 

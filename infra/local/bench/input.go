@@ -63,7 +63,7 @@ func callsInput(dir string) (input, error) {
 	} {
 		in.task.Examples = append(in.task.Examples, rebased.TaskExample{Input: "Question: " + e[0] + " Context: " + e[1] + garden + ".", Output: e[2]})
 	}
-	return in, generate(in.corpus, manyRows+soakDatasets, filler)
+	return in, generate(in.corpus, soakDatasets, manyRows+soakDatasets, filler)
 }
 
 // readTask makes a task of a file that holds instruction and examples alone.

@@ -2,7 +2,7 @@
 // table of figures, each beside its target or beside the plain alternative. What one package does in isolation (texts a second of the encoder,
 // rows a second of Parquet) is measured by `go test -bench` in that package.
 //
-// With -llm and -soak it is about generated rows.
+// With -llm and -soak it is about generated rows; with -retrieval about import, index and search alone.
 //
 // REBASED_BIN names the folder of the built programs, REBASED_TEST_DATA the folder of real datasets (hub/) and tasks (tasks/squad.json).
 package main
@@ -23,11 +23,12 @@ import (
 func main() {
 	runs := flag.Int("runs", 3, "how often everything is measured, each time on a new stack; the table shows medians")
 	llm := flag.Bool("llm", false, "measure the calls to a teacher instead: rates, stored answers, limits, a kill")
+	retrieval := flag.Bool("retrieval", false, "measure import, index and search instead, beside pyarrow, faiss and numpy")
 	soak := flag.Bool("soak", false, "build 200,000 generated rows instead, and watch the worker's memory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := bench(ctx, *runs, choose(*llm, *soak)); err != nil {
+	if err := bench(ctx, *runs, choose(*llm, *soak, *retrieval)); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -40,14 +41,17 @@ const (
 	everything subject = iota
 	calls
 	rows
+	sources
 )
 
-func choose(llm, soak bool) subject {
+func choose(llm, soak, retrieval bool) subject {
 	switch {
 	case llm:
 		return calls
 	case soak:
 		return rows
+	case retrieval:
+		return sources
 	}
 	return everything
 }

@@ -24,7 +24,8 @@ const (
 type measurement struct {
 	*stack
 	in      input
-	tasks   int // made so far
+	python  *python // nil: there is none to compare with
+	tasks   int     // made so far
 	figures []figure
 }
 
@@ -46,6 +47,9 @@ func measure(ctx context.Context, p programs, dir string, what subject) ([]figur
 	switch what {
 	case calls:
 		err := m.each(ctx, m.start, m.corpus, func(context.Context) error { m.figures = nil; return nil }, m.calls)
+		return m.figures, err
+	case sources:
+		err := m.retrieval(ctx)
 		return m.figures, err
 	case rows:
 		err := m.each(ctx, m.start, func(context.Context) error { m.figures = nil; return nil }, m.soak)

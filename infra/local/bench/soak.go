@@ -29,7 +29,7 @@ const (
 func (m *measurement) soak(ctx context.Context) error {
 	m.in.real = true // the targets are for these rows
 	dir := filepath.Join(m.dir, "generated")
-	if err := generate(dir, soakRows, ""); err != nil {
+	if err := generate(dir, soakDatasets, soakRows, ""); err != nil {
 		return err
 	}
 	if err := m.command(ctx, new(workflows.ImportResult), "corpus", "import", "hub", dir, "--max-rows-per-config", "0"); err != nil {
@@ -90,9 +90,9 @@ func (s *stack) history(ctx context.Context, b rebased.BuildResult) (runs int, m
 	return runs, most, sum, nil
 }
 
-// generate writes datasets of so many rows in all, which all differ. filler makes their contexts longer.
-func generate(dir string, rows int, filler string) error {
-	for d := range soakDatasets {
+// generate writes so many datasets of so many rows in all, which all differ. filler makes their contexts longer.
+func generate(dir string, datasets, rows int, filler string) error {
+	for d := range datasets {
 		folder := filepath.Join(dir, fmt.Sprintf("soak--set%02d", d))
 		if err := os.MkdirAll(folder, 0o750); err != nil {
 			return err
@@ -102,8 +102,8 @@ func generate(dir string, rows int, filler string) error {
 			return err
 		}
 		w := bufio.NewWriter(file)
-		for i := range rows / soakDatasets {
-			n := d*rows/soakDatasets + i
+		for i := range rows / datasets {
+			n := d*rows/datasets + i
 			fmt.Fprintf(w, `{"question":"What stands in entry %d of the register of set %d, page %d?","context":"Entry %d names house %d in street %d, which was built in %d by family %d.%s","answer":"house %d"}`+"\n",
 				n, d, i%977, n, n*7919%100_003, n*31%9973, 1500+n%500, n*13%49_999, filler, n*7919%100_003)
 		}

@@ -54,16 +54,26 @@ func (s *stack) startServers(ctx context.Context) (took time.Duration, err error
 	if err != nil {
 		return 0, err
 	}
-	select {
-	case <-s.servers.ready:
-	case <-s.servers.ended:
-		return 0, errors.New("the servers ended at their start")
-	case <-time.After(patience):
-		return 0, fmt.Errorf("the servers were not ready within %s", patience)
+	if err := s.ready(ctx); err != nil {
+		return 0, err
 	}
 	took = time.Since(began)
 	s.folder, err = folder.Open(data, folder.Remembered)
 	return took, err
+}
+
+// ready waits for the servers.
+func (s *stack) ready(ctx context.Context) error {
+	select {
+	case <-s.servers.ready:
+		return nil
+	case <-s.servers.ended:
+		return errors.New("the servers ended at their start")
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(patience):
+		return fmt.Errorf("the servers were not ready within %s", patience)
+	}
 }
 
 // startWorker starts the worker and tells how long it took until it polled.

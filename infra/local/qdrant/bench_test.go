@@ -99,3 +99,14 @@ func BenchmarkUpsert(b *testing.B) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
 	b.ReportMetric((cpuTime(b)-before).Seconds()*1e3/float64(b.N), "cpu-ms/op")
 }
+
+// BenchmarkOpen starts a server on 100,000 rows of 5 cells.
+func BenchmarkOpen(b *testing.B) {
+	r := benchCollection(b, 100_000, 5)
+	r.stop()
+	before := cpuTime(b)
+	for b.Loop() {
+		start(b, r.dir).stop()
+	}
+	b.ReportMetric((cpuTime(b)-before).Seconds()*1e3/float64(b.N), "cpu-ms/op")
+}

@@ -33,16 +33,13 @@ func (v vector) cells(dense *pb.DenseVector, multi *pb.MultiDenseVector) ([]floa
 	if dense != nil {
 		rows = []*pb.DenseVector{dense}
 	}
-	switch {
-	case len(rows) == 0:
-		return nil, rebased.E(rebased.Invalid, "vector %s is empty", v.name)
-	case dense == nil && !v.multi:
-		return nil, rebased.E(rebased.Invalid, "vector %s takes one dense vector, not a multivector", v.name)
+	if err := v.fits(len(rows), v.size, dense == nil); err != nil {
+		return nil, err
 	}
 	cells := make([]float32, 0, len(rows)*v.size)
 	for _, row := range rows {
-		if len(row.GetData()) != v.size {
-			return nil, rebased.E(rebased.Invalid, "Vector dimension error: expected dim: %d, got %d", v.size, len(row.GetData()))
+		if err := v.fits(1, len(row.GetData()), false); err != nil {
+			return nil, err
 		}
 		cells = append(cells, row.GetData()...)
 	}

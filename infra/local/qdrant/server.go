@@ -13,6 +13,8 @@ import (
 
 	pb "github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	protocodec "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/keepalive"
 )
 
@@ -69,6 +71,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.grpc = grpc.NewServer(
+		grpc.ForceServerCodecV2(upsertCodec{encoding.GetCodecV2(protocodec.Name)}),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxMessage),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
@@ -76,7 +79,7 @@ func New(cfg Config) (*Server, error) {
 	)
 	pb.RegisterQdrantServer(s.grpc, health{})
 	pb.RegisterCollectionsServer(s.grpc, &collectionsService{catalog: s.catalog})
-	pb.RegisterPointsServer(s.grpc, &pointsService{catalog: s.catalog})
+	s.grpc.RegisterService(upsertService(), &pointsService{catalog: s.catalog})
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"slices"
 	"unsafe"
 )
 
@@ -30,6 +31,7 @@ const (
 const (
 	recordHeader = 16
 	recordTarget = 32 << 20 // a record is closed when its points reach this size
+	keptBuffer   = 16 << 20 // of memory is kept from one record for the next
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -55,13 +57,13 @@ func entryBytes(vectors int) int { return align8(idBytes + 4 + 4*vectors) }
 
 func align8(n int) int { return (n + 7) &^ 7 }
 
-// encodeRecord makes a record. dims are the dimensions of the collection's vectors.
-func encodeRecord(kind recordKind, entries []entry, dims []int) []byte {
+// encodeRecord makes a record in the memory of a buffer, or in more where that is too small. dims are the dimensions of the collection's vectors.
+func encodeRecord(buffer []byte, kind recordKind, entries []entry, dims []int) []byte {
 	size := recordHeader + 8 + 16 // with room for padding
 	for _, e := range entries {
 		size += e.size(dims)
 	}
-	b := make([]byte, recordHeader, size)
+	b := slices.Grow(buffer[:0], size)[:recordHeader]
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(entries)))
 	for _, e := range entries {
 		b = e.id.appendTo(b)

@@ -63,6 +63,7 @@ type Shard struct {
 	mu     sync.RWMutex
 	log    *segmentLog
 	table  *table
+	buffer []byte // of the last record, for the next one
 	closed bool
 
 	compaction compaction

@@ -14,6 +14,8 @@ import (
 type Point struct {
 	ID      ID
 	Payload Payload
+	// Marshalled is the payload as a qdrant.Struct, taken in place of Payload when a point is written that has none. It is not checked.
+	Marshalled []byte
 	// Vectors has one entry for each vector of the collection: its cells one after another, empty when the point has none.
 	Vectors [][]float32
 }
@@ -22,9 +24,12 @@ type Point struct {
 func (s *Shard) Upsert(ctx context.Context, points []Point) error {
 	entries := make([]entry, len(points))
 	for i, p := range points {
-		payload, err := p.Payload.marshal()
-		if err != nil {
-			return rebased.E(rebased.Invalid, "payload of point %d of the request: %w", i, err)
+		payload := p.Marshalled
+		if p.Payload != nil {
+			var err error
+			if payload, err = p.Payload.marshal(); err != nil {
+				return rebased.E(rebased.Invalid, "payload of point %d of the request: %w", i, err)
+			}
 		}
 		if err := s.prepare(p.Vectors); err != nil {
 			return err
@@ -146,8 +151,12 @@ func (s *Shard) appendLocked(kind recordKind, entries []entry) (position int64, 
 		}
 		var segment *segment
 		var offset int64
-		if segment, offset, position, err = s.log.append(encodeRecord(kind, entries[:n], s.table.dims)); err != nil {
+		record := encodeRecord(s.buffer, kind, entries[:n], s.table.dims)
+		if segment, offset, position, err = s.log.append(record); err != nil {
 			return 0, fmt.Errorf("write the log: %w", err)
+		}
+		if cap(record) <= keptBuffer {
+			s.buffer = record
 		}
 		if err := s.apply(segment, offset, kind); err != nil {
 			return 0, err
