@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,6 +21,7 @@ type Task struct {
 	Examples    []TaskExample `json:"examples"`
 	Retrieve    Retrieve      `json:"retrieve"`
 	Transform   Transform     `json:"transform"`
+	Answer      AnswerSpec    `json:"answer"`
 	Reason      ReasonStep    `json:"reason"`
 	Dedupe      Dedupe        `json:"dedupe"`
 	Output      Output        `json:"output"`
@@ -105,11 +107,18 @@ type Budget struct {
 const (
 	ReasonNone      = "none"
 	ReasonRationale = "rationale"
+	ReasonVerified  = "verified"
 )
 
 // ReasonStep says whether and how the teacher reasons about the answers.
 type ReasonStep struct {
-	Mode string `json:"mode"` // none or rationale
+	Mode string `json:"mode"` // none, rationale or verified
+	// Of mode verified: the teacher answers a row's input by itself, Samples times at most, and the row is kept when at least Agree of these
+	// answers are the transformed one.
+	Samples int `json:"samples"`
+	Agree   int `json:"agree"`
+	// Majority takes the answer that at least Agree samples give in place of another transformed one.
+	Majority bool `json:"majority"`
 }
 
 // Dedupe says which rows count as repeats.
@@ -158,7 +167,8 @@ func DefaultTask() Task {
 		Transform: Transform{Teacher: Teacher{
 			Provider: ProviderOpenAI, Temperature: 0.7, MaxTokens: 1000, Timeout: 120,
 		}},
-		Reason: ReasonStep{Mode: ReasonNone},
+		Answer: AnswerSpec{Type: AnswerInferred},
+		Reason: ReasonStep{Mode: ReasonNone, Samples: 3, Agree: 2},
 		Dedupe: Dedupe{Exact: true, MinHash: 0.8},
 		Output: Output{Formats: []string{FormatMessages}},
 	}
@@ -183,7 +193,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateTeacher, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateTeacher, validateReason, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -300,10 +310,28 @@ func validateCaps(l Limits, b Budget) *FieldError {
 	return nil
 }
 
+func validateReason(t Task) *FieldError {
+	r, a := t.Reason, t.Answer
+	_, unreadable := regexp.Compile(a.Pattern)
+	switch {
+	case r.Mode != ReasonNone && r.Mode != ReasonRationale && r.Mode != ReasonVerified:
+		return fieldError("reason.mode", "must be none, rationale or verified, got %q", r.Mode)
+	case r.Samples < 1 || r.Samples > 64:
+		return fieldError("reason.samples", "must be between 1 and 64, got %d", r.Samples)
+	case r.Agree < 1 || r.Agree > r.Samples:
+		return fieldError("reason.agree", "must be between 1 and reason.samples (%d), got %d", r.Samples, r.Agree)
+	case !slices.Contains(AnswerTypes(), a.Type):
+		return fieldError("answer.type", "must be inferred, choice, number, boolean, span or free, got %q", a.Type)
+	case unreadable != nil || len(a.Pattern) > 1000:
+		return fieldError("answer.pattern", "must be a regular expression (RE2) of at most 1000 bytes, got %.80q", a.Pattern)
+	case a.Pattern == "" || r.Mode != ReasonNone:
+		return nil
+	}
+	return fieldError("answer.pattern", "is of use with reason.mode rationale or verified only: remove it")
+}
+
 func validateRest(t Task) *FieldError {
 	switch {
-	case t.Reason.Mode != ReasonNone && t.Reason.Mode != ReasonRationale:
-		return fieldError("reason.mode", "must be none or rationale, got %q", t.Reason.Mode)
 	case t.Dedupe.MinHash != 0 && !(t.Dedupe.MinHash >= 0.5 && t.Dedupe.MinHash <= 1):
 		return fieldError("dedupe.minhash", "must be off, or a Jaccard threshold between 0.5 and 1, got %v", t.Dedupe.MinHash)
 	case !(t.Output.Validation >= 0 && t.Output.Validation <= 0.5):

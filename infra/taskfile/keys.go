@@ -17,8 +17,6 @@ func unavailable() []string {
 		"dedupe.semantic",
 		"handoff.sqs",
 		"handoff.webhook",
-		"reason.agree",
-		"reason.samples",
 		"retrieve.rerank",
 		"transform.target_rows",
 	}

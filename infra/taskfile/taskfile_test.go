@@ -136,7 +136,7 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 
 func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 	for _, path := range []string{
-		"decontaminate", "dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook", "reason.agree", "reason.samples",
+		"decontaminate", "dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook",
 		"retrieve.rerank", "transform.target_rows",
 	} {
 		keys := strings.Split(path, ".")
@@ -174,7 +174,8 @@ func everyField() rebased.Task {
 		Transform: rebased.Transform{Teacher: rebased.Teacher{
 			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3, RPM: 4, TPM: 5},
 		}, Batch: true},
-		Reason: rebased.ReasonStep{Mode: rebased.ReasonRationale},
+		Answer: rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
+		Reason: rebased.ReasonStep{Mode: rebased.ReasonVerified, Samples: 5, Agree: 4, Majority: true},
 		Dedupe: rebased.Dedupe{Exact: false, MinHash: 0.5},
 		Output: rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0"},
 		Handoff: rebased.Handoff{
@@ -264,8 +265,14 @@ transform:
       rpm: 4
       tpm: 5
   batch: true
+answer:
+  type: number
+  pattern: "#### (\\d+)"
 reason:
-  mode: rationale
+  mode: verified
+  samples: 5
+  agree: 4
+  majority: true
 dedupe:
   exact: false
   minhash: 0.5
