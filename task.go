@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // APIVersion is the version of the task file that this program writes.
@@ -64,7 +65,23 @@ type Transform struct {
 	Teacher Teacher `json:"teacher"`
 	// Batch has the provider answer in batches: within a day, for less. It holds for every step that asks the teacher.
 	Batch bool `json:"batch"`
+	// Constraints hold for every example that is made: one that breaks one is asked for again, with the constraint named, and then rejected.
+	Constraints Constraints `json:"constraints"`
 }
+
+// Constraints are what a task's examples must be like. Zero values do not constrain.
+type Constraints struct {
+	Span     bool     `json:"span"`      // the answer stands in the input
+	Labels   []string `json:"labels"`    // the answer is one of these, in this spelling
+	Pattern  string   `json:"pattern"`   // the answer as a whole matches a regular expression (RE2)
+	Format   string   `json:"format"`    // what the output is written in: one of Syntaxes
+	Schema   string   `json:"schema"`    // JSON Schema of an output in JSON
+	MinChars int      `json:"min_chars"` // of the output
+	MaxChars int      `json:"max_chars"` // of the output; 0 = none
+}
+
+// Syntaxes lists what outputs can be held to be written in.
+func Syntaxes() []string { return []string{"json", "go"} }
 
 // Providers of teachers.
 const (
@@ -164,9 +181,10 @@ func DefaultTask() Task {
 	return Task{
 		APIVersion: APIVersion,
 		Retrieve:   Retrieve{Encoder: "static", Rows: 3000, Mode: ModeDiverse, MaxPerDataset: 300, Exclude: []string{}},
-		Transform: Transform{Teacher: Teacher{
-			Provider: ProviderOpenAI, Temperature: 0.7, MaxTokens: 1000, Timeout: 120,
-		}},
+		Transform: Transform{
+			Teacher:     Teacher{Provider: ProviderOpenAI, Temperature: 0.7, MaxTokens: 1000, Timeout: 120},
+			Constraints: Constraints{Labels: []string{}},
+		},
 		Answer: AnswerSpec{Type: AnswerInferred},
 		Reason: ReasonStep{Mode: ReasonNone, Samples: 3, Agree: 2},
 		Dedupe: Dedupe{Exact: true, MinHash: 0.8},
@@ -193,7 +211,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateTeacher, validateReason, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateTeacher, validateConstraints, validateReason, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -306,6 +324,36 @@ func validateCaps(l Limits, b Budget) *FieldError {
 		return fieldError("budget.usd", "must be none, or more than 0 and at most %d, got %v", MaxBudgetUSD, b.USD)
 	case b.Tokens < 0:
 		return fieldError("budget.tokens", "must be none, or at least 1, got %d", b.Tokens)
+	}
+	return nil
+}
+
+func validateConstraints(t Task) *FieldError {
+	const at, most = "transform.constraints.", 1000
+	c := t.Transform.Constraints
+	_, unreadable := regexp.Compile(c.Pattern)
+	switch {
+	case len(c.Labels) > most:
+		return fieldError(at+"labels", "must have at most %d entries, has %d", most, len(c.Labels))
+	case unreadable != nil || len(c.Pattern) > most || strings.ContainsFunc(c.Pattern, unicode.IsControl):
+		return fieldError(at+"pattern", "must be a regular expression (RE2) of at most %d bytes without control characters, got %.80q", most, c.Pattern)
+	case c.Format != "" && !slices.Contains(Syntaxes(), c.Format):
+		return fieldError(at+"format", "must be one of %s, got %q", strings.Join(Syntaxes(), ", "), c.Format)
+	case c.Schema != "" && c.Format != "json":
+		return fieldError(at+"schema", "needs format: json")
+	case len(c.Schema) > 64_000:
+		return fieldError(at+"schema", "must have at most 64000 bytes, has %d", len(c.Schema))
+	case c.MinChars < 0 || c.MinChars > 1_000_000:
+		return fieldError(at+"min_chars", "must be between 0 and 1000000, got %d", c.MinChars)
+	case c.MaxChars < 0 || c.MaxChars > 1_000_000:
+		return fieldError(at+"max_chars", "must be none, or between 1 and 1000000, got %d", c.MaxChars)
+	case c.MaxChars != 0 && c.MinChars > c.MaxChars:
+		return fieldError(at+"min_chars", "must be at most max_chars (%d), got %d", c.MaxChars, c.MinChars)
+	}
+	for i, label := range c.Labels {
+		if strings.TrimSpace(label) != label || label == "" {
+			return fieldError(fmt.Sprintf("%slabels[%d]", at, i), "must be text without white space around it, got %q", label)
+		}
 	}
 	return nil
 }

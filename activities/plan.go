@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/activities/transform"
 )
 
 // Tasks reads and writes task files.
@@ -142,7 +143,7 @@ func (a *Plan) read(ctx context.Context, in PlanInput) (rebased.Task, error) {
 	if task.Name != in.Task {
 		return rebased.Task{}, rebased.E(rebased.Invalid, "%s: name is %q, the build was started for %q", in.TaskKey, task.Name, in.Task)
 	}
-	return task, nil
+	return task, transform.Check(task)
 }
 
 // teacher asks the teacher's server what it offers, which proves address and key, and settles the model.

@@ -173,7 +173,9 @@ func everyField() rebased.Task {
 		Retrieve: rebased.Retrieve{Encoder: "openai:m", Rows: 7, Mode: rebased.ModePaper, MaxPerDataset: 2, Exclude: []string{"*squad*", "a/b"}},
 		Transform: rebased.Transform{Teacher: rebased.Teacher{
 			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3, RPM: 4, TPM: 5},
-		}, Batch: true},
+		}, Batch: true, Constraints: rebased.Constraints{
+			Span: true, Labels: []string{"(A)", "no"}, Pattern: `.+`, Format: "json", Schema: `{"type": "string"}`, MinChars: 1, MaxChars: 99,
+		}},
 		Answer: rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
 		Reason: rebased.ReasonStep{Mode: rebased.ReasonVerified, Samples: 5, Agree: 4, Majority: true},
 		Dedupe: rebased.Dedupe{Exact: false, MinHash: 0.5},
@@ -192,6 +194,7 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 	}
 	off := everyField()
 	off.Transform.Teacher.Limits, off.Budget = rebased.Limits{}, rebased.Budget{}
+	off.Transform.Constraints = rebased.Constraints{Labels: []string{}}
 	off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = 0, []string{}, []string{}, nil
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
 		data, err := taskfile.Encode(want)
@@ -265,6 +268,16 @@ transform:
       rpm: 4
       tpm: 5
   batch: true
+  constraints:
+    span: true
+    labels:
+      - "(A)"
+      - "no"
+    pattern: ".+"
+    format: json
+    schema: "{\"type\": \"string\"}"
+    min_chars: 1
+    max_chars: 99
 answer:
   type: number
   pattern: "#### (\\d+)"

@@ -15,7 +15,7 @@ func off(key string) string {
 	switch key {
 	case "minhash":
 		return "off"
-	case "in_flight", "rpm", "tpm", "usd", "tokens":
+	case "in_flight", "rpm", "tpm", "usd", "tokens", "max_chars":
 		return "none"
 	}
 	return ""
