@@ -169,10 +169,16 @@ var numerals = map[string]string{
 	"eleven": "11", "twelve": "12",
 }
 
+// maxAmount is the longest answer, in bytes, that is taken for a number.
+const maxAmount = 100
+
 // amount gives the only number of an answer as a fraction in lowest terms, whatever its unit; a percent sign counts.
 func amount(bare string) (number string, ok bool) {
 	if n, word := numerals[bare]; word {
 		return n, true
+	}
+	if len(bare) > maxAmount {
+		return "", false
 	}
 	found := ""
 	for _, m := range figure.FindAllString(bare, -1) {
@@ -185,7 +191,7 @@ func amount(bare string) (number string, ok bool) {
 		found = m
 	}
 	rat, ok := new(big.Rat).SetString(strings.ReplaceAll(found, ",", ""))
-	if !ok || len(found) > 64 {
+	if !ok {
 		return "", false
 	}
 	if strings.Contains(bare, "%") {
