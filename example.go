@@ -61,6 +61,9 @@ const (
 	ReasonConflict      Reason = "conflict"        // equal input to a kept row, another output
 )
 
+// ReasonSurplus is a good row beyond the wanted number.
+const ReasonSurplus Reason = "surplus"
+
 // Reject is a row that is not used, with what was paid for it.
 type Reject struct {
 	Lineage

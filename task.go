@@ -65,6 +65,9 @@ type Transform struct {
 	Teacher Teacher `json:"teacher"`
 	// Batch has the provider answer in batches: within a day, for less. It holds for every step that asks the teacher.
 	Batch bool `json:"batch"`
+	// TargetRows is how many rows are wanted, after everything that removes rows: further candidates are taken until they are there. 0 = all candidates
+	// are used.
+	TargetRows int `json:"target_rows"`
 	// Constraints hold for every example that is made: one that breaks one is asked for again, with the constraint named, and then rejected.
 	Constraints Constraints `json:"constraints"`
 }
@@ -306,6 +309,9 @@ func validateTeacher(t Task) *FieldError {
 		return fieldError("transform.teacher.timeout", "must be between 1 and 3600 seconds, got %d", teacher.Timeout)
 	case t.Transform.Batch && teacher.Provider != ProviderOpenAI && teacher.Provider != ProviderAnthropic:
 		return fieldError("transform.batch", "must be false with provider %s: it has no batches here", teacher.Provider)
+	}
+	if n := t.Transform.TargetRows; n < 0 || n > t.Retrieve.Rows {
+		return fieldError("transform.target_rows", "must be none, or between 1 and retrieve.rows (%d), got %d", t.Retrieve.Rows, n)
 	}
 	return validateCaps(teacher.Limits, t.Budget)
 }

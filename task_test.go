@@ -128,6 +128,7 @@ func TestAValueOutOfBoundsIsRefusedWithItsPathAndItsBound(t *testing.T) {
 		{"transform.constraints.schema", "needs format: json", func(t *rebased.Task) { t.Transform.Constraints.Schema = "{}" }},
 		{"transform.constraints.min_chars", "max_chars (2), got 3", func(t *rebased.Task) { t.Transform.Constraints.MinChars, t.Transform.Constraints.MaxChars = 3, 2 }},
 		{"transform.constraints.labels[1]", "white space", func(t *rebased.Task) { t.Transform.Constraints.Labels = []string{"a", " b"} }},
+		{"transform.target_rows", "retrieve.rows (3000), got 3001", func(t *rebased.Task) { t.Transform.TargetRows = 3001 }},
 		{"reason.samples", "1 and 64, got 65", func(t *rebased.Task) { t.Reason.Samples = 65 }},
 		{"reason.agree", "reason.samples (3), got 4", func(t *rebased.Task) { t.Reason.Agree = 4 }},
 		{"answer.type", `got "essay"`, func(t *rebased.Task) { t.Answer.Type = "essay" }},

@@ -41,7 +41,7 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 	if err != nil {
 		return rebased.BuildResult{}, err
 	}
-	return end(state, ""), nil
+	return end(state, b.short()), nil
 }
 
 func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {

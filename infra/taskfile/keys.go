@@ -18,7 +18,6 @@ func unavailable() []string {
 		"handoff.sqs",
 		"handoff.webhook",
 		"retrieve.rerank",
-		"transform.target_rows",
 	}
 }
 

@@ -137,7 +137,7 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 	for _, path := range []string{
 		"decontaminate", "dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook",
-		"retrieve.rerank", "transform.target_rows",
+		"retrieve.rerank",
 	} {
 		keys := strings.Split(path, ".")
 		value := "1"
@@ -173,7 +173,7 @@ func everyField() rebased.Task {
 		Retrieve: rebased.Retrieve{Encoder: "openai:m", Rows: 7, Mode: rebased.ModePaper, MaxPerDataset: 2, Exclude: []string{"*squad*", "a/b"}},
 		Transform: rebased.Transform{Teacher: rebased.Teacher{
 			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3, RPM: 4, TPM: 5},
-		}, Batch: true, Constraints: rebased.Constraints{
+		}, Batch: true, TargetRows: 6, Constraints: rebased.Constraints{
 			Span: true, Labels: []string{"(A)", "no"}, Pattern: `.+`, Format: "json", Schema: `{"type": "string"}`, MinChars: 1, MaxChars: 99,
 		}},
 		Answer: rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
@@ -194,6 +194,7 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 	}
 	off := everyField()
 	off.Transform.Teacher.Limits, off.Budget = rebased.Limits{}, rebased.Budget{}
+	off.Transform.TargetRows = 0
 	off.Transform.Constraints = rebased.Constraints{Labels: []string{}}
 	off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = 0, []string{}, []string{}, nil
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
@@ -268,6 +269,7 @@ transform:
       rpm: 4
       tpm: 5
   batch: true
+  target_rows: 6
   constraints:
     span: true
     labels:

@@ -15,7 +15,7 @@ func off(key string) string {
 	switch key {
 	case "minhash":
 		return "off"
-	case "in_flight", "rpm", "tpm", "usd", "tokens", "max_chars":
+	case "in_flight", "rpm", "tpm", "usd", "tokens", "max_chars", "target_rows":
 		return "none"
 	}
 	return ""
