@@ -25,6 +25,7 @@ type Task struct {
 	Answer      AnswerSpec    `json:"answer"`
 	Reason      ReasonStep    `json:"reason"`
 	Dedupe      Dedupe        `json:"dedupe"`
+	Gates       Gates         `json:"gates"`
 	Output      Output        `json:"output"`
 	Handoff     Handoff       `json:"handoff"`
 	Budget      Budget        `json:"budget"`
@@ -147,6 +148,16 @@ type Dedupe struct {
 	MinHash float64 `json:"minhash"` // threshold of true Jaccard; 0 = off
 }
 
+// Gates are thresholds, shares of rows, that hold a release for approval when the version does not pass them; 0 = none.
+type Gates struct {
+	MinParsed     float64 `json:"min_parsed"`      // of the retrieved rows: a usable example came of them
+	MinAgreement  float64 `json:"min_agreement"`   // of the rows that were reasoned about: their answer stood
+	MinInInput    float64 `json:"min_in_input"`    // of the version's rows: their answer stands in the input
+	MaxDuplicates float64 `json:"max_duplicates"`  // of the rows before deduplication: they repeat others
+	MaxLabelShare float64 `json:"max_label_share"` // of the version's rows: they have the most frequent answer
+	MaxDrop       float64 `json:"max_drop"`        // of the latest version's rows: so many fewer
+}
+
 // Output formats.
 const (
 	FormatMessages         = "messages"
@@ -214,7 +225,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateTeacher, validateConstraints, validateReason, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateTeacher, validateConstraints, validateReason, validateGates, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -382,6 +393,26 @@ func validateReason(t Task) *FieldError {
 		return nil
 	}
 	return fieldError("answer.pattern", "is of use with reason.mode rationale or verified only: remove it")
+}
+
+func validateGates(t Task) *FieldError {
+	g := t.Gates
+	for _, gate := range []struct {
+		key   string
+		value float64
+	}{
+		{"min_parsed", g.MinParsed},
+		{"min_agreement", g.MinAgreement},
+		{"min_in_input", g.MinInInput},
+		{"max_duplicates", g.MaxDuplicates},
+		{"max_label_share", g.MaxLabelShare},
+		{"max_drop", g.MaxDrop},
+	} {
+		if !(gate.value >= 0 && gate.value <= 1) {
+			return fieldError("gates."+gate.key, "must be none, or a share of more than 0 and at most 1, got %v", gate.value)
+		}
+	}
+	return nil
 }
 
 func validateRest(t Task) *FieldError {

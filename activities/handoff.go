@@ -39,6 +39,9 @@ type StageResult struct {
 	Version  string `json:"version"`
 	URI      string `json:"uri"`
 	Released bool   `json:"released"` // it is the latest of the task already
+	// Closed are the task's gates that it does not pass, Warnings what a person should look at; a sentence each.
+	Closed   []string `json:"closed,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Stage writes the version that the deduplicated rows make.
@@ -74,6 +77,7 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 	}
 	return StageResult{
 		Version: staged.Version, URI: strings.TrimSuffix(a.URI, "/") + "/" + rebased.VersionKey(in.Task, staged.Version) + "/", Released: staged.Released,
+		Closed: staged.Closed, Warnings: staged.Manifest.Quality.Warnings,
 	}, nil
 }
 
@@ -89,7 +93,8 @@ type ReleaseInput struct {
 	By      string    `json:"by"` // "" = no approval was asked for
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
-	Handoff string    `json:"handoff"` // what became of the hand-off; "" = not yet
+	Gates   []string  `json:"gates,omitempty"` // that it did not pass
+	Handoff string    `json:"handoff"`         // what became of the hand-off; "" = not yet
 }
 
 // ReleaseResult is released, or unchanged when another build released the version meanwhile.
@@ -100,7 +105,7 @@ type ReleaseResult struct {
 // Release makes a staged version the latest; called again with a hand-off, it adds that to the release record.
 func (a *Handoff) Release(ctx context.Context, in ReleaseInput) (ReleaseResult, error) {
 	state, err := a.versions().Release(ctx, handoff.ReleaseInput{
-		Task: in.Task, Version: in.Version, Build: in.Build, ApprovedBy: in.By, Reason: in.Reason, At: in.At, Handoff: in.Handoff,
+		Task: in.Task, Version: in.Version, Build: in.Build, ApprovedBy: in.By, Reason: in.Reason, At: in.At, Gates: in.Gates, Handoff: in.Handoff,
 	})
 	return ReleaseResult{State: state}, translate(ctx, err)
 }

@@ -55,6 +55,8 @@ type Staged struct {
 	ManifestSHA256 string
 	Manifest       Manifest
 	Released       bool // it is the latest of its task already
+	// Closed are the gates of the task that the version does not pass, a sentence each, judged against what is the latest version now.
+	Closed []string
 }
 
 // Stage writes a version, or finds that it is there. It is idempotent. Errors: Invalid when no row is left or the counts do not add up,
@@ -80,8 +82,19 @@ func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 		return Staged{}, err
 	}
 	latest, found, err := v.Latest(ctx, in.Task.Name)
-	staged.Released = found && latest.Version == staged.Version
-	return staged, err
+	if staged.Released = found && latest.Version == staged.Version; staged.Released || err != nil {
+		return staged, err
+	}
+	before := 0
+	if found && in.Task.Gates.MaxDrop > 0 {
+		m, _, err := v.manifest(ctx, in.Task.Name, latest.Version)
+		if err != nil {
+			return Staged{}, err
+		}
+		before = m.Counts.Train + m.Counts.Validation
+	}
+	staged.Closed = manifest.Quality.closed(in.Task.Gates, survey.rows, before)
+	return staged, nil
 }
 
 func versionOf(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:6]) }

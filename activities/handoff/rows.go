@@ -3,6 +3,7 @@ package handoff
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/rebased/rebased"
 )
@@ -51,15 +52,22 @@ type survey struct {
 	teachers map[string]int
 	sources  map[Origin]int // Rows is 0
 	splits   splits
+
+	inInput int            // rows whose answer stands in the input
+	labels  map[string]int // rows by answer; nil when answers are too long or too many to be labels
 }
 
 func newSurvey(ctx context.Context, rows *rows, validation float64) (survey, error) {
-	s := survey{teachers: map[string]int{}, sources: map[Origin]int{}}
+	s := survey{teachers: map[string]int{}, sources: map[Origin]int{}, labels: map[string]int{}}
 	var hashes []uint64
 	err := rows.each(ctx, func(_ int, e *rebased.Example) error {
 		s.rows++
 		s.teachers[e.Teacher]++
 		s.sources[Origin{Dataset: e.Name, License: e.License}]++
+		if strings.Contains(e.Input, e.Answer) {
+			s.inInput++
+		}
+		s.label(e.Answer)
 		if validation > 0 {
 			hashes = append(hashes, hashOf(e.Input))
 		}

@@ -179,6 +179,7 @@ func everyField() rebased.Task {
 		Answer: rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
 		Reason: rebased.ReasonStep{Mode: rebased.ReasonVerified, Samples: 5, Agree: 4, Majority: true},
 		Dedupe: rebased.Dedupe{Exact: false, MinHash: 0.5},
+		Gates:  rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6},
 		Output: rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0"},
 		Handoff: rebased.Handoff{
 			Approval: true, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
@@ -194,7 +195,7 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 	}
 	off := everyField()
 	off.Transform.Teacher.Limits, off.Budget = rebased.Limits{}, rebased.Budget{}
-	off.Transform.TargetRows = 0
+	off.Transform.TargetRows, off.Gates = 0, rebased.Gates{}
 	off.Transform.Constraints = rebased.Constraints{Labels: []string{}}
 	off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = 0, []string{}, []string{}, nil
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
@@ -291,6 +292,13 @@ reason:
 dedupe:
   exact: false
   minhash: 0.5
+gates:
+  min_parsed: 0.1
+  min_agreement: 0.2
+  min_in_input: 0.3
+  max_duplicates: 0.4
+  max_label_share: 0.5
+  max_drop: 0.6
 output:
   formats:
     - alpaca
