@@ -67,6 +67,26 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 		Rows: handoff.Parts{Count: max(1, in.Parts), Read: func(ctx context.Context, part int) ([]rebased.Example, error) {
 			return a.Examples.Read(ctx, in.key(folderDeduped, part))
 		}},
+		Removed: func(ctx context.Context, visit func(*rebased.Reject)) error {
+			return eachPart(ctx, a.Objects, a.Rejects, in.BuildRef, folderRejects, dedupe.Step+"-", func(rows []rebased.Reject) bool {
+				for i := range rows {
+					visit(&rows[i])
+				}
+				return true
+			})
+		},
+		Sources: func(ctx context.Context, wanted map[rebased.RowID]struct{}) (map[rebased.RowID]rebased.Candidate, error) {
+			found := make(map[rebased.RowID]rebased.Candidate, len(wanted))
+			err := eachPart(ctx, a.Objects, a.Candidates, in.BuildRef, folderRetrieved, "", func(rows []rebased.Candidate) bool {
+				for _, c := range rows {
+					if _, ok := wanted[c.ID]; ok {
+						found[c.ID] = c
+					}
+				}
+				return len(found) < len(wanted)
+			})
+			return found, err
+		},
 	}
 	for _, step := range steps {
 		spec.Steps = append(spec.Steps, handoff.StepCount{Step: step, Rejected: in.Rejected[step]})

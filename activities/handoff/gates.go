@@ -94,7 +94,7 @@ const (
 )
 
 // label counts an answer; labels is nil once answers are too many.
-func (s *survey) label(answer string) {
+func (s *facts) label(answer string) {
 	if s.labels == nil {
 		return
 	}

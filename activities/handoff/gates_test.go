@@ -11,7 +11,7 @@ import (
 type tallied = map[rebased.Reason]int
 
 func TestQualityFollowsRowsAndCounts(t *testing.T) {
-	s := survey{rows: 0, labels: map[string]int{}}
+	s := survey{facts: newFacts()}
 	for _, answer := range []string{"yes", "yes ", "no", "maybe"} {
 		s.rows++
 		s.label(answer)
@@ -32,11 +32,11 @@ func TestQualityFollowsRowsAndCounts(t *testing.T) {
 }
 
 func TestLongOrManyAnswersAreNoLabels(t *testing.T) {
-	long := survey{labels: map[string]int{}}
+	long := newFacts()
 	long.label("a")
 	long.label(strings.Repeat("a", 65))
 	long.label("a")
-	many := survey{labels: map[string]int{}}
+	many := newFacts()
 	for n := range 1001 {
 		many.label(strings.Repeat("a", n%32) + "/" + strings.Repeat("b", n/32))
 	}

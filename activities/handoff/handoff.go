@@ -40,8 +40,16 @@ type Input struct {
 	Tokens    rebased.Usage // of the answers used, rejected rows included
 	// Rows are the examples, in order. Each part is read several times and must be the same each time.
 	Rows    Parts
-	Staging string // folder of the bucket for intermediate files; no part of the version
+	Removed Removed // nil = none
+	Sources Sources // nil = the report shows no source rows
+	Staging string  // folder of the bucket for intermediate files; no part of the version
 }
+
+// Removed visits the rows that deduplication removed.
+type Removed func(ctx context.Context, visit func(*rebased.Reject)) error
+
+// Sources finds the rows of the corpus that rows were made of.
+type Sources func(ctx context.Context, wanted map[rebased.RowID]struct{}) (map[rebased.RowID]rebased.Candidate, error)
 
 // Parts are rows that are read a part at a time.
 type Parts struct {
@@ -63,15 +71,18 @@ type Staged struct {
 // Conflict when another file stands in the version's place.
 func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 	rows := newRows(in.Rows)
-	survey, err := newSurvey(ctx, rows, in.Task.Output.Validation)
+	survey, err := newSurvey(ctx, rows, in.Removed, in.Task.Output.Validation)
 	if err != nil {
+		return Staged{}, err
+	}
+	if err := survey.pick.source(ctx, in.Sources); err != nil {
 		return Staged{}, err
 	}
 	manifest, err := newManifest(in, survey)
 	if err != nil {
 		return Staged{}, err
 	}
-	files, err := v.files(ctx, in, splitRows{rows, survey.splits}, &manifest)
+	files, err := v.files(ctx, in, splitRows{rows, survey.splits}, &manifest, report(in.Task, manifest, survey))
 	if err != nil {
 		return Staged{}, err
 	}
