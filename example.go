@@ -54,11 +54,15 @@ const (
 	ReasonBadRequest    Reason = "bad_request"     // any other 4xx of the provider
 	ReasonUnavailable   Reason = "unavailable"     // the provider failed until the attempts were spent
 	ReasonEmpty         Reason = "empty"           // input or output empty after trimming
+	ReasonConstraint    Reason = "constraint"      // transform: an example that the task's constraints do not allow, after all re-asks
 	ReasonDisagreed     Reason = "disagreed"       // the reasoning ends in another answer
 	ReasonDuplicate     Reason = "duplicate"       // equal to a kept row after normalisation
 	ReasonNearDuplicate Reason = "near_duplicate"  // true Jaccard to a kept row at or above the threshold
 	ReasonConflict      Reason = "conflict"        // equal input to a kept row, another output
 )
+
+// ReasonSurplus is a good row beyond the wanted number.
+const ReasonSurplus Reason = "surplus"
 
 // Reject is a row that is not used, with what was paid for it.
 type Reject struct {

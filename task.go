@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // APIVersion is the version of the task file that this program writes.
@@ -20,9 +22,11 @@ type Task struct {
 	Examples      []TaskExample `json:"examples"`
 	Retrieve      Retrieve      `json:"retrieve"`
 	Transform     Transform     `json:"transform"`
+	Answer        AnswerSpec    `json:"answer"`
 	Reason        ReasonStep    `json:"reason"`
 	Dedupe        Dedupe        `json:"dedupe"`
 	Decontaminate Decontaminate `json:"decontaminate"`
+	Gates         Gates         `json:"gates"`
 	Output        Output        `json:"output"`
 	Handoff       Handoff       `json:"handoff"`
 	Budget        Budget        `json:"budget"`
@@ -98,7 +102,26 @@ type Transform struct {
 	Teacher Teacher `json:"teacher"`
 	// Batch has the provider answer in batches: within a day, for less. It holds for every step that asks the teacher.
 	Batch bool `json:"batch"`
+	// TargetRows is how many rows are wanted, after everything that removes rows: further candidates are taken until they are there. 0 = all candidates
+	// are used.
+	TargetRows int `json:"target_rows"`
+	// Constraints hold for every example that is made: one that breaks one is asked for again, with the constraint named, and then rejected.
+	Constraints Constraints `json:"constraints"`
 }
+
+// Constraints are what a task's examples must be like. Zero values do not constrain.
+type Constraints struct {
+	Span     bool     `json:"span"`      // the answer stands in the input
+	Labels   []string `json:"labels"`    // the answer is one of these, in this spelling
+	Pattern  string   `json:"pattern"`   // the answer as a whole matches a regular expression (RE2)
+	Format   string   `json:"format"`    // what the output is written in: one of Syntaxes
+	Schema   string   `json:"schema"`    // JSON Schema of an output in JSON
+	MinChars int      `json:"min_chars"` // of the output
+	MaxChars int      `json:"max_chars"` // of the output; 0 = none
+}
+
+// Syntaxes lists what outputs can be held to be written in.
+func Syntaxes() []string { return []string{"json", "go"} }
 
 // Providers of teachers.
 const (
@@ -141,11 +164,18 @@ type Budget struct {
 const (
 	ReasonNone      = "none"
 	ReasonRationale = "rationale"
+	ReasonVerified  = "verified"
 )
 
 // ReasonStep says whether and how the teacher reasons about the answers.
 type ReasonStep struct {
-	Mode string `json:"mode"` // none or rationale
+	Mode string `json:"mode"` // none, rationale or verified
+	// Of mode verified: the teacher answers a row's input by itself, Samples times at most, and the row is kept when at least Agree of these
+	// answers are the transformed one.
+	Samples int `json:"samples"`
+	Agree   int `json:"agree"`
+	// Majority takes the answer that at least Agree samples give in place of another transformed one.
+	Majority bool `json:"majority"`
 }
 
 // Dedupe says which rows count as repeats.
@@ -174,6 +204,16 @@ func ParseBenchmarkRef(ref string) (key, name string, ok bool) {
 }
 
 var benchmarkRef = regexp.MustCompile(`^(uploads/[0-9a-f]{64})#(.+)$`)
+
+// Gates are thresholds, shares of rows, that hold a release for approval when the version does not pass them; 0 = none.
+type Gates struct {
+	MinParsed     float64 `json:"min_parsed"`      // of the retrieved rows: a usable example came of them
+	MinAgreement  float64 `json:"min_agreement"`   // of the rows that were reasoned about: their answer stood
+	MinInInput    float64 `json:"min_in_input"`    // of the version's rows: their answer stands in the input
+	MaxDuplicates float64 `json:"max_duplicates"`  // of the rows before deduplication: they repeat others
+	MaxLabelShare float64 `json:"max_label_share"` // of the version's rows: they have the most frequent answer
+	MaxDrop       float64 `json:"max_drop"`        // of the latest version's rows: so many fewer
+}
 
 // Output formats.
 const (
@@ -212,10 +252,12 @@ func DefaultTask() Task {
 	return Task{
 		APIVersion: APIVersion,
 		Retrieve:   Retrieve{Encoder: "static", Rows: 3000, Mode: ModeDiverse, MaxPerDataset: 300, Exclude: []string{}, Licenses: []string{}},
-		Transform: Transform{Teacher: Teacher{
-			Provider: ProviderOpenAI, Temperature: 0.7, MaxTokens: 1000, Timeout: 120,
-		}},
-		Reason:        ReasonStep{Mode: ReasonNone},
+		Transform: Transform{
+			Teacher:     Teacher{Provider: ProviderOpenAI, Temperature: 0.7, MaxTokens: 1000, Timeout: 120},
+			Constraints: Constraints{Labels: []string{}},
+		},
+		Answer:        AnswerSpec{Type: AnswerInferred},
+		Reason:        ReasonStep{Mode: ReasonNone, Samples: 3, Agree: 2},
 		Dedupe:        Dedupe{Exact: true, MinHash: 0.8},
 		Decontaminate: Decontaminate{Files: []string{}, NGram: 13},
 		Output:        Output{Formats: []string{FormatMessages}},
@@ -241,7 +283,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateGates, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -391,6 +433,9 @@ func validateTeacher(t Task) *FieldError {
 	case t.Transform.Batch && teacher.Provider != ProviderOpenAI && teacher.Provider != ProviderAnthropic:
 		return fieldError("transform.batch", "must be false with provider %s: it has no batches here", teacher.Provider)
 	}
+	if n := t.Transform.TargetRows; n < 0 || n > t.Retrieve.Rows {
+		return fieldError("transform.target_rows", "must be none, or between 1 and retrieve.rows (%d), got %d", t.Retrieve.Rows, n)
+	}
 	return validateCaps(teacher.Limits, t.Budget)
 }
 
@@ -412,10 +457,78 @@ func validateCaps(l Limits, b Budget) *FieldError {
 	return nil
 }
 
+func validateConstraints(t Task) *FieldError {
+	const at, most = "transform.constraints.", 1000
+	c := t.Transform.Constraints
+	_, unreadable := regexp.Compile(c.Pattern)
+	switch {
+	case len(c.Labels) > most:
+		return fieldError(at+"labels", "must have at most %d entries, has %d", most, len(c.Labels))
+	case unreadable != nil || len(c.Pattern) > most || strings.ContainsFunc(c.Pattern, unicode.IsControl):
+		return fieldError(at+"pattern", "must be a regular expression (RE2) of at most %d bytes without control characters, got %.80q", most, c.Pattern)
+	case c.Format != "" && !slices.Contains(Syntaxes(), c.Format):
+		return fieldError(at+"format", "must be one of %s, got %q", strings.Join(Syntaxes(), ", "), c.Format)
+	case c.Schema != "" && c.Format != "json":
+		return fieldError(at+"schema", "needs format: json")
+	case len(c.Schema) > 64_000:
+		return fieldError(at+"schema", "must have at most 64000 bytes, has %d", len(c.Schema))
+	case c.MinChars < 0 || c.MinChars > 1_000_000:
+		return fieldError(at+"min_chars", "must be between 0 and 1000000, got %d", c.MinChars)
+	case c.MaxChars < 0 || c.MaxChars > 1_000_000:
+		return fieldError(at+"max_chars", "must be none, or between 1 and 1000000, got %d", c.MaxChars)
+	case c.MaxChars != 0 && c.MinChars > c.MaxChars:
+		return fieldError(at+"min_chars", "must be at most max_chars (%d), got %d", c.MaxChars, c.MinChars)
+	}
+	for i, label := range c.Labels {
+		if strings.TrimSpace(label) != label || label == "" {
+			return fieldError(fmt.Sprintf("%slabels[%d]", at, i), "must be text without white space around it, got %q", label)
+		}
+	}
+	return nil
+}
+
+func validateReason(t Task) *FieldError {
+	r, a := t.Reason, t.Answer
+	_, unreadable := regexp.Compile(a.Pattern)
+	switch {
+	case r.Mode != ReasonNone && r.Mode != ReasonRationale && r.Mode != ReasonVerified:
+		return fieldError("reason.mode", "must be none, rationale or verified, got %q", r.Mode)
+	case r.Samples < 1 || r.Samples > 64:
+		return fieldError("reason.samples", "must be between 1 and 64, got %d", r.Samples)
+	case r.Agree < 1 || r.Agree > r.Samples:
+		return fieldError("reason.agree", "must be between 1 and reason.samples (%d), got %d", r.Samples, r.Agree)
+	case !slices.Contains(AnswerTypes(), a.Type):
+		return fieldError("answer.type", "must be inferred, choice, number, boolean, span or free, got %q", a.Type)
+	case unreadable != nil || len(a.Pattern) > 1000:
+		return fieldError("answer.pattern", "must be a regular expression (RE2) of at most 1000 bytes, got %.80q", a.Pattern)
+	case a.Pattern == "" || r.Mode != ReasonNone:
+		return nil
+	}
+	return fieldError("answer.pattern", "is of use with reason.mode rationale or verified only: remove it")
+}
+
+func validateGates(t Task) *FieldError {
+	g := t.Gates
+	for _, gate := range []struct {
+		key   string
+		value float64
+	}{
+		{"min_parsed", g.MinParsed},
+		{"min_agreement", g.MinAgreement},
+		{"min_in_input", g.MinInInput},
+		{"max_duplicates", g.MaxDuplicates},
+		{"max_label_share", g.MaxLabelShare},
+		{"max_drop", g.MaxDrop},
+	} {
+		if !(gate.value >= 0 && gate.value <= 1) {
+			return fieldError("gates."+gate.key, "must be none, or a share of more than 0 and at most 1, got %v", gate.value)
+		}
+	}
+	return nil
+}
+
 func validateRest(t Task) *FieldError {
 	switch {
-	case t.Reason.Mode != ReasonNone && t.Reason.Mode != ReasonRationale:
-		return fieldError("reason.mode", "must be none or rationale, got %q", t.Reason.Mode)
 	case t.Dedupe.MinHash != 0 && !(t.Dedupe.MinHash >= 0.5 && t.Dedupe.MinHash <= 1):
 		return fieldError("dedupe.minhash", "must be off, or a Jaccard threshold between 0.5 and 1, got %v", t.Dedupe.MinHash)
 	case !(t.Output.Validation >= 0 && t.Output.Validation <= 0.5):

@@ -22,6 +22,8 @@ type DedupeInput struct {
 	Shards   int  `json:"shards"`
 
 	Price rebased.Price `json:"price"`
+	// Target is how many rows are wanted: what stays beyond it, in the order of ranks, is surplus. 0 = all that stay.
+	Target int `json:"target,omitempty"`
 }
 
 // DedupeResult counts what was kept. The rows are in deduped/, in the order of their ranks.
@@ -65,6 +67,9 @@ func (f *dedupeFiles) dedupe(ctx context.Context) (DedupeResult, error) {
 	}
 	f.out.Rejected = map[rebased.Reason]int{}
 	err = dedupe.Rows(ctx, dedupe.Config{Dedupe: task.Dedupe, Parts: f.in.Shards}, f)
+	if err == nil {
+		err = f.sweep(ctx)
+	}
 	if f.scratch != nil {
 		err = errors.Join(err, f.scratch.Close())
 	}
@@ -84,6 +89,21 @@ func (f *dedupeFiles) Read(ctx context.Context, n int) ([]rebased.Example, error
 
 // Keep implements dedupe.Files.
 func (f *dedupeFiles) Keep(ctx context.Context, rows []rebased.Example) error {
+	if left := f.in.Target - f.out.Rows; f.in.Target > 0 && len(rows) > left {
+		var surplus []rebased.Reject
+		for _, e := range rows[left:] {
+			surplus = append(surplus, rebased.Reject{
+				Lineage: e.Lineage, Step: dedupe.Step, Reason: rebased.ReasonSurplus, Detail: "the target is met by rows of a higher rank",
+				Attempts: len(e.Responses), Input: e.Input, Output: e.Output, Usage: e.Usage,
+			})
+		}
+		if err := f.Reject(ctx, surplus); err != nil {
+			return err
+		}
+		if rows = rows[:left]; left == 0 && f.out.Parts > 0 {
+			return nil
+		}
+	}
 	if _, err := f.Examples.Write(ctx, f.in.key(folderDeduped, f.out.Parts), rows); err != nil {
 		return fmt.Errorf("write the deduplicated rows: %w", err)
 	}
@@ -101,6 +121,22 @@ func (f *dedupeFiles) Reject(ctx context.Context, rejects []rebased.Reject) erro
 	f.rejects++
 	for reason, n := range countReasons(rejects) {
 		f.out.Rejected[reason] += n
+	}
+	return nil
+}
+
+// sweep removes the rejects of an earlier round, or attempt, that had more files of them.
+func (f *dedupeFiles) sweep(ctx context.Context) error {
+	for object, err := range f.Objects.List(ctx, rebased.BuildKey(f.in.Task, f.in.Build, folderRejects, dedupe.Step+"-")) {
+		if err != nil {
+			return fmt.Errorf("list the duplicates: %w", err)
+		}
+		if object.Key < f.in.rejectsKey(dedupe.Step, f.rejects) {
+			continue
+		}
+		if err := f.Objects.Delete(ctx, object.Key); err != nil {
+			return fmt.Errorf("remove the duplicates of an earlier round: %w", err)
+		}
 	}
 	return nil
 }

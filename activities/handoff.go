@@ -39,6 +39,9 @@ type StageResult struct {
 	Version  string `json:"version"`
 	URI      string `json:"uri"`
 	Released bool   `json:"released"` // it is the latest of the task already
+	// Closed are the task's gates that it does not pass, Warnings what a person should look at; a sentence each.
+	Closed   []string `json:"closed,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Stage writes the version that the deduplicated rows make.
@@ -64,6 +67,26 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 		Rows: handoff.Parts{Count: max(1, in.Parts), Read: func(ctx context.Context, part int) ([]rebased.Example, error) {
 			return a.Examples.Read(ctx, in.key(folderDeduped, part))
 		}},
+		Removed: func(ctx context.Context, visit func(*rebased.Reject)) error {
+			return eachPart(ctx, a.Objects, a.Rejects, in.BuildRef, folderRejects, dedupe.Step+"-", func(rows []rebased.Reject) bool {
+				for i := range rows {
+					visit(&rows[i])
+				}
+				return true
+			})
+		},
+		Sources: func(ctx context.Context, wanted map[rebased.RowID]struct{}) (map[rebased.RowID]rebased.Candidate, error) {
+			found := make(map[rebased.RowID]rebased.Candidate, len(wanted))
+			err := eachPart(ctx, a.Objects, a.Candidates, in.BuildRef, folderRetrieved, "", func(rows []rebased.Candidate) bool {
+				for _, c := range rows {
+					if _, ok := wanted[c.ID]; ok {
+						found[c.ID] = c
+					}
+				}
+				return len(found) < len(wanted)
+			})
+			return found, err
+		},
 	}
 	for _, step := range steps {
 		spec.Steps = append(spec.Steps, handoff.StepCount{Step: step, Rejected: in.Rejected[step]})
@@ -74,6 +97,7 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 	}
 	return StageResult{
 		Version: staged.Version, URI: strings.TrimSuffix(a.URI, "/") + "/" + rebased.VersionKey(in.Task, staged.Version) + "/", Released: staged.Released,
+		Closed: staged.Closed, Warnings: staged.Manifest.Quality.Warnings,
 	}, nil
 }
 
@@ -89,7 +113,8 @@ type ReleaseInput struct {
 	By      string    `json:"by"` // "" = no approval was asked for
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
-	Handoff string    `json:"handoff"` // what became of the hand-off; "" = not yet
+	Gates   []string  `json:"gates,omitempty"` // that it did not pass
+	Handoff string    `json:"handoff"`         // what became of the hand-off; "" = not yet
 }
 
 // ReleaseResult is released, or unchanged when another build released the version meanwhile.
@@ -100,7 +125,7 @@ type ReleaseResult struct {
 // Release makes a staged version the latest; called again with a hand-off, it adds that to the release record.
 func (a *Handoff) Release(ctx context.Context, in ReleaseInput) (ReleaseResult, error) {
 	state, err := a.versions().Release(ctx, handoff.ReleaseInput{
-		Task: in.Task, Version: in.Version, Build: in.Build, ApprovedBy: in.By, Reason: in.Reason, At: in.At, Handoff: in.Handoff,
+		Task: in.Task, Version: in.Version, Build: in.Build, ApprovedBy: in.By, Reason: in.Reason, At: in.At, Gates: in.Gates, Handoff: in.Handoff,
 	})
 	return ReleaseResult{State: state}, translate(ctx, err)
 }

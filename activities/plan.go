@@ -10,6 +10,7 @@ import (
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/activities/transform"
 )
 
 // Tasks reads and writes task files.
@@ -72,9 +73,10 @@ type PlanResult struct {
 	TPM      int                   `json:"tpm"`       // 0 = no cap
 	Price    rebased.Price         `json:"price"`
 	Budget   rebased.Budget        `json:"budget"`
-	Batch    bool                  `json:"batch,omitempty"` // the provider answers in batches
-	Reason   string                `json:"reason"`          // mode of the reason step
-	Rows     int                   `json:"rows"`            // to retrieve
+	Batch    bool                  `json:"batch,omitempty"`  // the provider answers in batches
+	Reason   string                `json:"reason"`           // mode of the reason step
+	Rows     int                   `json:"rows"`             // to retrieve
+	Target   int                   `json:"target,omitempty"` // rows that are wanted; 0 = all that can be made
 	Approval bool                  `json:"approval"`
 	Trigger  *rebased.WorkflowSpec `json:"trigger,omitempty"`
 }
@@ -138,7 +140,7 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	return PlanResult{
 		TaskKey: frozen, Corpus: task.Corpus, Revision: found.Revision, Encoder: identity, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
-		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows,
+		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows, Target: task.Transform.TargetRows,
 		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow,
 	}, nil
 }
@@ -155,7 +157,7 @@ func (a *Plan) read(ctx context.Context, in PlanInput) (rebased.Task, error) {
 	if task.Name != in.Task {
 		return rebased.Task{}, rebased.E(rebased.Invalid, "%s: name is %q, the build was started for %q", in.TaskKey, task.Name, in.Task)
 	}
-	return task, nil
+	return task, transform.Check(task)
 }
 
 // teacher asks the teacher's server what it offers, which proves address and key, and settles the model.

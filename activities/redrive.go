@@ -184,17 +184,30 @@ func (e earlier) split(reasons []rebased.Reason) (stay map[string][]rebased.Reje
 
 // readParts reads all files of one folder of a build whose names begin so, in order.
 func readParts[T any](ctx context.Context, objects rebased.Objects, table rebased.Table[T], of BuildRef, folder, begin string) (rows []T, err error) {
+	err = eachPart(ctx, objects, table, of, folder, begin, func(part []T) bool {
+		rows = append(rows, part...)
+		return true
+	})
+	return rows, err
+}
+
+// eachPart reads these files one at a time, until visit has enough.
+func eachPart[T any](
+	ctx context.Context, objects rebased.Objects, table rebased.Table[T], of BuildRef, folder, begin string, visit func(rows []T) (more bool),
+) error {
 	for object, err := range objects.List(ctx, rebased.BuildKey(of.Task, of.Build, folder)+"/"+begin) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		part, err := table.Read(ctx, object.Key)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", object.Key, err)
+			return fmt.Errorf("read %s: %w", object.Key, err)
 		}
-		rows = append(rows, part...)
+		if !visit(part) {
+			return nil
+		}
 	}
-	return rows, nil
+	return nil
 }
 
 func words(reasons []rebased.Reason) string {

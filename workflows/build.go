@@ -16,6 +16,7 @@ type buildState struct {
 	Plan      activities.PlanResult `json:"plan"`
 	Ranked    activities.RankResult `json:"ranked"`
 	NextShard int                   `json:"next_shard"`
+	Limit     int                   `json:"limit,omitempty"` // shards that may be handed out so far; 0 = none yet, or all in a history from before there were rounds
 
 	Rejected map[string]map[rebased.Reason]int `json:"rejected"` // by step
 	Progress rebased.Progress                  `json:"progress"`
@@ -84,10 +85,7 @@ func (b *build) run(ctx workflow.Context) (rebased.BuildResult, error) {
 			return rebased.BuildResult{}, err
 		}
 	}
-	if err := b.shards(ctx); err != nil {
-		return rebased.BuildResult{}, err
-	}
-	if err := b.dedupe(ctx); err != nil {
+	if err := b.rounds(ctx); err != nil {
 		return rebased.BuildResult{}, err
 	}
 	return b.handoff(ctx)
@@ -111,12 +109,12 @@ func (b *build) plan(ctx workflow.Context) error {
 func (b *build) retrieve(ctx workflow.Context) error {
 	var a *activities.Retrieve
 	b.state.Progress.Phase = "retrieve"
-	in := activities.RankInput{BuildRef: b.ref, Corpus: b.state.Plan.Corpus, Revision: b.state.Plan.Revision, ShardRows: shardRows, Lanes: shardsAtOnce}
+	in := activities.RankInput{BuildRef: b.ref, Corpus: b.state.Plan.Corpus, Revision: b.state.Plan.Revision, ShardRows: b.rowsOfShard(), Lanes: shardsAtOnce}
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.Rank, in).Get(ctx, &b.state.Ranked)
 	if err != nil {
 		return plain(err)
 	}
-	b.ranked()
+	b.limit(b.enough(0, 0))
 	return nil
 }
 
@@ -129,7 +127,7 @@ func (b *build) redrive(ctx workflow.Context) error {
 	if err != nil {
 		return refused(err)
 	}
-	b.ranked()
+	b.limit(b.enough(0, 0))
 	for _, step := range workflow.DeterministicKeys(b.state.Ranked.Rejected) {
 		b.reject(step, b.state.Ranked.Rejected[step])
 	}
@@ -140,8 +138,8 @@ func (b *build) redrive(ctx workflow.Context) error {
 // ranked shows what there is to do.
 func (b *build) ranked() {
 	p := &b.state.Progress
-	p.Retrieved, p.Skipped, p.Shards = b.state.Ranked.Rows, b.state.Ranked.Skipped, b.state.Ranked.Shards
-	p.ToAsk = b.state.Ranked.Rows - b.state.Ranked.KeptRows
+	p.Retrieved, p.Skipped, p.Shards = b.handedOut(), b.state.Ranked.Skipped, min(b.state.Limit, b.state.Ranked.Shards)
+	p.ToAsk = p.Retrieved - b.state.Ranked.KeptRows
 	for _, step := range workflow.DeterministicKeys(b.state.Ranked.Rejected) {
 		for _, reason := range workflow.DeterministicKeys(b.state.Ranked.Rejected[step]) {
 			p.ToAsk -= b.state.Ranked.Rejected[step][reason]
@@ -155,12 +153,15 @@ func (b *build) ranked() {
 // shards runs transform and reason for every shard, so many at once.
 func (b *build) shards(ctx workflow.Context) error {
 	b.state.Progress.Phase = "transform"
-	b.asking = workflow.NewSemaphore(ctx, int64(b.lanes()))
-	next, err := inWindow(ctx, b.state.NextShard, b.state.Ranked.Shards, b.width(), b.shard)
+	if b.asking == nil {
+		b.asking = workflow.NewSemaphore(ctx, int64(b.lanes()))
+	}
+	end := min(b.state.Limit, b.state.Ranked.Shards)
+	next, err := inWindow(ctx, b.state.NextShard, end, b.width(), b.shard)
 	if err != nil {
 		return plain(err)
 	}
-	if b.state.NextShard = next; next < b.state.Ranked.Shards {
+	if b.state.NextShard = next; next < end {
 		b.in.Continued = &b.state
 		return workflow.NewContinueAsNewError(ctx, BuildDatasetName, b.in)
 	}
@@ -205,7 +206,7 @@ func (b *build) shard(ctx workflow.Context, n int) error {
 	var transform *activities.Transform
 	var reason *activities.Reason
 	in := activities.ShardInput{BuildRef: b.ref, Shard: n, Share: b.share(n), Price: b.state.Plan.Price}
-	reasoned, last := b.state.Plan.Reason != rebased.ReasonNone, n+b.lanes() >= b.state.Ranked.Shards && !b.state.Plan.Batch
+	reasoned, last := b.state.Plan.Reason != rebased.ReasonNone, n+b.lanes() >= b.state.Limit && !b.state.Plan.Batch
 	in.Last = last && !reasoned
 	rows, err := b.step(ctx, lesson{"transform", transform.TransformShard, transform.TransformBatch}, in)
 	if err != nil {
@@ -286,24 +287,6 @@ func (b *build) reject(step string, reasons map[rebased.Reason]int) {
 		b.state.Rejected[step][reason] += reasons[reason]
 		b.state.Progress.Rejected[reason] += reasons[reason]
 	}
-}
-
-func (b *build) dedupe(ctx workflow.Context) error {
-	var a *activities.Dedupe
-	b.state.Progress.Phase = "dedupe"
-	in := activities.DedupeInput{BuildRef: b.ref, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Shards: b.state.Ranked.Shards + b.state.Ranked.Kept, Price: b.state.Plan.Price}
-	var out activities.DedupeResult
-	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.DedupeRows, in).Get(ctx, &out); err != nil {
-		return plain(err)
-	}
-	b.parts = out.Parts
-	p := &b.state.Progress
-	p.Rows = out.Rows
-	b.reject("dedupe", out.Rejected)
-	if out.Rows == 0 {
-		return plain(rebased.E(rebased.Invalid, "none of the %d retrieved rows could be used: builds/%s/%s/rejects/ says why", p.Retrieved, b.ref.Task, b.ref.Build))
-	}
-	return nil
 }
 
 // result is the build's result at this moment.

@@ -122,19 +122,21 @@ func TestEqualInputsAndAnswersGiveEqualBytes(t *testing.T) {
 }
 
 func TestReasoningBecomesTheOutputAndTheAnswerStays(t *testing.T) {
-	w := newWorld()
-	w.indexed(t, 120)
-	r, err := w.runBuild(t, w.environment(t), "1", taskYAML+"reason: {mode: rationale}\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkSum(t, r)
-	if r.Calls.Made != 120 {
-		t.Errorf("60 rows, two calls each: %+v", r.Calls)
-	}
-	body, _, err := w.objects.Get(t.Context(), rebased.VersionKey("numbers", r.Version, "train.messages.jsonl"))
-	if err != nil || !strings.Contains(string(body), "It follows from the input. The answer is ") {
-		t.Errorf("got %.300s, %v", body, err)
+	for reason, calls := range map[string]int{"{mode: rationale}": 60, "{mode: verified}": 120, "{mode: verified, samples: 5, agree: 3}": 180} {
+		w := newWorld()
+		w.indexed(t, 120)
+		r, err := w.runBuild(t, w.environment(t), "1", taskYAML+"reason: "+reason+"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkSum(t, r)
+		if r.Rows != 60 || r.Calls.Made != 60+calls {
+			t.Errorf("%s: 60 rows and calls to transform them, and %d: %+v", reason, calls, r)
+		}
+		body, _, err := w.objects.Get(t.Context(), rebased.VersionKey("numbers", r.Version, "train.messages.jsonl"))
+		if err != nil || !strings.Contains(string(body), "It follows from the input. The answer is ") {
+			t.Errorf("%s: %.300s, %v", reason, body, err)
+		}
 	}
 }
 

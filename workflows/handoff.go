@@ -2,6 +2,8 @@ package workflows
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -27,8 +29,8 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 		return end(rebased.StateUnchanged, ""), nil
 	}
 	release := activities.ReleaseInput{Task: b.ref.Task, Version: staged.Version, Build: b.ref.Build}
-	if b.state.Plan.Approval {
-		word, err := b.awaitApproval(ctx)
+	if release.Gates = staged.Closed; b.state.Plan.Approval || len(staged.Closed) > 0 {
+		word, err := b.awaitApproval(ctx, strings.Join(staged.Closed, "; "))
 		if err != nil {
 			return rebased.BuildResult{}, err
 		}
@@ -41,7 +43,7 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 	if err != nil {
 		return rebased.BuildResult{}, err
 	}
-	return end(state, ""), nil
+	return end(state, strings.Join(slices.DeleteFunc(append([]string{b.short()}, staged.Warnings...), func(s string) bool { return s == "" }), "; ")), nil
 }
 
 func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {

@@ -86,10 +86,10 @@ func (b *build) untilResumed(ctx workflow.Context, step func() error) error {
 	}
 }
 
-// awaitApproval waits for a person's word on a staged version.
-func (b *build) awaitApproval(ctx workflow.Context) (decided, error) {
+// awaitApproval waits for a person's word on a staged version. why says which gates hold it; "" = the task asks for approval.
+func (b *build) awaitApproval(ctx workflow.Context, why string) (decided, error) {
 	b.state.Progress.Phase = "approval"
-	b.setState(ctx, rebased.StateAwaitingApproval, "")
+	b.setState(ctx, rebased.StateAwaitingApproval, why)
 	err := workflow.Await(ctx, func() bool { return b.decision != nil })
 	if err != nil {
 		return decided{}, err

@@ -36,6 +36,7 @@ func card(task rebased.Task, m Manifest) []byte {
 		"text": escape, "fenced": fenced, "yaml": yamlString, "reasons": reasons, "tally": tally, "percent": func(n int) string {
 			return fmt.Sprintf("%.1f%%", 100*float64(n)/float64(rows))
 		},
+		"share": func(of float64) string { return fmt.Sprintf("%.1f%%", 100*of) },
 	}
 	var out bytes.Buffer
 	if err := template.Must(template.New(cardName).Funcs(funcs).Parse(cardTemplate)).Execute(&out, data); err != nil {

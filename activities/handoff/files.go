@@ -28,8 +28,8 @@ func (v Versions) fixed(name string, body []byte) file {
 
 // files lists the files of a version but for the manifest, and enters them there. Those that hold rows are made here: Parquet beside the build,
 // since the version's name is not known yet, the lines of JSONL for their sums alone.
-func (v Versions) files(ctx context.Context, in Input, rows splitRows, manifest *Manifest) ([]file, error) {
-	files := []file{v.fixed(taskName, in.TaskFile), v.fixed(cardName, card(in.Task, *manifest))}
+func (v Versions) files(ctx context.Context, in Input, rows splitRows, manifest *Manifest, page []byte) ([]file, error) {
+	files := []file{v.fixed(taskName, in.TaskFile), v.fixed(cardName, card(in.Task, *manifest)), v.fixed(reportName, page)}
 	for _, split := range []string{SplitTrain, SplitValidation} {
 		if rows.splits.size(split) == 0 {
 			continue

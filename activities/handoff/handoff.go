@@ -40,8 +40,16 @@ type Input struct {
 	Tokens    rebased.Usage // of the answers used, rejected rows included
 	// Rows are the examples, in order. Each part is read several times and must be the same each time.
 	Rows    Parts
-	Staging string // folder of the bucket for intermediate files; no part of the version
+	Removed Removed // nil = none
+	Sources Sources // nil = the report shows no source rows
+	Staging string  // folder of the bucket for intermediate files; no part of the version
 }
+
+// Removed visits the rows that deduplication removed.
+type Removed func(ctx context.Context, visit func(*rebased.Reject)) error
+
+// Sources finds the rows of the corpus that rows were made of.
+type Sources func(ctx context.Context, wanted map[rebased.RowID]struct{}) (map[rebased.RowID]rebased.Candidate, error)
 
 // Parts are rows that are read a part at a time.
 type Parts struct {
@@ -55,21 +63,26 @@ type Staged struct {
 	ManifestSHA256 string
 	Manifest       Manifest
 	Released       bool // it is the latest of its task already
+	// Closed are the gates of the task that the version does not pass, a sentence each, judged against what is the latest version now.
+	Closed []string
 }
 
 // Stage writes a version, or finds that it is there. It is idempotent. Errors: Invalid when no row is left or the counts do not add up,
 // Conflict when another file stands in the version's place.
 func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 	rows := newRows(in.Rows)
-	survey, err := newSurvey(ctx, rows, in.Task.Output.Validation)
+	survey, err := newSurvey(ctx, rows, in.Removed, in.Task.Output.Validation)
 	if err != nil {
+		return Staged{}, err
+	}
+	if err := survey.pick.source(ctx, in.Sources); err != nil {
 		return Staged{}, err
 	}
 	manifest, err := newManifest(in, survey)
 	if err != nil {
 		return Staged{}, err
 	}
-	files, err := v.files(ctx, in, splitRows{rows, survey.splits}, &manifest)
+	files, err := v.files(ctx, in, splitRows{rows, survey.splits}, &manifest, report(in.Task, manifest, survey))
 	if err != nil {
 		return Staged{}, err
 	}
@@ -80,8 +93,19 @@ func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 		return Staged{}, err
 	}
 	latest, found, err := v.Latest(ctx, in.Task.Name)
-	staged.Released = found && latest.Version == staged.Version
-	return staged, err
+	if staged.Released = found && latest.Version == staged.Version; staged.Released || err != nil {
+		return staged, err
+	}
+	before := 0
+	if found && in.Task.Gates.MaxDrop > 0 {
+		m, _, err := v.manifest(ctx, in.Task.Name, latest.Version)
+		if err != nil {
+			return Staged{}, err
+		}
+		before = m.Counts.Train + m.Counts.Validation
+	}
+	staged.Closed = manifest.Quality.closed(in.Task.Gates, survey.rows, before)
+	return staged, nil
 }
 
 func versionOf(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:6]) }

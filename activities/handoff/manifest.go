@@ -31,7 +31,8 @@ type Manifest struct {
 	Encoder     string        `json:"encoder"` // identity
 	Teacher     TeacherRef    `json:"teacher"`
 	Counts      Funnel        `json:"counts"`
-	Tokens      rebased.Usage `json:"tokens"`  // of the answers used, whoever paid
+	Tokens      rebased.Usage `json:"tokens"` // of the answers used, whoever paid
+	Quality     Quality       `json:"quality"`
 	Sources     []Origin      `json:"sources"` // most rows first
 	Files       []Entry       `json:"files"`   // by name; all but the manifest
 }
@@ -102,6 +103,7 @@ func newManifest(in Input, of survey) (Manifest, error) {
 		Format: Format, Task: in.Task.Name, Instruction: in.Task.Instruction, License: in.Task.Output.License,
 		Corpus: CorpusRef{Name: in.Task.Corpus, Revision: in.Revision}, Encoder: in.Encoder,
 		Teacher: TeacherRef{Endpoint: in.Endpoint, Model: in.Task.Transform.Teacher.Model}, Counts: counts, Tokens: in.Tokens,
+		Quality: newQuality(counts, of),
 	}
 	for model, rows := range of.teachers {
 		m.Teacher.Answered = append(m.Teacher.Answered, Answered{Model: model, Rows: rows})

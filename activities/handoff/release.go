@@ -20,6 +20,7 @@ type ReleaseInput struct {
 	ApprovedBy string // "" = no approval was asked for
 	Reason     string
 	At         time.Time // when it was decided; the same in every attempt
+	Gates      []string  // those that the version did not pass, a sentence each
 	Handoff    string    // what became of the hand-off to the training pipeline; "" = not yet
 }
 
@@ -49,6 +50,7 @@ type Release struct {
 	ApprovedBy string    `json:"approved_by"`
 	Reason     string    `json:"reason"`
 	ReleasedAt time.Time `json:"released_at"`
+	Gates      []string  `json:"gates,omitempty"` // that the version did not pass when it was released all the same
 	Handoff    string    `json:"handoff"`
 }
 
@@ -120,7 +122,7 @@ func (v Versions) advance(ctx context.Context, next Latest) (rebased.State, erro
 // record enters the release into the version's record, in place of what the same build wrote before.
 func (v Versions) record(ctx context.Context, in ReleaseInput, next Latest) error {
 	key := rebased.ReleaseKey(in.Task, in.Version)
-	own := Release{Build: in.Build, ApprovedBy: in.ApprovedBy, Reason: in.Reason, ReleasedAt: next.ReleasedAt, Handoff: in.Handoff}
+	own := Release{Build: in.Build, ApprovedBy: in.ApprovedBy, Reason: in.Reason, ReleasedAt: next.ReleasedAt, Gates: in.Gates, Handoff: in.Handoff}
 	return v.swap(ctx, key, func(there []byte) ([]byte, error) {
 		record := Record{Task: in.Task, Version: in.Version, Manifest: next.Manifest, ManifestSHA256: next.ManifestSHA256}
 		if there != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -64,7 +65,7 @@ func TestReleaseMakesAVersionTheLatestAndRecordsWhoSaidSo(t *testing.T) {
 	if err != nil || len(record.Releases) != 1 {
 		t.Fatalf("%+v, %v", record, err)
 	}
-	if got, want := record.Releases[0], (Release{Build: "build-" + a, ApprovedBy: "Ada", Reason: "looks right", ReleasedAt: decided}); got != want {
+	if got, want := record.Releases[0], (Release{Build: "build-" + a, ApprovedBy: "Ada", Reason: "looks right", ReleasedAt: decided}); !reflect.DeepEqual(got, want) {
 		t.Errorf("record is %+v\nwant %+v", got, want)
 	}
 }

@@ -3,6 +3,7 @@ package handoff
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/rebased/rebased"
 )
@@ -47,25 +48,39 @@ func (r *rows) hold(ctx context.Context, part int) (err error) {
 
 // survey is what the first pass finds out: all that must be known of the rows before the first file is made.
 type survey struct {
-	rows     int
 	teachers map[string]int
 	sources  map[Origin]int // Rows is 0
 	splits   splits
+
+	facts         // of the rows
+	before  facts // of these and of those that deduplication removed
+	inInput int   // rows whose answer stands in the input
+	scores  []float32
+	pick    pick
 }
 
-func newSurvey(ctx context.Context, rows *rows, validation float64) (survey, error) {
-	s := survey{teachers: map[string]int{}, sources: map[Origin]int{}}
+func newSurvey(ctx context.Context, rows *rows, removed Removed, validation float64) (survey, error) {
+	s := survey{teachers: map[string]int{}, sources: map[Origin]int{}, facts: newFacts(), before: newFacts()}
 	var hashes []uint64
 	err := rows.each(ctx, func(_ int, e *rebased.Example) error {
-		s.rows++
+		s.add(e.Input, e.Output, e.Answer)
+		s.before.add(e.Input, e.Output, e.Answer)
+		s.scores = append(s.scores, e.Score)
+		s.pick.offer(e)
 		s.teachers[e.Teacher]++
 		s.sources[Origin{Dataset: e.Name, License: e.License}]++
+		if strings.Contains(e.Input, e.Answer) {
+			s.inInput++
+		}
 		if validation > 0 {
 			hashes = append(hashes, hashOf(e.Input))
 		}
 		return nil
 	})
 	s.splits = newSplits(s.rows, hashes, validation)
+	if err == nil && removed != nil {
+		err = removed(ctx, func(r *rebased.Reject) { s.before.add(r.Input, r.Output, rebased.ShortAnswer(r.Output)) })
+	}
 	return s, err
 }
 

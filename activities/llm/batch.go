@@ -55,7 +55,7 @@ func Requests[T any](endpoint string, p Params, n int, question func(i int) Ques
 	for i := range requests {
 		q := question(i)
 		requests[i] = p.request(endpoint, q.Prompt)
-		requests[i].Shared = q.Shared
+		requests[i].Shared, requests[i].Sample = q.Shared, q.Sample
 	}
 	return requests
 }

@@ -61,6 +61,7 @@ type Problem struct {
 type Question[T any] struct {
 	Prompt string
 	Shared int // bytes of Prompt's beginning that are equal in all questions of a step
+	Sample int // 0, or the number of a further answer to the same prompt
 	Parse  func(Answer) (T, *Problem)
 }
 
@@ -81,24 +82,34 @@ type Bill struct {
 	Short *rebased.Amount // the grant was spent before all was asked: what the next call may cost at most; nil = all was asked
 }
 
-// Run asks n questions and gives their outcomes in order. done is called after each row, from several goroutines, with how many are done. When
+// Run asks n questions and gives their outcomes in order; see Rows.
+func Run[T any](ctx context.Context, r *Runner, p Params, n int, question func(i int) Question[T], done func(int)) ([]Outcome[T], Bill, error) {
+	one := func(i int, ask func(Question[T]) (Outcome[T], error)) (Outcome[T], error) { return ask(question(i)) }
+	return Rows(ctx, r, p, n, one, done)
+}
+
+// Rows brings n rows to their outcomes and gives these in order. row asks the questions of one row, one after the other as it needs them, and must
+// ask the same ones when it is given the same answers; it is called from several goroutines, and an error of ask is to be returned. done is called after each row, from several goroutines, with how many are done. When
 // the grant is spent, Bill.Short is set and there are no outcomes. When an error ends the run, its kind is Throttled (with RetryAfter),
 // Unavailable, Unauthorized or Exhausted; or it is ctx's. Either way nothing more is sent, what is under way is waited for, unless ctx ended, and
 // every answer is stored: the next run finds it.
-func Run[T any](ctx context.Context, r *Runner, p Params, n int, question func(i int) Question[T], done func(int)) ([]Outcome[T], Bill, error) {
+func Rows[T, V any](
+	ctx context.Context, r *Runner, p Params, n int, row func(i int, ask func(Question[T]) (Outcome[T], error)) (V, error), done func(int),
+) ([]V, Bill, error) {
 	run, err := begin(ctx, r, p, n)
 	if err != nil {
 		return nil, Bill{}, err
 	}
 	complete := false
 	defer func() { run.end(complete) }()
-	outcomes := make([]Outcome[T], n)
+	outcomes := make([]V, n)
+	put := func(q Question[T]) (Outcome[T], error) { return ask(ctx, run, q) }
 	var next, finished atomic.Int64
 	var rows sync.WaitGroup
 	for range min(rowsAtOnce(p.Share), n) {
 		rows.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n && run.sending.Err() == nil; i = int(next.Add(1)) - 1 {
-				outcome, err := ask(ctx, run, question(i))
+				outcome, err := row(i, put)
 				if errors.Is(err, errShort) {
 					return
 				}
@@ -211,7 +222,7 @@ func (p Params) request(endpoint, prompt string) Request {
 func ask[T any](ctx context.Context, r *run, q Question[T]) (Outcome[T], error) {
 	var out Outcome[T]
 	request := r.params.request(r.runner.Teacher.Endpoint(), q.Prompt)
-	request.Shared = q.Shared
+	request.Shared, request.Sample = q.Shared, q.Sample
 	for request.Ask = 0; request.Ask <= maxReAsks; request.Ask++ {
 		if out.Problem != nil {
 			request.Prompt, request.Shared = reAskPrompt(q.Prompt, out.Problem, request.Ask), 0

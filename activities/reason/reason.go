@@ -5,6 +5,7 @@ package reason
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rebased/rebased"
@@ -29,58 +30,128 @@ func prompt(sections string, e rebased.Example) string {
 // thought is a rationale that ends in an answer.
 type thought struct{ text, answer string }
 
-func parse(a llm.Answer) (thought, *llm.Problem) {
+// parse reads a thought whose answer has the task's form.
+func (s step) parse(a llm.Answer) (thought, *llm.Problem) {
 	text := strings.TrimSpace(a.Text)
-	answer, found := rebased.FinalAnswer(text)
+	answer, found := s.form.Find(text)
 	if !found {
-		return thought{}, &llm.Problem{Reason: rebased.ReasonUnusable, Detail: `it does not end with "The answer is X."`}
+		return thought{}, &llm.Problem{Reason: rebased.ReasonUnusable, Detail: s.form.Missing()}
 	}
 	return thought{text, answer}, nil
 }
 
+// asker asks one question about a row.
+type asker = func(llm.Question[thought]) (llm.Outcome[thought], error)
+
+// judged is an example after this step.
+type judged struct {
+	rebased.Example
+	asked   rebased.Usage // of this step
+	problem *llm.Problem  // why it is rejected; nil = it is kept
+}
+
+// take enters the answers that were used for a row.
+func (j *judged) take(o llm.Outcome[thought]) {
+	j.Responses = append(j.Responses, o.Responses...)
+	j.Usage, j.asked = j.Usage.Add(o.Usage), j.asked.Add(o.Usage)
+}
+
+// step is how the rows of one task are reasoned about.
+type step struct {
+	task     rebased.Task
+	form     rebased.AnswerForm
+	sections string // of the prompts, the same for all rows
+}
+
+func newStep(task rebased.Task) step {
+	return step{task: task, form: task.AnswerForm(), sections: llm.TaskSections(task)}
+}
+
+func (s step) params(charge llm.Charge) llm.Params {
+	text := system
+	if s.task.Reason.Mode == rebased.ReasonVerified {
+		text = solver
+	}
+	if s.task.Answer.Pattern != "" {
+		text += ` Instead of that sentence, end as the examples do.`
+	}
+	return llm.ParamsOf(s.task.Transform.Teacher, text, charge)
+}
+
+// questions are what is asked about an example in any case, its later samples and re-asks left out.
+func (s step) questions(e rebased.Example) []llm.Question[thought] {
+	if s.task.Reason.Mode != rebased.ReasonVerified {
+		return []llm.Question[thought]{{Prompt: prompt(s.sections, e), Shared: len(s.sections), Parse: s.parse}}
+	}
+	least := min(s.task.Reason.Agree, s.task.Reason.Samples-s.task.Reason.Agree+1)
+	sure := make([]llm.Question[thought], least)
+	for sample := range sure {
+		sure[sample] = s.sample(e, sample)
+	}
+	return sure
+}
+
 // Requests are the first requests that Shard sends for examples.
 func Requests(endpoint string, task rebased.Task, examples []rebased.Example) []llm.Request {
-	params := llm.ParamsOf(task.Transform.Teacher, system, llm.Charge{})
-	return llm.Requests(endpoint, params, len(examples), questions(task, examples))
-}
-
-func questions(task rebased.Task, examples []rebased.Example) func(i int) llm.Question[thought] {
-	sections := llm.TaskSections(task)
-	return func(i int) llm.Question[thought] {
-		return llm.Question[thought]{Prompt: prompt(sections, examples[i]), Shared: len(sections), Parse: parse}
+	s := newStep(task)
+	var all []llm.Question[thought]
+	for _, e := range examples {
+		all = append(all, s.questions(e)...)
 	}
+	return llm.Requests(endpoint, s.params(llm.Charge{}), len(all), func(i int) llm.Question[thought] { return all[i] })
 }
 
-// Shard writes a rationale for each example (mode rationale) within what the charge lets. A row whose rationale ends in another
-// answer is rejected as disagreed. Errors are those of llm.Run.
+// explained has the teacher explain the answer of one example.
+func (s step) explained(e rebased.Example, ask asker) (judged, error) {
+	out := judged{Example: e}
+	o, err := ask(s.questions(e)[0])
+	if err != nil {
+		return out, err
+	}
+	out.take(o)
+	switch {
+	case o.Problem != nil:
+		out.problem = o.Problem
+	case !s.form.Same(e.Answer, o.Value.answer):
+		out.problem = &llm.Problem{
+			Reason: rebased.ReasonDisagreed, Detail: fmt.Sprintf("the reasoning ends in %.80q, the transformed answer is %.80q", o.Value.answer, e.Answer),
+		}
+	default:
+		out.Output = o.Value.text
+	}
+	return out, nil
+}
+
+// Shard reasons about each example within what the charge lets: mode rationale has its answer explained, mode verified has it found again. A row
+// whose answer does not stand is rejected as disagreed. Errors are those of llm.Rows.
 func Shard(
 	ctx context.Context, runner *llm.Runner, task rebased.Task, examples []rebased.Example, charge llm.Charge, done func(int),
 ) (llm.Shard, error) {
-	params := llm.ParamsOf(task.Transform.Teacher, system, charge)
-	outcomes, bill, err := llm.Run(ctx, runner, params, len(examples), questions(task, examples), done)
+	s := newStep(task)
+	judge := s.explained
+	if task.Reason.Mode == rebased.ReasonVerified {
+		judge = s.verified
+	}
+	row := func(i int, ask asker) (judged, error) {
+		e := examples[i]
+		e.Responses = slices.Clone(e.Responses)
+		return judge(e, ask)
+	}
+	rows, bill, err := llm.Rows(ctx, runner, s.params(charge), len(examples), row, done)
 	result := llm.Shard{Bill: bill}
 	if err != nil || bill.Short != nil {
 		return result, err
 	}
-	for i, o := range outcomes {
-		e := examples[i]
-		e.Responses = append(append([]string{}, e.Responses...), o.Responses...)
-		e.Usage = e.Usage.Add(o.Usage)
-		result.Tokens = result.Tokens.Add(o.Usage)
-		if o.Problem == nil && !rebased.SameAnswer(e.Answer, o.Value.answer) {
-			o.Problem = &llm.Problem{
-				Reason: rebased.ReasonDisagreed, Detail: fmt.Sprintf("the reasoning ends in %.80q, the transformed answer is %.80q", o.Value.answer, e.Answer),
-			}
-		}
-		if o.Problem != nil {
-			result.Rejects = append(result.Rejects, rebased.Reject{
-				Lineage: e.Lineage, Step: Step, Reason: o.Problem.Reason, Detail: o.Problem.Detail,
-				Attempts: len(e.Responses), Input: e.Input, Output: e.Output, Usage: e.Usage,
-			})
+	for _, r := range rows {
+		result.Tokens = result.Tokens.Add(r.asked)
+		if r.problem == nil {
+			result.Examples = append(result.Examples, r.Example)
 			continue
 		}
-		e.Output = o.Value.text
-		result.Examples = append(result.Examples, e)
+		result.Rejects = append(result.Rejects, rebased.Reject{
+			Lineage: r.Lineage, Step: Step, Reason: r.problem.Reason, Detail: r.problem.Detail,
+			Attempts: len(r.Responses), Input: r.Input, Output: r.Output, Usage: r.Usage,
+		})
 	}
 	return result, nil
 }

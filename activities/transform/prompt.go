@@ -23,7 +23,16 @@ const system = `You write training examples for a task. You are given the task's
 const schema = `{"type":"object","properties":{"input":{"type":"string"},"output":{"type":"string"}},"required":["input","output"],"additionalProperties":false}`
 
 // Prompt writes the question for one candidate. Its last section is one line of JSON: the row's columns and their texts.
-func Prompt(task rebased.Task, c rebased.Candidate) string { return prompt(llm.TaskSections(task), c) }
+func Prompt(task rebased.Task, c rebased.Candidate) string { return prompt(taskSections(task), c) }
+
+// taskSections are the sections that all rows have in common.
+func taskSections(task rebased.Task) string {
+	sections := llm.TaskSections(task)
+	if lines := demands(task.Transform.Constraints); len(lines) > 0 {
+		sections += "\n## Constraints\n" + strings.Join(lines, "\n") + "\n"
+	}
+	return sections
+}
 
 // prompt is Prompt with the task's sections written already: they are the same for all rows.
 func prompt(sections string, c rebased.Candidate) string {

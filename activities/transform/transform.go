@@ -14,7 +14,7 @@ const Step = "transform"
 
 // Requests are the first requests that Shard sends for candidates.
 func Requests(endpoint string, task rebased.Task, candidates []rebased.Candidate) []llm.Request {
-	return llm.Requests(endpoint, params(task, llm.Charge{}), len(candidates), questions(task, candidates))
+	return llm.Requests(endpoint, params(task, llm.Charge{}), len(candidates), questions(task, candidates, nil))
 }
 
 func params(task rebased.Task, charge llm.Charge) llm.Params {
@@ -23,10 +23,17 @@ func params(task rebased.Task, charge llm.Charge) llm.Params {
 	return p
 }
 
-func questions(task rebased.Task, candidates []rebased.Candidate) func(i int) llm.Question[example] {
-	sections := llm.TaskSections(task)
+func questions(task rebased.Task, candidates []rebased.Candidate, c *checker) func(i int) llm.Question[example] {
+	sections := taskSections(task)
+	read := func(a llm.Answer) (example, *llm.Problem) {
+		e, problem := parse(a)
+		if problem == nil {
+			problem = c.check(e)
+		}
+		return e, problem
+	}
 	return func(i int) llm.Question[example] {
-		return llm.Question[example]{Prompt: prompt(sections, candidates[i]), Shared: len(sections), Parse: parse}
+		return llm.Question[example]{Prompt: prompt(sections, candidates[i]), Shared: len(sections), Parse: read}
 	}
 }
 
@@ -35,7 +42,11 @@ func questions(task rebased.Task, candidates []rebased.Candidate) func(i int) ll
 func Shard(
 	ctx context.Context, runner *llm.Runner, task rebased.Task, candidates []rebased.Candidate, charge llm.Charge, done func(int),
 ) (llm.Shard, error) {
-	outcomes, bill, err := llm.Run(ctx, runner, params(task, charge), len(candidates), questions(task, candidates), done)
+	c, err := newChecker(task.Transform.Constraints)
+	if err != nil {
+		return llm.Shard{}, err
+	}
+	outcomes, bill, err := llm.Run(ctx, runner, params(task, charge), len(candidates), questions(task, candidates, c), done)
 	result := llm.Shard{Bill: bill}
 	if err != nil || bill.Short != nil {
 		return result, err

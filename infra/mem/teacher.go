@@ -14,7 +14,8 @@ import (
 
 var _ llm.Teacher = (*Teacher)(nil)
 
-// Teacher answers by rule: a transform prompt with an example made of the row, a reason prompt with a thought that ends in the given output.
+// Teacher answers by rule: a transform prompt with an example made of the row, a reason prompt with a thought that ends in the given output, or, where none is given, in the
+// one that it gave to the input itself.
 // The zero value is ready to use.
 type Teacher struct {
 	// Fail, when set, is asked first; an error that it gives is the answer.
@@ -81,8 +82,18 @@ func answerTo(prompt string) string {
 		_ = json.Unmarshal([]byte(output), &answer) // the prompt quotes it; a plain text stays empty
 		return "It follows from the input. The answer is " + rebased.ShortAnswer(answer) + "."
 	}
+	if _, quoted, found := strings.Cut(prompt, "\n## Input\n"); found {
+		var input string
+		_ = json.Unmarshal([]byte(quoted), &input) // the prompt quotes it
+		return "It follows from the input. The answer is " + answerOf(strings.TrimPrefix(input, "Read: ")) + "."
+	}
 	_, row, _ := strings.Cut(prompt, "\n## Row\n")
-	sum := sha256.Sum256([]byte(row))
-	body, _ := json.Marshal(map[string]string{"input": "Read: " + row, "output": hex.EncodeToString(sum[:2])}) // strings always encode
+	body, _ := json.Marshal(map[string]string{"input": "Read: " + row, "output": answerOf(row)}) // strings always encode
 	return string(body)
+}
+
+// answerOf is the output that goes with a row.
+func answerOf(row string) string {
+	sum := sha256.Sum256([]byte(row))
+	return hex.EncodeToString(sum[:2])
 }

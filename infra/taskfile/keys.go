@@ -16,9 +16,6 @@ func unavailable() []string {
 		"dedupe.semantic",
 		"handoff.sqs",
 		"handoff.webhook",
-		"reason.agree",
-		"reason.samples",
-		"transform.target_rows",
 	}
 }
 

@@ -178,7 +178,12 @@ func decodeWith(t *testing.T, at string, value any) error {
 	if f, ok := value.(float64); ok && f == math.Trunc(f) {
 		value = int64(f)
 	}
-	into[keys[len(keys)-1]] = value
+	switch into[keys[len(keys)-1]] = value; at { // with what the value's bounds depend on
+	case "reason.samples":
+		into["agree"] = 1
+	case "reason.agree":
+		into["samples"] = 64
+	}
 	data, err := json.Marshal(file)
 	if err != nil {
 		t.Fatal(err)

@@ -143,8 +143,7 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 
 func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 	for _, path := range []string{
-		"dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook", "reason.agree", "reason.samples",
-		"transform.target_rows",
+		"dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook",
 	} {
 		keys := strings.Split(path, ".")
 		value := "1"
@@ -181,10 +180,14 @@ func everyField() rebased.Task {
 			Licenses: []string{"mit"}, MinScore: 0.25, Rerank: &rebased.Rerank{Encoder: "transformer:m", Depth: 70, Sample: 4}},
 		Transform: rebased.Transform{Teacher: rebased.Teacher{
 			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3, RPM: 4, TPM: 5},
-		}, Batch: true},
-		Reason:        rebased.ReasonStep{Mode: rebased.ReasonRationale},
+		}, Batch: true, TargetRows: 6, Constraints: rebased.Constraints{
+			Span: true, Labels: []string{"(A)", "no"}, Pattern: `.+`, Format: "json", Schema: `{"type": "string"}`, MinChars: 1, MaxChars: 99,
+		}},
+		Answer:        rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
+		Reason:        rebased.ReasonStep{Mode: rebased.ReasonVerified, Samples: 5, Agree: 4, Majority: true},
 		Dedupe:        rebased.Dedupe{Exact: false, MinHash: 0.5},
 		Decontaminate: rebased.Decontaminate{Files: []string{"dev.jsonl"}, NGram: 8},
+		Gates:         rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6},
 		Output:        rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0"},
 		Handoff: rebased.Handoff{
 			Approval: true, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
@@ -201,6 +204,8 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 	off := everyField()
 	off.Transform.Teacher.Limits, off.Budget = rebased.Limits{}, rebased.Budget{}
 	off.Retrieve.MinScore, off.Retrieve.Licenses, off.Decontaminate.Files = 0, []string{}, []string{}
+	off.Transform.TargetRows, off.Gates = 0, rebased.Gates{}
+	off.Transform.Constraints = rebased.Constraints{Labels: []string{}}
 	off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = 0, []string{}, []string{}, nil
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
 		data, err := taskfile.Encode(want)
@@ -281,8 +286,25 @@ transform:
       rpm: 4
       tpm: 5
   batch: true
+  target_rows: 6
+  constraints:
+    span: true
+    labels:
+      - "(A)"
+      - "no"
+    pattern: ".+"
+    format: json
+    schema: "{\"type\": \"string\"}"
+    min_chars: 1
+    max_chars: 99
+answer:
+  type: number
+  pattern: "#### (\\d+)"
 reason:
-  mode: rationale
+  mode: verified
+  samples: 5
+  agree: 4
+  majority: true
 dedupe:
   exact: false
   minhash: 0.5
@@ -290,6 +312,13 @@ decontaminate:
   files:
     - dev.jsonl
   ngram: 8
+gates:
+  min_parsed: 0.1
+  min_agreement: 0.2
+  min_in_input: 0.3
+  max_duplicates: 0.4
+  max_label_share: 0.5
+  max_drop: 0.6
 output:
   formats:
     - alpaca

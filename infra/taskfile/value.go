@@ -15,7 +15,8 @@ func off(key string) string {
 	switch key {
 	case "minhash":
 		return "off"
-	case "in_flight", "rpm", "tpm", "usd", "tokens", "min_score":
+	case "in_flight", "rpm", "tpm", "usd", "tokens", "max_chars", "target_rows", "min_score",
+		"min_parsed", "min_agreement", "min_in_input", "max_duplicates", "max_label_share", "max_drop":
 		return "none"
 	}
 	return ""

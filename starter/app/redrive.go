@@ -55,7 +55,7 @@ Reasons: %s.`, strings.Join(redrivable(), ", ")),
 // redrivable are the reasons of the steps that ask a teacher; what dedupe removed is found anew.
 func redrivable() []string {
 	return []string{
-		string(rebased.ReasonUnusable), string(rebased.ReasonEmpty), string(rebased.ReasonRefused), string(rebased.ReasonTooLong),
+		string(rebased.ReasonUnusable), string(rebased.ReasonEmpty), string(rebased.ReasonConstraint), string(rebased.ReasonRefused), string(rebased.ReasonTooLong),
 		string(rebased.ReasonBadRequest), string(rebased.ReasonUnavailable), string(rebased.ReasonDisagreed),
 	}
 }

@@ -126,12 +126,14 @@ func (s *Server) reply(prompt string) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case s.replies != nil && q.kind == reasonPrompt:
+	case s.replies != nil && q.kind != transformPrompt:
 		return "", errors.New("a replayed teacher cannot reason: it has recorded answers to transform prompts only, use reason.mode none")
 	case s.replies != nil:
 		return s.replies.reply(prompt), nil
 	case q.kind == reasonPrompt:
 		return rationale(q)
+	case q.kind == solvePrompt:
+		return solved(q, s.formOf(q.examples))
 	}
 	return transformed(q, s.formOf(q.examples))
 }

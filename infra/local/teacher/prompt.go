@@ -13,6 +13,7 @@ type kind int
 const (
 	transformPrompt kind = iota // to make an example of a row
 	reasonPrompt                // to reason about an answer
+	solvePrompt                 // to find the answer to an input
 )
 
 // question is a prompt taken apart.
@@ -20,7 +21,7 @@ type question struct {
 	kind     kind
 	examples string // lines of JSON objects {"input", "output"}
 	row      string // a JSON object, column -> text; of a transform prompt
-	input    string // JSON strings; of a reason prompt
+	input    string // JSON strings; of a reason prompt, and of a solve prompt without output
 	output   string
 }
 
@@ -32,7 +33,7 @@ type example struct {
 type cell struct{ column, text string }
 
 var errUnknown = errors.New("the last user message is neither a transform nor a reason prompt: the demo teacher answers prompts with sections " +
-	"## Task, ## Examples and ## Row, or ## Input and ## Output, only")
+	"## Task, ## Examples and ## Row, or ## Input, or ## Input and ## Output, only")
 
 // parse finds the sections. They begin with a line of their own, and rows, inputs and outputs are JSON on one line, which never begins so: the last
 // such line is no part of any data, whatever stands in the instruction above.
@@ -51,7 +52,12 @@ func parse(prompt string) (question, error) {
 		_, examples, _ := cutSection(before, "Examples")
 		return question{kind: reasonPrompt, examples: examples, input: firstLine(input), output: firstLine(output)}, nil
 	}
-	return question{}, errUnknown
+	before, input, isInput := cutSection(prompt, "Input")
+	if !isInput {
+		return question{}, errUnknown
+	}
+	_, examples, _ := cutSection(before, "Examples")
+	return question{kind: solvePrompt, examples: examples, input: firstLine(input)}, nil
 }
 
 // cutSection splits a prompt at the last line "## title".

@@ -21,12 +21,12 @@ func transformed(q question, f *form) (string, error) {
 	if row.passage == "" {
 		return exampleJSON(example{}), nil
 	}
-	chosen := hash(q.row)
-	answer := row.answer(chosen)
+	out := example{Input: f.fill(row)}
+	answer := row.answer(hash(q.row))
 	if len(f.labels) > 0 {
-		answer = f.labels[chosen%uint64(len(f.labels))]
+		answer = f.label(out.Input)
 	}
-	out := example{Input: f.fill(row), Output: answer}
+	out.Output = answer
 	if f.reasons {
 		out.Output = steps(row.passage, answer)
 	}
@@ -48,6 +48,21 @@ func rationale(q question) (string, error) {
 	}
 	return steps(input, answer), nil
 }
+
+// solved answers a solve prompt: with the label that a transformed input has, else with one of the input's names or numbers.
+func solved(q question, f *form) (string, error) {
+	var input string
+	if err := json.Unmarshal([]byte(q.input), &input); err != nil {
+		return "", errUnknown
+	}
+	if len(f.labels) > 0 {
+		return steps(input, f.label(input)), nil
+	}
+	return steps(input, facts{passage: input}.answer(hash(input))), nil
+}
+
+// label is the one of the labels that an input has.
+func (f *form) label(input string) string { return f.labels[hash(input)%uint64(len(f.labels))] }
 
 // steps is a short chain of thought that ends in an answer.
 func steps(text, answer string) string {
