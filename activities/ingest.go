@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/ingest"
@@ -22,6 +23,7 @@ type ImportRef struct {
 	Corpus           string `json:"corpus"`
 	SourcesKey       string `json:"sources_key"`
 	MaxRowsPerConfig int    `json:"max_rows_per_config"`
+	Documents        string `json:"documents,omitempty"`
 	Run              string `json:"run"`
 	Base             string `json:"base"` // the revision before; "" = none
 	Remotes          int    `json:"remotes,omitempty"`
@@ -29,7 +31,9 @@ type ImportRef struct {
 }
 
 func (r ImportRef) spec() ingest.Import {
-	return ingest.Import{Corpus: r.Corpus, Base: r.Base, Options: ingest.Options{MaxRowsPerConfig: r.MaxRowsPerConfig}}
+	return ingest.Import{
+		Corpus: r.Corpus, Base: r.Base, Options: ingest.Options{MaxRowsPerConfig: r.MaxRowsPerConfig, Documents: r.Documents},
+	}
 }
 
 func (r ImportRef) batchKey(n int) string {
@@ -181,7 +185,7 @@ func (a *Ingest) commit(ctx context.Context, in ImportCommitInput) (ImportCommit
 		}
 	}
 	out := ImportCommitResult{Bad: len(listed.Malformed)}
-	told := append(listed.Malformed, listed.Notes...)
+	told := slices.Concat(listed.Malformed, listed.Notes)
 	for _, c := range converted {
 		out.Files, out.Reused, out.Bad = out.Files+c.Files, out.Reused+c.Reused, out.Bad+c.Bad
 		told = append(append(told, c.Malformed...), c.Notes...)

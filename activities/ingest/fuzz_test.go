@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"strings"
@@ -18,6 +19,9 @@ func FuzzFlattenJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte) {
 		cells := NewRowCells(DefaultLimits())
 		err := flattenJSON(cells, line)
+		if validJSON(line) != json.Valid(line) {
+			t.Fatalf("%q: the standard library says %v", line, json.Valid(line))
+		}
 		var want map[string]any
 		decoder := json.NewDecoder(strings.NewReader(string(line)))
 		decoder.UseNumber()
@@ -84,7 +88,7 @@ func FuzzCSV(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		last := 1 // of the header
-		for record, err := range readCSV(bytes.NewReader(body), smallLimits()) {
+		for record, err := range readCSV(bufio.NewReader(bytes.NewReader(body)), smallLimits()) {
 			if err != nil {
 				return
 			}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,7 +111,7 @@ func arrange(repo Repo, about Info, files []File) ingest.Listing {
 			if part && !partial[source.DatasetID] {
 				partial[source.DatasetID] = true
 				found.Skipped = append(found.Skipped, ingest.Skipped{
-					Path: source.DatasetID.String(), Why: "the hub has converted its first part only: the rest is not imported",
+					Path: source.String(), Why: "the hub has converted its first part only: the rest is not imported",
 				})
 			}
 			found.Sources = append(found.Sources, source)
@@ -139,8 +140,9 @@ func arrangeOwn(repo Repo, files []rebased.Source) ingest.Listing {
 	own := ingest.Arrange("", files, nil)
 	for i := range own.Sources {
 		s := &own.Sources[i]
-		s.Name, s.Path = repo.ID, path.Join(repo.ID, strings.TrimPrefix(s.Path, folder))
+		s.Name, s.Path = repo.ID, path.Join(repo.ID, address.FindStringSubmatch(s.Address)[3])
 	}
+	slices.SortFunc(own.Sources, func(a, b rebased.Source) int { return cmp.Compare(a.Path, b.Path) })
 	own.Skipped = slices.DeleteFunc(own.Skipped, func(s ingest.Skipped) bool { return !ingest.CanRead(s.Path) })
 	for i := range own.Skipped {
 		own.Skipped[i].Path = path.Join(repo.ID, strings.TrimPrefix(own.Skipped[i].Path, folder))
