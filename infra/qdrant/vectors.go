@@ -64,7 +64,7 @@ func (x *Index) Keep(ctx context.Context, encoder string, vectors map[retrieve.T
 	}
 	params := exact(size)
 	params.OnDisk = new(true) // they are read by key alone
-	if err := x.create(ctx, texts(encoder), vectorText, params); err != nil {
+	if err := x.create(ctx, texts(encoder), vectorText, params, Collection{Shards: x.how.Shards, Replicas: x.how.Replicas, Consistency: x.how.Consistency}); err != nil {
 		return err
 	}
 	return x.upsert(ctx, texts(encoder), points)

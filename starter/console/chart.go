@@ -40,18 +40,21 @@ func Curve(w io.Writer, values []float32, last, width int) {
 	const height = 6
 	most, least := slices.Max(values), slices.Min(values)
 	label := fmt.Sprintf("%.3f ", most)
-	columns := max(1, min(width-len(label)-1, len(values)))
+	columns := max(1, min(width-len(label)-1, 100))
 	for line := height - 1; line >= 0; line-- {
-		fmt.Fprint(w, pad(line, height, most, least, len(label)))
+		drawn := pad(line, height, most, least, len(label))
 		for c := range columns {
-			v := values[c*(len(values)-1)/max(1, columns-1)]
+			v := values[min(c*len(values)/columns, len(values)-1)]
+			if c == columns-1 {
+				v = values[len(values)-1]
+			}
 			part := float32(1)
 			if most > least {
 				part = (v - least) / (most - least)
 			}
-			fmt.Fprintf(w, "%c", block(eighths, int(1+part*(8*height-1)+0.5)-8*line))
+			drawn += string(block(eighths, int(1+part*(8*height-1)+0.5)-8*line))
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintln(w, strings.TrimRight(drawn, " "))
 	}
 	end := Thousands(last)
 	fmt.Fprintf(w, "%*s1%s%s\n", len(label), "", strings.Repeat(" ", max(1, columns-1-len(end))), end)
