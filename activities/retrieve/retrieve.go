@@ -108,8 +108,8 @@ func New(c Config) (*Ranker, error) {
 // MinScore or rows that share text with a benchmark.
 //
 // That is mode paper. Mode diverse differs so:
-//   - A weak cell does not decide S_out: one with fewer than weakLetters letters and digits. Such a cell counts at most as much as the row's best
-//     other cell, and at most 0 in a row that has none.
+//   - A weak cell does not decide S_out: one with fewer than weakLetters letters and digits, or with a text that stands in many rows of a part of
+//     the corpus. Such a cell counts at most as much as the row's best other cell, and at most 0 in a row that has none.
 //   - At most MaxPerDataset rows of one dataset name are taken, all its configurations and splits together. A dataset that has its share is not
 //     asked for further, so SkippedQuota counts the rows of it that were met until then.
 //   - A row whose cells say the same as those of a row that was taken, whatever their columns are called, is left out; weak cells, such as labels
@@ -149,11 +149,15 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 	if err != nil {
 		return Ranking{}, err
 	}
+	often, err := frequent(corpus)
+	if err != nil {
+		return Ranking{}, err
+	}
 	search := leakSearch{set: r.bench, clean: map[rebased.RowKey]struct{}{}, leaked: map[rebased.RowKey]decontaminate.Leak{}}
 	for {
 		t := newTaker(task.Retrieve, sources, search.leaked, progress)
 		w := newWalk(r.index, idx.Collection, aim, sources, task.Retrieve.Rows, t.quota.full)
-		w.diverse = task.Retrieve.Mode == rebased.ModeDiverse
+		w.diverse, w.frequent = task.Retrieve.Mode == rebased.ModeDiverse, often
 		if err := t.take(ctx, w); err != nil {
 			return Ranking{}, fmt.Errorf("rank the rows of %s: %w", corpus.Name, err)
 		}
