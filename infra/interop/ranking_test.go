@@ -126,7 +126,7 @@ func says(c rebased.Candidate, letters int) string {
 type export struct {
 	t       *testing.T
 	encoder rebased.Encoder
-	known   map[string]int           // the bytes of a vector -> its number
+	known   map[string]int // the bytes of a vector -> its number
 	files   map[string]*bufio.Writer
 	closers []func() error
 }
