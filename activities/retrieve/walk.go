@@ -33,8 +33,9 @@ type walk struct {
 	index      Index
 	collection string
 	aim        aim
-	full       func(*source) bool // rows of this one are of no use any more
-	diverse    bool               // weak cells do not decide
+	full       func(*source) bool  // rows of this one are of no use any more
+	diverse    bool                // weak cells do not decide
+	frequent   map[uint64]struct{} // texts that are weak though they are not short, by rebased.TextHash
 
 	sources []*source
 
