@@ -57,6 +57,11 @@ func CorpusPlanKey(corpus, sha256 string) string {
 // CorpusIndexPrefix is the prefix of the records of all indexes of a corpus.
 func CorpusIndexPrefix(corpus string) string { return path.Join("corpora", corpus, "index-") }
 
+// IsCorpusIndexKey tells the records of indexes from what else stands under CorpusIndexPrefix: parts of a dataset that is called index-….
+func IsCorpusIndexKey(corpus, key string) bool {
+	return path.Dir(key) == path.Join("corpora", corpus) && strings.HasPrefix(key, CorpusIndexPrefix(corpus)) && strings.HasSuffix(key, ".json")
+}
+
 // UploadKey is where the starter puts the bytes of a local file for workers to read.
 func UploadKey(sha256 string) string { return path.Join("uploads", sha256) }
 

@@ -25,12 +25,11 @@ type Row struct {
 
 // NewRowID derives the id of a row from its dataset, its cells and how many equal rows stood before it in the same split.
 func NewRowID(dataset DatasetID, cells []Cell, occurrence int) RowID {
-	h := sha256.New()
-	var length [8]byte
+	var small [4096]byte
+	said := small[:0]
 	field := func(s string) {
-		binary.LittleEndian.PutUint64(length[:], uint64(len(s)))
-		h.Write(length[:])
-		h.Write([]byte(s))
+		said = binary.LittleEndian.AppendUint64(said, uint64(len(s)))
+		said = append(said, s...)
 	}
 	field(dataset.Name)
 	field(dataset.Config)
@@ -39,9 +38,8 @@ func NewRowID(dataset DatasetID, cells []Cell, occurrence int) RowID {
 		field(c.Column)
 		field(c.Text)
 	}
-	binary.LittleEndian.PutUint64(length[:], uint64(occurrence)) //nolint:gosec // a count is never negative
-	h.Write(length[:])
-	return RowID(uuid(h.Sum(nil)))
+	sum := sha256.Sum256(binary.LittleEndian.AppendUint64(said, uint64(occurrence))) //nolint:gosec // a count is never negative
+	return RowID(uuid(sum[:]))
 }
 
 // uuid writes the first 16 bytes of a hash in the form of a version 8 (custom) UUID, RFC 9562.

@@ -22,6 +22,7 @@ type ImportRef struct {
 	Corpus           string `json:"corpus"`
 	SourcesKey       string `json:"sources_key"`
 	MaxRowsPerConfig int    `json:"max_rows_per_config"`
+	Documents        string `json:"documents,omitempty"`
 	Run              string `json:"run"`
 	Base             string `json:"base"` // the revision before; "" = none
 	Remotes          int    `json:"remotes,omitempty"`
@@ -29,7 +30,9 @@ type ImportRef struct {
 }
 
 func (r ImportRef) spec() ingest.Import {
-	return ingest.Import{Corpus: r.Corpus, Base: r.Base, Options: ingest.Options{MaxRowsPerConfig: r.MaxRowsPerConfig}}
+	return ingest.Import{
+		Corpus: r.Corpus, Base: r.Base, Options: ingest.Options{MaxRowsPerConfig: r.MaxRowsPerConfig, Documents: r.Documents},
+	}
 }
 
 func (r ImportRef) batchKey(n int) string {

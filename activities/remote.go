@@ -16,10 +16,10 @@ import (
 	"github.com/rebased/rebased/activities/ingest"
 )
 
-// How long an import waits for a source that does not answer, before it goes on without it: a step is tried so often, at most 20 seconds apart,
-// and a source that asks to wait longer than that is left for the next night.
+// How long an import waits for a source that does not answer, before it goes on without it: a step is tried so often, which the workflow's options
+// spread over six minutes and what the source asks for; a source that asks for a longer wait at once is left for the next night.
 const (
-	sourceAttempts = 30
+	sourceAttempts = 10
 	longestAsked   = 15 * time.Minute
 	fetchesAtOnce  = 4 // of one batch
 )

@@ -30,6 +30,7 @@ type world struct {
 	teacher *mem.Batcher
 	answers *llm.Store
 	down    map[string]error // connections that fail: bucket, index
+	origins map[string]ingest.Origin
 }
 
 func newWorld() *world {
@@ -86,7 +87,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	env.RegisterWorkflowWithOptions(workflows.IndexCorpus, workflow.RegisterOptions{Name: workflows.IndexCorpusName})
 	env.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
 	rows, datasets := mem.NewTable[rebased.Row](w.objects), mem.NewTable[rebased.Dataset](w.objects)
-	importer, err := ingest.New(ingest.Config{Objects: w.objects, Rows: rows, Datasets: datasets, Parquet: source.Parquet{}, Limits: ingest.DefaultLimits()})
+	importer, err := ingest.New(ingest.Config{Objects: w.objects, Rows: rows, Datasets: datasets, Parquet: source.Parquet{}, Limits: ingest.DefaultLimits(), Origins: w.origins})
 	if err != nil {
 		t.Fatal(err)
 	}

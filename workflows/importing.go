@@ -33,7 +33,8 @@ func ImportCorpus(ctx workflow.Context, in ImportInput) (ImportResult, error) {
 	}
 	if in.Continued == nil {
 		state.Ref = activities.ImportRef{
-			Corpus: in.Corpus, SourcesKey: in.SourcesKey, MaxRowsPerConfig: in.MaxRowsPerConfig, Run: workflow.GetInfo(ctx).FirstRunID,
+			Corpus: in.Corpus, SourcesKey: in.SourcesKey, MaxRowsPerConfig: in.MaxRowsPerConfig, Documents: in.Documents,
+			Run:     workflow.GetInfo(ctx).FirstRunID,
 			Remotes: in.Remotes, RemotesKey: in.RemotesKey,
 		}
 		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, planOptions), a.ImportBegin, state.Ref).Get(ctx, &state.Begun)
@@ -43,6 +44,9 @@ func ImportCorpus(ctx workflow.Context, in ImportInput) (ImportResult, error) {
 		state.Ref.Base = state.Begun.Base
 	}
 	ctx = workflow.WithActivityOptions(ctx, stepOptions)
+	if in.RemotesKey != "" {
+		ctx = workflow.WithActivityOptions(ctx, remoteOptions)
+	}
 	if in.RemotesKey != "" && !state.Merged {
 		if err := listRemotes(ctx, &state); err != nil {
 			return ImportResult{}, plain(err)

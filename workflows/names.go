@@ -80,6 +80,7 @@ type ImportInput struct {
 	Corpus           string `json:"corpus"`
 	SourcesKey       string `json:"sources_key"`         // a JSON list of rebased.Source in the bucket; "" = none
 	MaxRowsPerConfig int    `json:"max_rows_per_config"` // 0 = all
+	Documents        string `json:"documents,omitempty"` // column of documents that are split into passages; "" = none
 	Remotes          int    `json:"remotes,omitempty"`
 	RemotesKey       string `json:"remotes_key,omitempty"`   // a JSON list of so many activities.Remote in the bucket; "" = none
 	GraceSeconds     int64  `json:"grace_seconds,omitempty"` // how long an older revision stays whole; 0 = a week, less = not at all

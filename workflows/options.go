@@ -64,6 +64,13 @@ var (
 		HeartbeatTimeout:       time.Minute,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 20 * time.Second},
 	}
+	// A source that workers read themselves is given up after ten attempts, six minutes in all: its earlier rows stay, and the next night asks again.
+	remoteOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: 24 * time.Hour,
+		HeartbeatTimeout:    time.Minute,
+		WaitForCancellation: true,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 2 * time.Minute},
+	}
 	// What a sweep cannot remove the next one does.
 	sweepOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 24 * time.Hour,

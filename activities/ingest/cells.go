@@ -15,6 +15,8 @@ const (
 type RowCells struct {
 	limits Limits
 	cells  []rebased.Cell
+	before []string       // columns of a row before; none occurs twice
+	same   bool           // the columns so far are the first ones of before: then at is empty
 	at     map[string]int // column -> its place in cells
 	joined map[int][]byte // place -> text of a column with several values
 	bytes  int
@@ -27,15 +29,23 @@ func NewRowCells(limits Limits) *RowCells {
 
 // Reset makes the row empty again. Slices from Cells are no longer good.
 func (r *RowCells) Reset() {
-	r.cells, r.bytes = r.cells[:0], 0
-	clear(r.at)
-	clear(r.joined)
+	if !r.same {
+		r.before = r.before[:0]
+		for _, cell := range r.cells {
+			r.before = append(r.before, cell.Column)
+		}
+		clear(r.at)
+	}
+	r.cells, r.bytes, r.same = r.cells[:0], 0, true
+	if len(r.joined) > 0 {
+		clear(r.joined)
+	}
 }
 
 // Add puts a value into a column.
 func (r *RowCells) Add(column, text string) error {
 	r.bytes += len(text) + 1
-	i, known := r.at[column]
+	i, known := r.find(column)
 	if !known {
 		r.bytes += len(column)
 	}
@@ -52,17 +62,36 @@ func (r *RowCells) Add(column, text string) error {
 	if len(r.cells) == r.limits.Columns {
 		return fmt.Errorf("the row has more than %d columns", r.limits.Columns)
 	}
-	r.at[column] = len(r.cells)
+	if !r.same {
+		r.at[column] = len(r.cells)
+	}
 	r.cells = append(r.cells, rebased.Cell{Column: column, Text: text})
 	return nil
 }
 
+// find gives the place of a column. Rows that have the columns of the row before, in their order, need no map.
+func (r *RowCells) find(column string) (i int, known bool) {
+	if n := len(r.cells); r.same {
+		if n < len(r.before) && r.before[n] == column {
+			return 0, false
+		}
+		r.same = false
+		for i, cell := range r.cells {
+			r.at[cell.Column] = i
+		}
+	}
+	i, known = r.at[column]
+	return i, known
+}
+
 // Cells gives the cells in the order in which their columns came first. The slice is good until Reset; its strings stay good.
 func (r *RowCells) Cells() []rebased.Cell {
-	for i, text := range r.joined {
-		r.cells[i].Text = string(text)
+	if len(r.joined) > 0 {
+		for i, text := range r.joined {
+			r.cells[i].Text = string(text)
+		}
+		clear(r.joined)
 	}
-	clear(r.joined)
 	return r.cells
 }
 

@@ -46,7 +46,7 @@ func (r *Run) Convert(ctx context.Context, split []rebased.Source, progress func
 		return out, nil
 	}
 	c := conversion{
-		Importer: r.importer, split: split, progress: progress, most: r.imp.Options.MaxRowsPerConfig,
+		Importer: r.importer, split: split, progress: progress, most: r.imp.Options.MaxRowsPerConfig, documents: r.imp.Options.Documents,
 		out: Converted{Dataset: describe(split), Files: len(split), Origin: split[0].Origin},
 	}
 	defer c.near.close()
@@ -77,7 +77,9 @@ type conversion struct {
 	progress func(int)
 	most     int // rows that are taken; 0 = all
 	read     int // records
-	out      Converted
+
+	documents string // column of documents
+	out       Converted
 
 	parts    *partWriter
 	counting bool // there are more rows than are taken: the first reading counts them only
@@ -179,7 +181,7 @@ func (c *conversion) takeFile(ctx context.Context, source rebased.Source, good i
 
 // records opens a file. One that cannot be opened for what it is gives a sequence of one error.
 func (c *conversion) records(ctx context.Context, source rebased.Source) (iter.Seq2[Record, error], error) {
-	_, ext, ok := cutExtension(source.Path)
+	stem, ext, ok := cutExtension(source.Path)
 	if !ok || source.Size > c.Limits.SourceBytes {
 		return func(yield func(Record, error) bool) {
 			yield(Record{}, fmt.Errorf("has %d bytes in a file that ends in %q: too large, or no format of ours", source.Size, ext))
@@ -189,7 +191,16 @@ func (c *conversion) records(ctx context.Context, source rebased.Source) (iter.S
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", source.Path, err)
 	}
-	return c.formats[ext].Records(ctx, file, c.Limits), nil
+	format := c.formats[ext]
+	if text, ok := format.(textFormat); ok {
+		text.title = stem
+		format = text
+	}
+	records := format.Records(ctx, file, c.Limits)
+	if c.documents != "" && !isDocument(source.Path) {
+		records = splitColumn(records, c.documents, c.Limits)
+	}
+	return records, nil
 }
 
 func (c *conversion) bad(source rebased.Source, line int, why string) {

@@ -1,7 +1,7 @@
 package ingest
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -13,12 +13,33 @@ import (
 // errLongRecord ends a CSV file: behind a quote that is never closed there is no telling where the next record starts.
 var errLongRecord = errors.New("a record is too long; is a quote left open?")
 
-// readCSV reads comma-separated records (RFC 4180) under a header. An empty field gives no cell, as null does elsewhere.
-func readCSV(r io.Reader, limits Limits) iter.Seq2[Record, error] {
+// readCSV reads records (RFC 4180) under a header, with the delimiter that sniff finds. An empty field gives no cell, as null does elsewhere.
+func readCSV(r *bufio.Reader, limits Limits) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		skipped := 0
+		delimiter, named := namedDelimiter(r)
+		if named {
+			skipped = 1
+		} else {
+			delimiter = sniff(r)
+		}
+		readSeparated(r, delimiter, skipped, limits)(yield)
+	}
+}
+
+// readTSV reads records with tabs between their fields.
+func readTSV(r *bufio.Reader, limits Limits) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		readSeparated(r, '\t', 0, limits)(yield)
+	}
+}
+
+// readSeparated reads what stands behind so many skipped lines.
+func readSeparated(r io.Reader, delimiter rune, skipped int, limits Limits) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		guard := &recordGuard{r: r, max: int64(limits.RowBytes) + readBuffer}
 		reader := csv.NewReader(guard)
-		reader.FieldsPerRecord, reader.ReuseRecord = -1, true
+		reader.Comma, reader.FieldsPerRecord, reader.ReuseRecord = delimiter, -1, true
 		header, err := readHeader(reader)
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
@@ -36,12 +57,13 @@ func readCSV(r io.Reader, limits Limits) iter.Seq2[Record, error] {
 			case errors.Is(err, io.EOF):
 				return
 			case errors.As(err, &syntax):
-				record = Record{Line: syntax.StartLine, Bad: syntaxMessage(syntax)}
+				record = Record{Line: skipped + syntax.StartLine, Bad: syntaxMessage(syntax, skipped)}
 			case err != nil:
 				yield(Record{}, err)
 				return
 			default:
 				record.Line, _ = reader.FieldPos(0)
+				record.Line += skipped
 				if err := addCSV(cells, header, fields); err != nil {
 					record = Record{Line: record.Line, Bad: err.Error()}
 				}
@@ -61,9 +83,6 @@ func readHeader(reader *csv.Reader) ([]string, error) {
 	}
 	header := make([]string, len(fields))
 	for i, name := range fields {
-		if i == 0 {
-			name = string(bytes.TrimPrefix([]byte(name), byteOrderMark))
-		}
 		switch {
 		case !utf8.ValidString(name):
 			return nil, errors.New("the header is not UTF-8")
@@ -96,9 +115,9 @@ func addCSV(cells *RowCells, header, fields []string) error {
 	return nil
 }
 
-func syntaxMessage(err *csv.ParseError) string {
+func syntaxMessage(err *csv.ParseError, skipped int) string {
 	if err.Line != err.StartLine {
-		return fmt.Sprintf("%v, at line %d", err.Err, err.Line)
+		return fmt.Sprintf("%v, at line %d", err.Err, skipped+err.Line)
 	}
 	return err.Err.Error()
 }

@@ -21,7 +21,8 @@ type Folder struct {
 	Skipped   []Skipped           // by path
 	Malformed []rebased.Malformed // lines of the listing
 
-	file string // where the one file is that the user named; "" for a folder
+	file      string           // where the one file is that the user named; "" for a folder
+	documents []rebased.Source // without a place yet
 }
 
 // Skipped is a file that is not imported.
@@ -31,7 +32,7 @@ type Skipped struct {
 }
 
 // Discover finds what can be imported at a path: a single file, or a folder whose paths say what each file is (<dataset>/<config>.ext and the
-// other shapes that place lists), with an optional listing, datasets.jsonl. Hidden files are ignored, symbolic links are followed to files inside the folder only. No
+// other shapes that place and placeDocuments list), with an optional listing, datasets.jsonl. Hidden files are ignored, symbolic links are followed to files inside the folder only. No
 // file but the listing is read. A path that is not there or holds nothing to import is Invalid.
 func Discover(root string) (Folder, error) {
 	resolved, err := filepath.EvalSymlinks(root)
@@ -52,7 +53,7 @@ func Discover(root string) (Folder, error) {
 		return Folder{}, rebased.E(rebased.Invalid, "import %s: %w", root, cause(err))
 	}
 	if len(found.Sources) == 0 {
-		return Folder{}, rebased.E(rebased.Invalid, "import %s: nothing to import: wants files that end in %s", root, strings.Join(Extensions(), ", "))
+		return Folder{}, rebased.E(rebased.Invalid, "import %s: nothing to import: wants files that end in %s", root, strings.Join(Extensions(), ", ")+" (with .gz or .zst but for Parquet)")
 	}
 	return found, nil
 }
@@ -69,6 +70,11 @@ func cause(err error) error {
 func discoverFile(given, resolved string, info fs.FileInfo) Folder {
 	found := Folder{Root: filepath.Dir(given), file: resolved}
 	found.add(filepath.Base(given), info)
+	for _, document := range found.documents { // what the user names is taken for what it is
+		stem, _, _ := cutExtension(document.Path)
+		document.DatasetID = documentsID(stem, ".")
+		found.take(document)
+	}
 	return found
 }
 
@@ -95,7 +101,11 @@ func discoverFolder(dir string) (Folder, error) {
 	if err != nil {
 		return Folder{}, err
 	}
-	return found, found.readListing(root)
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return Folder{}, err
+	}
+	return found, found.readListing(root, filepath.Base(absolute))
 }
 
 // visit takes a file of the folder in. What a symbolic link leads to is opened through the folder, which refuses to leave it.
@@ -127,13 +137,46 @@ func (f *Folder) place(file rebased.Source) {
 	switch {
 	case !known:
 		f.skip(file.Path, "its name does not end in a format that can be read")
+	case isDocument(file.Path):
+		f.documents = append(f.documents, file)
 	case !ok:
 		f.skip(file.Path, "is nested deeper than owner/name/config/split")
-	case checkID(id) != "":
-		f.skip(file.Path, checkID(id))
 	default:
 		file.DatasetID = id
-		f.Sources = append(f.Sources, file)
+		f.take(file)
+	}
+}
+
+// take makes a source of a file whose place is known.
+func (f *Folder) take(source rebased.Source) {
+	if why := checkID(source.DatasetID); why != "" {
+		f.skip(source.Path, why)
+		return
+	}
+	f.Sources = append(f.Sources, source)
+}
+
+// placeDocuments makes sources of the documents that stand in a folder of documents; the folder of all is called name.
+func (f *Folder) placeDocuments(name string) {
+	var tables, documents []string
+	for _, s := range f.Sources {
+		tables = append(tables, s.Path)
+	}
+	for _, s := range f.documents {
+		documents = append(documents, s.Path)
+	}
+	places := placeDocuments(name, tables, documents)
+	for _, document := range f.documents {
+		id, ok := places[document.Path]
+		switch {
+		case ok:
+			document.DatasetID = id
+			f.take(document)
+		case isAboutFolder(document.Path):
+			f.skip(document.Path, "is about the folder, no document of a dataset")
+		default:
+			f.skip(document.Path, "is a document beside files of records: keep documents in a folder of their own")
+		}
 	}
 }
 
@@ -154,22 +197,24 @@ func (f *Folder) opener() (openFunc, func() error, error) {
 
 func (f *Folder) skip(path, why string) { f.Skipped = append(f.Skipped, Skipped{Path: path, Why: why}) }
 
-func (f *Folder) readListing(root *os.Root) error {
+// readListing names and describes what was found; the folder of all is called name.
+func (f *Folder) readListing(root *os.Root, name string) error {
 	listing, err := root.Open(ListingName)
 	if errors.Is(err, fs.ErrNotExist) {
-		f.describe(filepath.Base(f.Root), nil)
+		f.describe(name, nil)
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", ListingName, cause(err))
 	}
 	defer listing.Close()
-	f.describe(filepath.Base(f.Root), listing)
+	f.describe(name, listing)
 	return nil
 }
 
-// describe lets a listing, which may be nil, name and describe what was found under a folder of a name, and puts it in order.
+// describe places the documents, lets a listing, which may be nil, name and describe what was found, and puts it in order.
 func (f *Folder) describe(name string, listing io.Reader) {
+	f.placeDocuments(name)
 	if listing != nil {
 		f.Malformed = applyListing(name, f.Sources, listing)
 	}

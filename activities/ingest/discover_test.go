@@ -171,7 +171,7 @@ func TestASingleFileIsFoundByItsName(t *testing.T) {
 func TestNothingToImportIsRefusedInOneLine(t *testing.T) {
 	root := tree(t, map[string]string{"README.md": "x"})
 	for path, want := range map[string]string{
-		root:                           "import " + root + ": nothing to import: wants files that end in .parquet, .jsonl, .jsonl.gz, .jsonl.zst, .csv, .csv.gz, .csv.zst",
+		root:                           "import " + root + ": nothing to import: wants files that end in .parquet, .jsonl, .csv, .tsv, .txt, .md, .html, .htm (with .gz or .zst but for Parquet)",
 		filepath.Join(root, "missing"): "import " + filepath.Join(root, "missing") + ": no such file or directory",
 	} {
 		_, err := ingest.Discover(path)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -24,17 +25,29 @@ type Format interface {
 	Records(ctx context.Context, file *io.SectionReader, limits Limits) iter.Seq2[Record, error]
 }
 
-// Extensions lists the file names that can be imported.
-func Extensions() []string {
-	return []string{".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".csv", ".csv.gz", ".csv.zst"}
-}
+// tableExtensions are the files of records; documentExtensions those that are split into passages. All but Parquet may be compressed.
+var (
+	tableExtensions    = []string{".parquet", ".jsonl", ".csv", ".tsv"}
+	documentExtensions = []string{".txt", ".md", ".html", ".htm"}
+	compressions       = []string{".gz", ".zst"}
+)
 
-// cutExtension splits a path's last element into its stem and one of Extensions; ok is false when it has none of them.
+// Extensions lists the file names that can be imported; all but the first may have .gz or .zst behind them.
+func Extensions() []string { return slices.Concat(tableExtensions, documentExtensions) }
+
+// cutExtension splits a path's last element into its stem and its extension, that of a compression included; ok is false when it has none that can
+// be imported.
 func cutExtension(name string) (stem, ext string, ok bool) {
 	name = path.Base(name)
+	plain, compression := name, ""
+	for _, c := range compressions {
+		if inner, ok := strings.CutSuffix(name, c); ok {
+			plain, compression = inner, c
+		}
+	}
 	for _, ext := range Extensions() {
-		if stem, ok := strings.CutSuffix(name, ext); ok && stem != "" {
-			return stem, ext, true
+		if stem, ok := strings.CutSuffix(plain, ext); ok && stem != "" && (compression == "" || ext != ".parquet") {
+			return stem, ext + compression, true
 		}
 	}
 	return name, "", false
@@ -44,4 +57,18 @@ func cutExtension(name string) (stem, ext string, ok bool) {
 func CanRead(name string) bool {
 	_, _, ok := cutExtension(name)
 	return ok
+}
+
+// isDocument says whether a path is that of a document.
+func isDocument(name string) bool {
+	_, ext, _ := cutExtension(name)
+	return slices.Contains(documentExtensions, plainExtension(ext))
+}
+
+// plainExtension is an extension without that of a compression.
+func plainExtension(ext string) string {
+	for _, c := range compressions {
+		ext = strings.TrimSuffix(ext, c)
+	}
+	return ext
 }

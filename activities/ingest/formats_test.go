@@ -25,6 +25,8 @@ func dump(t testing.TB, ext string, body []byte, limits Limits) string {
 		switch {
 		case err != nil:
 			fmt.Fprintf(&out, "breaks off: %v\n", err)
+		case record.Note != "":
+			fmt.Fprintf(&out, "note: %s\n", record.Note)
 		case record.why() != "":
 			fmt.Fprintf(&out, "%d bad: %s\n", record.Line, record.why())
 		default:
@@ -64,8 +66,8 @@ func TestJSONLines(t *testing.T) {
 		"Python's NaN":            {`{"a":NaN}`, `1 bad: is not JSON: invalid character 'N' looking for beginning of value`},
 		"no object":               {"[1]\n\"x\"\n3", "1 bad: is not a JSON object\n2 bad: is not a JSON object\n3 bad: is not a JSON object"},
 		"no values":               {`{"a":null,"b":[],"c":{}}`, `1 bad: holds no value`},
-		"other encodings":         {"{\"a\":\"caf\xe9\"}", `1 bad: is not UTF-8`},
-		"UTF-16":                  {"\xff\xfe{\x00", "breaks off: is UTF-16: save it as UTF-8"},
+		"other encodings":         {"{\"a\":\"caf\xe9\"}", "1 bad: is not UTF-8\nnote: is not UTF-8 at byte 9, on line 1, which is 0xe9, as in Latin-1 or Windows-1252: what is not UTF-8 is left out"},
+		"UTF-16":                  {"\xff\xfe{\x00", "breaks off: is UTF-16 LE: save it as UTF-8"},
 		"too many columns":        {`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1}`, `1 bad: the row has more than 5 columns`},
 		"too long":                {`{"a":"` + strings.Repeat("x", 200) + "\"}\n{\"a\":\"y\"}", "1 bad: the line is too long: over 200 bytes\n2 a=\"y\""},
 		"far too long":            {`{"a":"` + strings.Repeat("x", 3*readBuffer) + "\"}\n{\"a\":\"y\"}", "1 bad: the line is too long: over 200 bytes\n2 a=\"y\""},
@@ -107,10 +109,10 @@ func TestCSV(t *testing.T) {
 		"columns of one name":   {"a,a\n1,2", `2 a="1\n2"`},
 		"stray quote":           {"a,b\nsay \"x\",1\n1,2", "2 bad: bare \" in non-quoted-field\n3 a=\"1\" b=\"2\""},
 		"open quote":            {"a,b\n1,2\n\"open,1\n3,4", "2 a=\"1\" b=\"2\"\n3 bad: extraneous or missing \" in quoted-field, at line 4"},
-		"other encodings":       {"a\ncaf\xe9\nx", "2 bad: is not UTF-8\n3 a=\"x\""},
+		"other encodings":       {"a\ncaf\xe9\nx", "2 bad: is not UTF-8\n3 a=\"x\"\nnote: is not UTF-8 at byte 5, on line 2, which is 0xe9, as in Latin-1 or Windows-1252: what is not UTF-8 is left out"},
 		"header alone":          {"a,b\n", ""},
 		"empty file":            {"", ""},
-		"header not UTF-8":      {"caf\xe9\nx", "breaks off: the header is not UTF-8"},
+		"header not UTF-8":      {"caf\xe9\nx", "breaks off: the header is not UTF-8\nnote: is not UTF-8 at byte 3, on line 1, which is 0xe9, as in Latin-1 or Windows-1252: what is not UTF-8 is left out"},
 		"row too large":         {"a\n" + strings.Repeat("x", 300) + "\ny", "2 bad: the row is larger than 200 bytes\n3 a=\"y\""},
 	} {
 		t.Run(name, func(t *testing.T) {

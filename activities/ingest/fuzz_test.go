@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"strings"
@@ -84,7 +85,7 @@ func FuzzCSV(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		last := 1 // of the header
-		for record, err := range readCSV(bytes.NewReader(body), smallLimits()) {
+		for record, err := range readCSV(bufio.NewReader(bytes.NewReader(body)), smallLimits()) {
 			if err != nil {
 				return
 			}

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,7 @@ import (
 )
 
 // readJSONL reads one JSON object a line. Empty lines are passed over.
-func readJSONL(r io.Reader, limits Limits) iter.Seq2[Record, error] {
+func readJSONL(r *bufio.Reader, limits Limits) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		lines := newLineReader(r, limits.RowBytes)
 		cells := NewRowCells(limits)

@@ -10,8 +10,6 @@ import (
 
 const readBuffer = 64 << 10
 
-var byteOrderMark = []byte("\xef\xbb\xbf")
-
 // errLongLine says that a line was skipped; reading goes on behind it.
 var errLongLine = errors.New("the line is too long")
 
@@ -23,6 +21,7 @@ type lineReader struct {
 	line int    // number of the line read last, 1-based
 }
 
+// newLineReader makes one; a reader that has a buffer of the size already gets no second one.
 func newLineReader(r io.Reader, maxBytes int) *lineReader {
 	return &lineReader{r: bufio.NewReaderSize(r, readBuffer), max: maxBytes}
 }
@@ -40,9 +39,6 @@ func (l *lineReader) next() ([]byte, error) {
 	}
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
-	if l.line == 1 {
-		line = bytes.TrimPrefix(line, byteOrderMark)
-	}
 	if len(line) > l.max {
 		return nil, l.tooLong()
 	}

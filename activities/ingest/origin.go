@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strings"
 
@@ -77,6 +76,9 @@ func Arrange(folder string, files []rebased.Source, listing io.Reader) Listing {
 			found.place(file)
 		}
 	}
+	if stem, _, one := cutExtension(folder); one {
+		folder = stem
+	}
 	found.describe(folder, listing)
 	return Listing{Sources: found.Sources, Skipped: found.Skipped, Malformed: found.Malformed}
 }
@@ -102,9 +104,38 @@ func (m *Importer) Fetch(ctx context.Context, prefix string, file rebased.Source
 		return file, &OriginError{err}
 	}
 	key := prefix + sha256Hex(fmt.Appendf(nil, "%s\n%s\n%s", file.Address, file.ETag, file.SHA256))
-	sum, size := sha256.New(), int64(0)
+	there, err := m.there(ctx, key)
+	if err != nil {
+		return file, err
+	}
+	var sum string
+	if there {
+		sum, err = m.sum(ctx, key)
+	} else {
+		sum, err = m.copyFrom(ctx, origin, file, key)
+	}
+	if err != nil {
+		return file, err
+	}
+	if file.SHA256 != "" && sum != file.SHA256 {
+		return file, &OriginError{rebased.E(rebased.Unavailable, "fetch %s: its bytes are not those of the listing", file.Path)}
+	}
+	file.Key, file.SHA256 = key, sum
+	return file, nil
+}
+
+func (m *Importer) there(ctx context.Context, key string) (bool, error) {
+	for object, err := range m.Objects.List(ctx, key) {
+		return err == nil && object.Key == key, err
+	}
+	return false, nil
+}
+
+// copyFrom copies a file from its origin into the bucket and gives its SHA-256. When another attempt was faster the error is Unavailable.
+func (m *Importer) copyFrom(ctx context.Context, origin Origin, file rebased.Source, key string) (string, error) {
 	var failed error
-	err = m.Objects.CreateIfAbsent(ctx, key, func(w io.Writer) error {
+	hash := sha256.New()
+	err := m.Objects.CreateIfAbsent(ctx, key, func(w io.Writer) error {
 		body, err := origin.Open(ctx, file)
 		if err != nil {
 			failed = err
@@ -112,36 +143,32 @@ func (m *Importer) Fetch(ctx context.Context, prefix string, file rebased.Source
 		}
 		defer body.Close()
 		from := &noted{r: body}
-		size, err = io.Copy(io.MultiWriter(w, sum), from)
-		failed = from.err
+		size, err := io.Copy(io.MultiWriter(w, hash), io.LimitReader(from, file.Size+1))
+		if failed = from.err; err == nil && size != file.Size {
+			failed = rebased.E(rebased.Unavailable, "has %d bytes, or more, where the listing says %d", size, file.Size)
+			err = failed
+		}
 		return err
 	})
 	switch {
 	case err != nil && failed != nil && ctx.Err() == nil:
-		return file, &OriginError{fmt.Errorf("fetch %s: %w", path.Base(file.Path), failed)}
+		return "", &OriginError{fmt.Errorf("fetch %s: %w", file.Path, failed)}
 	case rebased.KindOf(err) == rebased.Conflict:
-		if size, err = m.sum(ctx, key, sum); err != nil {
-			return file, err
-		}
-	case err != nil:
-		return file, err
+		return "", rebased.E(rebased.Unavailable, "fetch %s: another attempt has fetched it at the same time", file.Path)
 	}
-	got := hex.EncodeToString(sum.Sum(nil))
-	if size != file.Size || file.SHA256 != "" && got != file.SHA256 {
-		return file, &OriginError{rebased.E(rebased.Unavailable, "fetch %s: its %d bytes are not those of the listing", file.Path, size)}
-	}
-	file.Key, file.SHA256 = key, got
-	return file, nil
+	return hex.EncodeToString(hash.Sum(nil)), err
 }
 
-// sum reads an object that is there from before.
-func (m *Importer) sum(ctx context.Context, key string, sum io.Writer) (size int64, err error) {
+// sum reads an object of the bucket through.
+func (m *Importer) sum(ctx context.Context, key string) (string, error) {
 	body, err := m.Objects.Open(ctx, key)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	defer body.Close()
-	return io.Copy(sum, body)
+	hash := sha256.New()
+	_, err = io.Copy(hash, body)
+	return hex.EncodeToString(hash.Sum(nil)), err
 }
 
 // noted remembers why a reader failed, which is told from why the writer did.

@@ -72,6 +72,9 @@ func (s *sweep) revisions(ctx context.Context, current rebased.Corpus) (parts ma
 			return nil, fmt.Errorf("list the revisions: %w", err)
 		}
 		revision := strings.TrimSuffix(path.Base(object.Key), ".json")
+		if object.Key != rebased.CorpusRevisionKey(s.corpus, revision) {
+			continue // a part of a dataset that is called revisions
+		}
 		if object.Modified.Before(s.old) && !needed[revision] {
 			if err := s.removeRevision(ctx, object, revision); err != nil {
 				return nil, err
@@ -102,6 +105,9 @@ func (s *sweep) indexed(ctx context.Context) (map[string]bool, error) {
 	for object, err := range s.Objects.List(ctx, rebased.CorpusIndexPrefix(s.corpus)) {
 		if err != nil {
 			return nil, fmt.Errorf("list the indexes: %w", err)
+		}
+		if !rebased.IsCorpusIndexKey(s.corpus, object.Key) {
+			continue
 		}
 		body, _, err := s.Objects.Get(ctx, object.Key)
 		if err != nil {

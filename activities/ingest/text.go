@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -15,21 +14,24 @@ import (
 
 const zstdWindow = 128 << 20 // the largest that its command line makes without being told to
 
-// textFormat reads a format of lines, compressed or not.
+// textFormat reads a format of text, compressed or not: records, or one document.
 type textFormat struct {
-	ext  string
-	read func(io.Reader, Limits) iter.Seq2[Record, error]
+	ext      string
+	records  func(*bufio.Reader, Limits) iter.Seq2[Record, error]
+	document func(*bufio.Reader, Limits, *passages) error
+	title    string // of a document that has none of its own
 }
 
 // textFormats are the formats that need no other package, by extension.
 func textFormats() map[string]Format {
 	formats := map[string]Format{}
-	for _, ext := range Extensions() {
-		switch {
-		case strings.HasPrefix(ext, ".jsonl"):
-			formats[ext] = textFormat{ext, readJSONL}
-		case strings.HasPrefix(ext, ".csv"):
-			formats[ext] = textFormat{ext, readCSV}
+	for ext, format := range map[string]textFormat{
+		".jsonl": {records: readJSONL}, ".csv": {records: readCSV}, ".tsv": {records: readTSV},
+		".txt": {document: plainText}, ".md": {document: markdown}, ".html": {document: hypertext}, ".htm": {document: hypertext},
+	} {
+		for _, compression := range append([]string{""}, compressions...) {
+			format.ext = ext + compression
+			formats[format.ext] = format
 		}
 	}
 	return formats
@@ -48,12 +50,35 @@ func (t textFormat) Records(ctx context.Context, file *io.SectionReader, limits 
 			return
 		}
 		defer text.Close()
-		plain, err := refuseUTF16(&sizeGuard{ctx: ctx, r: text, left: limits.Bytes})
-		if err != nil {
+		guarded := bufio.NewReaderSize(&sizeGuard{ctx: ctx, r: text, left: limits.Bytes}, readBuffer)
+		if err := refuseWide(guarded); err != nil {
 			yield(Record{}, err)
 			return
 		}
-		t.read(plain, limits)(yield)
+		watch := &encodingWatch{r: guarded, strict: t.document != nil}
+		plain := bufio.NewReaderSize(watch, readBuffer)
+		dropMark(plain)
+		if t.document != nil {
+			t.split(plain, limits, yield)
+			return
+		}
+		for record, err := range t.records(plain, limits) {
+			if !yield(record, err) {
+				return
+			}
+		}
+		if watch.found != "" {
+			yield(Record{Note: watch.found + ": what is not UTF-8 is left out"}, nil)
+		}
+	}
+}
+
+// split gives the passages of a document.
+func (t textFormat) split(r *bufio.Reader, limits Limits, yield func(Record, error) bool) {
+	p := newPassages(limits, t.title, yield)
+	err := t.document(r, limits, p)
+	if p.flush(); err != nil && !p.stopped {
+		yield(Record{}, err)
 	}
 }
 
@@ -74,16 +99,6 @@ func decompress(r io.Reader, ext string) (io.ReadCloser, error) {
 		return z.IOReadCloser(), nil
 	}
 	return io.NopCloser(r), nil
-}
-
-// refuseUTF16 looks at the first bytes, for a message that says what to do where every line would be malformed.
-func refuseUTF16(r io.Reader) (io.Reader, error) {
-	buffered := bufio.NewReaderSize(r, readBuffer)
-	start, _ := buffered.Peek(2) // what ails a reader it says again at the next read
-	if bytes.Equal(start, []byte{0xff, 0xfe}) || bytes.Equal(start, []byte{0xfe, 0xff}) {
-		return nil, errors.New("is UTF-16: save it as UTF-8")
-	}
-	return buffered, nil
 }
 
 // sizeGuard fails when more bytes come than allowed, or when the context ends.

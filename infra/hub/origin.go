@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,8 +140,9 @@ func arrangeOwn(repo Repo, files []rebased.Source) ingest.Listing {
 	own := ingest.Arrange("", files, nil)
 	for i := range own.Sources {
 		s := &own.Sources[i]
-		s.Name, s.Path = repo.ID, path.Join(repo.ID, strings.TrimPrefix(s.Path, folder))
+		s.Name, s.Path = repo.ID, path.Join(repo.ID, address.FindStringSubmatch(s.Address)[3])
 	}
+	slices.SortFunc(own.Sources, func(a, b rebased.Source) int { return cmp.Compare(a.Path, b.Path) })
 	own.Skipped = slices.DeleteFunc(own.Skipped, func(s ingest.Skipped) bool { return !ingest.CanRead(s.Path) })
 	for i := range own.Skipped {
 		own.Skipped[i].Path = path.Join(repo.ID, strings.TrimPrefix(own.Skipped[i].Path, folder))

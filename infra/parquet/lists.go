@@ -65,15 +65,19 @@ func writeLists[T, E any](w file.ColumnChunkWriter, rows []T, at func(*T) *[]E, 
 	if !ok {
 		return fmt.Errorf("a column of %s cannot hold strings", w.Type())
 	}
-	var values []parquet.ByteArray
-	definition, repetition := make([]int16, 0, len(rows)), make([]int16, 0, len(rows))
+	count := 0
+	for i := range rows {
+		count += max(1, len(*at(&rows[i])))
+	}
+	values := make([]parquet.ByteArray, 0, count)
+	definition, repetition := make([]int16, 0, count), make([]int16, 0, count)
 	for i := range rows {
 		elements := *at(&rows[i])
 		if len(elements) == 0 {
 			definition, repetition = append(definition, 0), append(repetition, 0)
 		}
 		for j := range elements {
-			values = append(values, parquet.ByteArray(*text(&elements[j])))
+			values = append(values, bytesOf(*text(&elements[j])))
 			definition, repetition = append(definition, 1), append(repetition, int16(min(j, 1))) //nolint:gosec // 0 or 1
 		}
 	}

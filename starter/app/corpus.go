@@ -162,6 +162,9 @@ func summarise(ctx context.Context, bucket store, corpus rebased.Corpus) (corpus
 		if err != nil {
 			return s, fmt.Errorf("list the indexes of %s: %w", corpus.Name, err)
 		}
+		if !rebased.IsCorpusIndexKey(corpus.Name, object.Key) {
+			continue
+		}
 		body, _, err := bucket.Get(ctx, object.Key)
 		if err != nil {
 			return s, fmt.Errorf("read an index of %s: %w", corpus.Name, err)

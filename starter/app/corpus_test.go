@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/starter/cluster/clustertest"
 	"github.com/rebased/rebased/workflows"
@@ -61,7 +64,7 @@ func TestImportUploadsTheFilesAndReportsWhatIsMalformed(t *testing.T) {
 	}
 	w.want([]string{"corpus", "import", "hub", folder, "--max-rows-per-config", "0"}, 0,
 		"imported hub, revision r1: 1 rows of 1 splits from 1 files (0 unchanged), 1 malformed\n",
-		"skipped notes.txt: its name does not end in a format that can be read\nupload 1/1 files\nowner--name/default.jsonl:3: is no JSON object\n")
+		"skipped notes.txt: is a document beside files of records: keep documents in a folder of their own\nupload 1/1 files\nowner--name/default.jsonl:3: is no JSON object\n")
 	sources, err := ingest.ReadSources(t.Context(), w.bucket, in.SourcesKey)
 	if err != nil || len(sources) != 1 || sources[0].Name != "owner/name" || in.Corpus != "hub" || in.MaxRowsPerConfig != 0 {
 		t.Fatalf("input %+v, sources %+v, %v", in, sources, err)
@@ -69,6 +72,60 @@ func TestImportUploadsTheFilesAndReportsWhatIsMalformed(t *testing.T) {
 	if body, _, err := w.bucket.Get(t.Context(), sources[0].Key); err != nil || string(body) != "{\"a\": 1}\n" {
 		t.Errorf("uploaded %q, %v", body, err)
 	}
+}
+
+func TestAListNamesSourcesOfAllKinds(t *testing.T) {
+	w := newWorld(t)
+	w.file("lists/data/owner--name/default.jsonl", "{\"a\": 1}\n")
+	list := w.file("lists/sources.txt", "# all of them\nhf://owner/one@main  # pinned\n\n./data\nhf://owner/one@main\nnowhere\ns3://b/p#1\nftp://x/y\n")
+	var in workflows.ImportInput
+	w.temporal.Play = func(run *clustertest.Run) {
+		in = inputOf[workflows.ImportInput](t, run)
+		w.put("failed", []ingest.Failure{{Source: "hf://owner/one@main", Error: "fetch a: it is gone", Kept: 2}, {Source: "nowhere", Error: "import nowhere: no such file"}})
+		run.End(workflows.ImportResult{Corpus: "hub", Revision: "r1", Datasets: 3, Rows: 9, Files: 4, Failed: 2, FailedKey: "failed", SweepError: "no right to delete"}, nil)
+	}
+	w.want([]string{"corpus", "import", "hub", "hf://owner/two", "--list", list, "--keep-removed", "48h"}, 1,
+		"imported hub, revision r1: 9 rows of 3 splits from 4 files (0 unchanged), 0 malformed\n2 sources failed\n",
+		`upload 1/1 files
+failed hf://owner/one@main: fetch a: it is gone; the 2 splits of it that the corpus had stay
+failed nowhere: import nowhere: no such file
+rows that are needed no more are still in the bucket: no right to delete
+`)
+	body, _, err := w.bucket.Get(t.Context(), in.RemotesKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var remotes []activities.Remote
+	if err := json.Unmarshal(body, &remotes); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range remotes {
+		got = append(got, r.Source+" "+r.Error)
+	}
+	want := []string{
+		"hf://owner/two ", "hf://owner/one@main ", "nowhere import " + w.dir + "/lists/nowhere: no such file or directory", "s3://b/p#1 ",
+		"ftp://x/y import ftp://x/y: ftp:// is no source: give a folder, a file, s3://… or hf://…",
+	}
+	if !slices.Equal(got, want) || in.Remotes != len(want) || in.GraceSeconds != 48*3600 {
+		t.Errorf("input %+v, sources\n%q\nwant\n%q", in, got, want)
+	}
+	sources, err := ingest.ReadSources(t.Context(), w.bucket, in.SourcesKey)
+	if err != nil || len(sources) != 1 || sources[0].Origin != "./data" || sources[0].Name != "owner/name" {
+		t.Errorf("sources %+v, %v", sources, err)
+	}
+}
+
+func TestAnImportWithFailuresSaysThemInJSON(t *testing.T) {
+	w := newWorld(t)
+	w.temporal.Play = func(run *clustertest.Run) {
+		w.put("failed", []ingest.Failure{{Source: "hf://owner/one", Error: "is gone", Kept: 2}})
+		run.End(workflows.ImportResult{Corpus: "hub", Revision: "r1", Failed: 1, FailedKey: "failed"}, nil)
+	}
+	w.want(args("corpus import hub hf://owner/one --json"), 1,
+		`{"corpus":"hub","revision":"r1","datasets":0,"rows":0,"files":0,"reused":0,"bad":0,"bad_key":"","failed":1,"failed_key":"failed","removed":0,`+
+			`"failures":[{"source":"hf://owner/one","error":"is gone","kept":2}]}`+"\n",
+		"failed hf://owner/one: is gone; the 2 splits of it that the corpus had stay\n")
 }
 
 func TestAnImportThatRunsAlreadyIsFollowed(t *testing.T) {

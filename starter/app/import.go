@@ -3,15 +3,21 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/starter/console"
 	"github.com/rebased/rebased/workflows"
@@ -24,30 +30,57 @@ const defaultRowsPerConfig = 1000
 const shownBad = 20
 
 func (a *app) corpusImportCommand() *cobra.Command {
-	var rows int
+	var in importing
 	cmd := &cobra.Command{
-		Use:   "import NAME SOURCE...",
+		Use:   "import NAME SOURCE... [--list FILE]",
 		Short: "Read datasets into a corpus",
-		Long: `Read datasets into a corpus, in place of what it held. A source is a folder with <dataset>/<config>.<ext> files ("--" in a folder's
-name is read as "/") and perhaps a datasets.jsonl of descriptions, or one file: .parquet .jsonl .csv, the last two also .gz or .zst.
+		Long: `Read datasets into a corpus, in place of what it held. A source is
+  a folder           with <dataset>/<config>.<ext> files ("--" in a folder's name is read as "/") and perhaps a datasets.jsonl of descriptions
+                     a folder of documents (.txt .md .html) is one dataset, a row a passage; so is a column of documents (--documents)
+  a file             .parquet .jsonl .csv .tsv .txt .md .html, all but the first also .gz or .zst
+  s3://bucket/prefix laid out as a folder, or one object; workers read it with their AWS credentials
+  hf://owner/dataset[/config[/split]][@revision]
+                     of the Hugging Face Hub; workers read it, with HF_ENDPOINT and HF_TOKEN of theirs
+and a list is a file of sources, one a line, # for comments, paths from the list's own folder.
+Sources of lists, s3:// and hf:// are read side by side. One that fails is reported, what the corpus had of it stays, the others go on, and the
+exit status is 1. What has not changed since the last import, by revision or ETag, is not fetched again.
 A malformed line or file is reported, counted and left out. Ctrl-C leaves the import running; the same command finds it again.`,
-		Args: arguments(2, -1),
+		Args: arguments(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if rows < 0 {
-				return misuse(cmd, fmt.Errorf("--max-rows-per-config must be 0 (all rows) or more, got %d", rows))
+			switch {
+			case in.rows < 0:
+				return misuse(cmd, fmt.Errorf("--max-rows-per-config must be 0 (all rows) or more, got %d", in.rows))
+			case in.grace < 0:
+				return misuse(cmd, fmt.Errorf("--keep-removed must be 0s or more, got %v", in.grace))
+			case len(args) == 1 && len(in.lists) == 0:
+				return misuse(cmd, errors.New("no SOURCE is given, and no --list"))
 			}
-			return a.importCorpus(cmd.Context(), args[0], args[1:], rows)
+			in.name, in.sources = args[0], args[1:]
+			return a.importCorpus(cmd.Context(), in)
 		},
 	}
-	cmd.Flags().IntVar(&rows, "max-rows-per-config", defaultRowsPerConfig, "take an even stride of at most so many rows of each config; 0 takes all")
+	cmd.Flags().IntVar(&in.rows, "max-rows-per-config", defaultRowsPerConfig, "take an even stride of at most so many rows of each config; 0 takes all")
+	cmd.Flags().StringArrayVar(&in.lists, "list", nil, "a `FILE` of sources, one a line")
+	cmd.Flags().DurationVar(&in.grace, "keep-removed", ingest.DefaultGrace, "how long removed rows stay in the bucket, for builds that began before")
+	cmd.Flags().StringVar(&in.documents, "documents", "", "a column of documents, by its dotted name: each is split into passages, a row each with title and text")
 	return cmd
 }
 
-func (a *app) importCorpus(ctx context.Context, name string, paths []string, rows int) error {
-	if !rebased.ValidCorpusName(name) {
-		return rebased.E(rebased.Invalid, "corpus %q: the name must be 1 to 63 of a-z, 0-9, '.', '_' and -, starting with a letter or digit", name)
+// importing is what an import is told.
+type importing struct {
+	name      string
+	sources   []string
+	lists     []string // files
+	rows      int
+	documents string // column
+	grace     time.Duration
+}
+
+func (a *app) importCorpus(ctx context.Context, in importing) error {
+	if !rebased.ValidCorpusName(in.name) {
+		return rebased.E(rebased.Invalid, "corpus %q: the name must be 1 to 63 of a-z, 0-9, '.', '_' and -, starting with a letter or digit", in.name)
 	}
-	folders, err := a.discover(paths)
+	found, err := a.gather(in)
 	if err != nil {
 		return err
 	}
@@ -60,77 +93,220 @@ func (a *app) importCorpus(ctx context.Context, name string, paths []string, row
 		return err
 	}
 	defer temporal.Close()
-	key, err := a.upload(ctx, bucket, folders)
+	start, err := a.upload(ctx, bucket, found)
 	if err != nil {
 		return err
 	}
-	id := workflows.ImportID(name)
-	err = temporal.StartImport(ctx, workflows.ImportInput{Corpus: name, SourcesKey: key, MaxRowsPerConfig: rows})
-	if err := a.attach(id, err); err != nil {
+	start.Corpus, start.MaxRowsPerConfig, start.Documents, start.GraceSeconds = in.name, in.rows, in.documents, -1
+	if in.grace >= time.Second {
+		start.GraceSeconds = int64(in.grace / time.Second)
+	}
+	id := workflows.ImportID(in.name)
+	if err := a.attach(id, temporal.StartImport(ctx, start)); err != nil {
 		return err
 	}
 	result, err := followCorpus[workflows.ImportResult](ctx, a, temporal, id, "files")
 	if err != nil {
 		return err
 	}
+	return a.showImport(ctx, bucket, result)
+}
+
+// showImport tells what an import did. One that could not have every source has failed.
+func (a *app) showImport(ctx context.Context, bucket store, result workflows.ImportResult) error {
 	a.reportBad(ctx, bucket, result)
-	return a.console.Result(result, func(w io.Writer) {
+	failures, err := a.reportFailures(ctx, bucket, result)
+	if err != nil {
+		return err
+	}
+	if result.SweepError != "" {
+		a.console.Notef("rows that are needed no more are still in the bucket: %s", result.SweepError)
+	}
+	shown := struct {
+		workflows.ImportResult
+		Failures []ingest.Failure `json:"failures"`
+	}{result, failures}
+	err = a.console.Result(shown, func(w io.Writer) {
 		fmt.Fprintf(w, "imported %s, revision %s: %s rows of %s splits from %s files (%s unchanged), %s malformed\n", result.Corpus, result.Revision,
 			console.Thousands(result.Rows), console.Thousands(result.Datasets), console.Thousands(result.Files), console.Thousands(result.Reused),
 			console.Thousands(result.Bad))
+		if result.Failed > 0 {
+			fmt.Fprintf(w, "%s sources failed\n", console.Thousands(result.Failed))
+		}
 	})
-}
-
-// discover finds the files of all sources and tells what is not imported.
-func (a *app) discover(paths []string) ([]ingest.Folder, error) {
-	var folders []ingest.Folder
-	for _, path := range paths {
-		if scheme, _, ok := strings.Cut(path, "://"); ok {
-			return nil, rebased.E(rebased.Invalid, "import %s: %s:// sources are not available in this version: give a folder or a file", path, scheme)
-		}
-		folder, err := ingest.Discover(path)
-		if err != nil {
-			return nil, err
-		}
-		for i, m := range folder.Malformed {
-			if i == shownBad {
-				a.console.Notef("%s: %s more lines are malformed", path, console.Thousands(len(folder.Malformed)-i))
-				break
-			}
-			a.console.Notef("%s:%d: %s", m.Path, m.Line, m.Error)
-		}
-		for i, s := range folder.Skipped {
-			if i == shownBad {
-				a.console.Notef("%s: %s more files are skipped", path, console.Thousands(len(folder.Skipped)-i))
-				break
-			}
-			a.console.Notef("skipped %s: %s", s.Path, s.Why)
-		}
-		folders = append(folders, folder)
+	if err == nil && result.Failed > 0 {
+		return &ended{exitFailed}
 	}
-	return folders, nil
+	return err
 }
 
-// upload copies the files into the bucket, those that are there already left out, and gives the key of their list.
-func (a *app) upload(ctx context.Context, bucket store, folders []ingest.Folder) (key string, err error) {
+// reportFailures tells which sources failed, and what became of what the corpus had of them.
+func (a *app) reportFailures(ctx context.Context, bucket store, result workflows.ImportResult) ([]ingest.Failure, error) {
+	failures := []ingest.Failure{}
+	if result.Failed == 0 {
+		return failures, nil
+	}
+	body, _, err := bucket.Get(ctx, result.FailedKey)
+	if err != nil {
+		return nil, failed{fmt.Errorf("read which sources failed: %w", err)}
+	}
+	if err := json.Unmarshal(body, &failures); err != nil {
+		return nil, failed{fmt.Errorf("%s is damaged: %w", result.FailedKey, err)}
+	}
+	for _, f := range failures {
+		said := f.Error
+		if !strings.HasPrefix(said, f.Source) {
+			said = f.Source + ": " + said
+		}
+		if f.Kept > 0 {
+			said += fmt.Sprintf("; the %s splits of it that the corpus had stay", console.Thousands(f.Kept))
+		}
+		a.console.Notef("failed %s", said)
+	}
+	return failures, nil
+}
+
+// gathered is what an import is made of.
+type gathered struct {
+	folders []ingest.Folder
+	listed  []string // of each folder the line of the list that names it; "" = the command line does
+	remotes []activities.Remote
+}
+
+// gather finds the files of the sources on this machine and names the others. What a list names and cannot be read is told with the result of the
+// import; what the command line names is refused.
+func (a *app) gather(in importing) (gathered, error) {
+	var found gathered
+	for _, source := range in.sources {
+		if err := a.gatherOne(&found, source, source, ""); err != nil {
+			return found, err
+		}
+	}
+	for _, list := range in.lists {
+		lines, err := readList(list)
+		if err != nil {
+			return found, err
+		}
+		for _, line := range lines {
+			path := line
+			if ingest.Scheme(line) == "" && !filepath.IsAbs(line) {
+				path = filepath.Join(filepath.Dir(list), line)
+			}
+			if err := a.gatherOne(&found, line, path, line); err != nil {
+				found.remotes = append(found.remotes, activities.Remote{Source: line, Error: err.Error()})
+			}
+		}
+	}
+	return found, nil
+}
+
+func (a *app) gatherOne(found *gathered, source, path, line string) error {
+	switch scheme := ingest.Scheme(source); scheme {
+	case "hf", "s3":
+		found.remotes = append(found.remotes, activities.Remote{Source: source})
+		return nil
+	case "":
+	default:
+		return rebased.E(rebased.Invalid, "import %s: %s:// is no source: give a folder, a file, s3://… or hf://…", source, scheme)
+	}
+	folder, err := a.discover(path)
+	if err != nil {
+		return err
+	}
+	for i := range folder.Sources {
+		folder.Sources[i].Origin = line
+	}
+	found.folders, found.listed = append(found.folders, folder), append(found.listed, line)
+	return nil
+}
+
+const maxList = 16 << 20 // bytes of a list
+
+// readList reads the sources of a list, each once.
+func readList(path string) (sources []string, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, rebased.E(rebased.Invalid, "--list: %w", err)
+	}
+	defer file.Close()
+	body, err := io.ReadAll(io.LimitReader(file, maxList+1))
+	if err != nil || len(body) > maxList {
+		return nil, rebased.E(rebased.Invalid, "--list %s: cannot be read, or has more than %d bytes", path, maxList)
+	}
+	for line := range strings.Lines(strings.TrimPrefix(string(body), "\ufeff")) {
+		if comment := strings.Index(" "+line, " #"); comment >= 0 {
+			line = line[:comment]
+		}
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(sources, line) {
+			sources = append(sources, line)
+		}
+	}
+	if len(sources) == 0 {
+		return nil, rebased.E(rebased.Invalid, "--list %s: names no source", path)
+	}
+	return sources, nil
+}
+
+// discover finds the files under a path and tells what is not imported.
+func (a *app) discover(path string) (ingest.Folder, error) {
+	folder, err := ingest.Discover(path)
+	if err != nil {
+		return folder, err
+	}
+	for i, m := range folder.Malformed {
+		if i == shownBad {
+			a.console.Notef("%s: %s more lines are malformed", path, console.Thousands(len(folder.Malformed)-i))
+			break
+		}
+		a.console.Notef("%s:%d: %s", m.Path, m.Line, m.Error)
+	}
+	for i, s := range folder.Skipped {
+		if i == shownBad {
+			a.console.Notef("%s: %s more files are skipped", path, console.Thousands(len(folder.Skipped)-i))
+			break
+		}
+		a.console.Notef("skipped %s: %s", s.Path, s.Why)
+	}
+	return folder, nil
+}
+
+// upload copies the files into the bucket, those that are there already left out, and stores what the workflow reads.
+func (a *app) upload(ctx context.Context, bucket store, found gathered) (start workflows.ImportInput, err error) {
 	total, before := 0, 0
-	for _, folder := range folders {
+	for _, folder := range found.folders {
 		total += len(folder.Sources)
 	}
 	progress := a.console.Progress()
 	defer progress.Close()
 	var all []rebased.Source
-	for _, folder := range folders {
+	for i, folder := range found.folders {
 		uploaded, err := ingest.Upload(ctx, bucket, folder, ingest.DefaultLimits(), func(done int) {
 			progress.Show(console.Step{Phase: "upload", Done: before + done, Total: total, Unit: "files"})
 		})
-		if err != nil {
-			return "", err
+		switch {
+		case err == nil:
+			all = append(all, uploaded...)
+		case found.listed[i] != "" && rebased.KindOf(err) == rebased.Invalid:
+			found.remotes = append(found.remotes, activities.Remote{Source: found.listed[i], Error: err.Error()})
+		default:
+			return start, err
 		}
-		all = append(all, uploaded...)
-		before += len(uploaded)
+		before += len(folder.Sources)
 	}
-	return ingest.WriteSources(ctx, bucket, all)
+	if len(found.remotes) > 0 {
+		body, err := json.Marshal(found.remotes)
+		if err != nil {
+			return start, fmt.Errorf("encode the list of sources: %w", err)
+		}
+		start.Remotes, start.RemotesKey = len(found.remotes), rebased.UploadKey(fmt.Sprintf("%x", sha256.Sum256(body)))
+		if _, err := bucket.Put(ctx, start.RemotesKey, body); err != nil {
+			return start, err
+		}
+	}
+	if len(all) > 0 || len(found.remotes) == 0 {
+		start.SourcesKey, err = ingest.WriteSources(ctx, bucket, all)
+	}
+	return start, err
 }
 
 // attach lets a command follow what runs already in place of what it was about to start.
@@ -144,7 +320,7 @@ func (a *app) attach(id string, err error) error {
 
 // reportBad tells the malformed lines of an import, as far as a person wants to read them.
 func (a *app) reportBad(ctx context.Context, bucket store, result workflows.ImportResult) {
-	if result.Bad == 0 {
+	if result.BadKey == "" {
 		return
 	}
 	body, _, err := bucket.Get(ctx, result.BadKey)
