@@ -73,14 +73,12 @@ def print_go(label: str, package: str, reference_rate: float, folder: pathlib.Pa
         "REBASED_TRANSFORMER": str(folder / "model"), "REBASED_VECTORS": str(folder / "vectors.json"),
     }
     command = [binary, "-test.run", "xxx", "-test.bench", "Encode$", "-test.benchtime", "3x" if package == "./transformer" else "1s"]
-    with subprocess.Popen(command, cwd=here / package, env=environ, stdout=subprocess.PIPE, text=True) as run:
-        out = run.stdout.read()
-        _, _, used = os.wait4(run.pid, 0)
-    found = re.search(r"([\d.]+) texts/cpu-s", out)
+    out = subprocess.run(command, cwd=here / package, env=environ, stdout=subprocess.PIPE, text=True, check=True).stdout
+    found, memory = re.search(r"([\d.]+) texts/cpu-s", out), re.search(r"([\d.]+) MB", out)
     if not found:
         raise SystemExit(f"the benchmark of {package} gave no figure:\n{out}")
     rate = float(found[1])
-    print(f"{label:44} {rate:11.1f} {rate / reference_rate:7.2f} {used.ru_maxrss / 1024:8.0f}", flush=True)
+    print(f"{label:44} {rate:11.1f} {rate / reference_rate:7.2f} {float(memory[1]):8.0f}", flush=True)
 
 
 def library() -> pathlib.Path:

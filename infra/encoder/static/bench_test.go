@@ -5,6 +5,8 @@ package static_test
 import (
 	"encoding/json"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +34,7 @@ func BenchmarkEncode(b *testing.B) {
 		encoded += chunk
 	}
 	b.ReportMetric(float64(encoded)/used.Seconds(), "texts/cpu-s")
+	b.ReportMetric(peakMegabytes(), "MB")
 }
 
 // chunk is as many texts as one goroutine takes at a time.
@@ -62,4 +65,16 @@ func processorTime(tb testing.TB) time.Duration {
 		tb.Fatal(err)
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// peakMegabytes is the most memory that this process has held; 0 where the system does not say.
+func peakMegabytes() float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	kilobytes, _, _ := strings.Cut(strings.TrimSpace(after), " ")
+	n, _ := strconv.ParseFloat(kilobytes, 64) //nolint:errcheck // 0 then
+	return n / 1024
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -41,6 +43,7 @@ func BenchmarkEncode(b *testing.B) {
 		encoded += len(texts)
 	}
 	b.ReportMetric(float64(encoded)/(processorTime(b)-before).Seconds(), "texts/cpu-s")
+	b.ReportMetric(peakMegabytes(), "MB")
 	if name := os.Getenv("REBASED_VECTORS"); name != "" {
 		if body, err = json.Marshal(vectors); err == nil {
 			err = os.WriteFile(name, body, 0o600)
@@ -59,4 +62,16 @@ func processorTime(tb testing.TB) time.Duration {
 		tb.Fatal(err)
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// peakMegabytes is the most memory that this process has held; 0 where the system does not say.
+func peakMegabytes() float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	kilobytes, _, _ := strings.Cut(strings.TrimSpace(after), " ")
+	n, _ := strconv.ParseFloat(kilobytes, 64) //nolint:errcheck // 0 then
+	return n / 1024
 }

@@ -115,6 +115,9 @@ func (m modelFile) wordPiece(settings normalization) (*Tokenizer, error) {
 			return nil, rebased.E(rebased.Invalid, "tokenizer.json gives %q the id %d; ids must be 0 to %d, once each", token, id, len(taken)-1)
 		}
 		taken[id] = true
+		if token == "" {
+			continue // no text has it
+		}
 		if piece, ok := strings.CutPrefix(token, m.Prefix); ok && piece != "" {
 			w.later.add(piece, id)
 		}
@@ -126,18 +129,21 @@ func (m modelFile) wordPiece(settings normalization) (*Tokenizer, error) {
 // vocabulary finds tokens by their text.
 type vocabulary struct {
 	ids     map[string]int32
-	longest int // bytes
+	longest int         // bytes
+	lengths [256]uint64 // by the first byte of tokens, a bit for each of their lengths; those over 63 bytes share the last one
 }
 
 func (v *vocabulary) add(token string, id int32) {
 	v.ids[token] = id
 	v.longest = max(v.longest, len(token))
+	v.lengths[token[0]] |= 1 << min(len(token), 63)
 }
 
 // longestPrefix finds the longest token that word starts with, and its bytes; 0 bytes when there is none.
 func (v *vocabulary) longestPrefix(word []byte) (id int32, length int) {
+	lengths := v.lengths[word[0]]
 	for end := min(len(word), v.longest); end > 0; end-- {
-		if end < len(word) && !utf8.RuneStart(word[end]) {
+		if lengths&(1<<min(end, 63)) == 0 || end < len(word) && !utf8.RuneStart(word[end]) {
 			continue
 		}
 		if id, ok := v.ids[string(word[:end])]; ok { // no copy is made of the key
