@@ -13,6 +13,7 @@ const (
 	BuildDatasetName = "BuildDataset"
 	IndexCorpusName  = "IndexCorpus"
 	ImportCorpusName = "ImportCorpus"
+	PreviewName      = "Preview"
 
 	QueryProgress = "progress" // rebased.Progress for builds, CorpusProgress for imports and indexes
 	UpdateApprove = "approve"  // Decision -> rebased.Progress
@@ -42,6 +43,17 @@ func IndexID(corpus string) string { return "index/" + corpus }
 
 // ImportID is the workflow id of a corpus's import.
 func ImportID(corpus string) string { return "import/" + corpus }
+
+// PreviewID is the workflow id of a preview.
+func PreviewID(task, preview string) string { return "preview/" + task + "/" + preview }
+
+// PreviewInput starts Preview, which ends in an activities.PreviewResult.
+type PreviewInput struct {
+	Task    string `json:"task"`     // name
+	TaskKey string `json:"task_key"` // the task file in the bucket, rebased.TaskKey
+	Rows    int    `json:"rows"`     // shown with their contents
+	Answers bool   `json:"answers"`  // the teacher is asked about these
+}
 
 // BuildInput starts BuildDataset. The build's id is the last part of the workflow id, so that a schedule needs to make none.
 type BuildInput struct {

@@ -35,6 +35,25 @@ type Ranking struct {
 // Len is how many rows were found.
 func (r Ranking) Len() int { return len(r.taken) }
 
+// Datasets counts the rows by the name of their dataset.
+func (r Ranking) Datasets() map[string]int {
+	counts := make(map[string]int)
+	for _, row := range r.taken {
+		counts[r.sources[row.source].Name]++
+	}
+	return counts
+}
+
+// Curve gives the scores at so many even places at most, the first and the last row's included.
+func (r Ranking) Curve(points int) []float32 {
+	points = min(points, len(r.taken))
+	curve := make([]float32, points)
+	for i := range curve {
+		curve[i] = r.taken[i*(len(r.taken)-1)/max(1, points-1)].total
+	}
+	return curve
+}
+
 // Read gives the rows of the ranking from one place to before another, best first, with their contents. Invalid: the index and the corpus do
 // not fit together.
 func (r Ranking) Read(ctx context.Context, from, to int) ([]rebased.Candidate, error) {

@@ -114,8 +114,9 @@ func New(c Config) (*Ranker, error) {
 //     other cell, and at most 0 in a row that has none.
 //   - At most MaxPerDataset rows of one dataset name are taken, all its configurations and splits together. A dataset that has its share is not
 //     asked for further, so SkippedQuota counts the rows of it that were met until then.
-//   - A row whose cells say the same as those of a row that was taken, whatever their columns are called, is left out, and the taken row counts
-//     for its dataset too: datasets that mirror one another share one quota.
+//   - A row whose cells say the same as those of a row that was taken, whatever their columns are called, is left out; weak cells, such as labels
+//     and numbers, may differ when it is of another dataset. The taken row counts for its dataset too: datasets that mirror one another
+//     share one quota.
 //   - Of rows within tieWidth of the best one left, those of the dataset that gave least come first, then those least like the ones taken
 //     of them, then by score and id.
 //

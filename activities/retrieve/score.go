@@ -24,6 +24,7 @@ type scored struct {
 	row     int32 // place in the part
 
 	content uint64 // hash of what the cells say; 0 = not known
+	strong  uint64 // hash of what the cells say that are not weak; 0 = all are
 	look    uint64 // sketch: the bits that two rows share tell how like they are
 }
 
@@ -41,7 +42,7 @@ func (w *walk) score(from rough, held Stored) scored {
 		} else {
 			out = min(out, 0)
 		}
-		row.content, row.look = held.content(), held.look()
+		row.content, row.strong, row.look = held.content(nil), held.content(held.weak), held.look()
 	}
 	row.sum = in + out + w.sources[from.source].data
 	row.total, row.in, row.out = float32(row.sum/3), float32(in), float32(out)
@@ -66,9 +67,15 @@ func nearest(query []float32, held Stored, skip func(i int) bool) (best float64,
 // weak reports whether the cell of a vector says too little to decide S_out.
 func (s Stored) weak(i int) bool { return i < len(s.Letters) && s.Letters[i] < weakLetters }
 
-// content hashes what the cells of a row say, whatever their order and the names of their columns; 0 when the index does not tell.
-func (s Stored) content() uint64 {
-	said := slices.Clone(s.Hashes)
+// content hashes what the cells of a row say, those that skip names left out, whatever their order and the names of their columns; 0 when none is
+// left.
+func (s Stored) content(skip func(i int) bool) uint64 {
+	said := make([]uint64, 0, len(s.Hashes))
+	for i, cell := range s.Hashes {
+		if skip == nil || !skip(i) {
+			said = append(said, cell)
+		}
+	}
 	slices.Sort(said)
 	h := uint64(0)
 	for _, cell := range slices.Compact(said) {

@@ -47,6 +47,7 @@ type taker struct {
 
 	ahead   []scored          // read from the list, not judged yet
 	said    map[uint64]int32  // content -> place in taken
+	strong  map[uint64]int32  // what the cells say that are not weak -> the first place in taken
 	counted map[mirrored]bool // rows that count for a dataset by their mirrors
 }
 
@@ -60,7 +61,7 @@ func newTaker(r rebased.Retrieve, sources []*source, leaked map[rebased.RowKey]d
 	}
 	t := &taker{
 		retrieve: r, sources: sources, leaked: leaked, progress: progress, quota: &quota{taken: make([]int, names(sources))},
-		taken: make([]scored, 0, min(r.Rows, all)), skipped: map[string]int{SkippedQuota: 0}, said: map[uint64]int32{}, counted: map[mirrored]bool{},
+		taken: make([]scored, 0, min(r.Rows, all)), skipped: map[string]int{SkippedQuota: 0}, said: map[uint64]int32{}, strong: map[uint64]int32{}, counted: map[mirrored]bool{},
 	}
 	if t.diverse() {
 		t.quota.most = r.MaxPerDataset
@@ -146,7 +147,7 @@ func (t *taker) judge(row scored) bool {
 		t.pass(row, Passed{Reason: SkippedLeaked, Leak: &leak})
 		return false
 	}
-	if place, mirrors := t.said[row.content]; mirrors {
+	if place, mirrors := t.mirrors(row); mirrors {
 		if m := (mirrored{place, name}); t.name(t.taken[place]) != name && !t.counted[m] {
 			t.counted[m] = true
 			t.quota.taken[name]++
@@ -161,11 +162,23 @@ func (t *taker) judge(row scored) bool {
 	if row.content != 0 {
 		t.said[row.content] = int32(len(t.taken)) //nolint:gosec // bounded by the task
 	}
+	if _, known := t.strong[row.strong]; row.strong != 0 && !known {
+		t.strong[row.strong] = int32(len(t.taken)) //nolint:gosec // the same
+	}
 	t.taken = append(t.taken, row)
 	if len(t.taken)%fetchStep == 0 {
 		t.progress(len(t.taken))
 	}
 	return true
+}
+
+// mirrors finds the row that was taken and says the same: all of it or, in another dataset, all but its weak cells, such as labels and numbers.
+func (t *taker) mirrors(row scored) (place int32, ok bool) {
+	if place, ok = t.said[row.content]; ok {
+		return place, true
+	}
+	place, ok = t.strong[row.strong]
+	return place, ok && t.name(t.taken[place]) != t.name(row)
 }
 
 func (t *taker) pass(row scored, why Passed) {

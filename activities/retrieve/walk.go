@@ -175,10 +175,10 @@ func (w *walk) fetch(ctx context.Context, bound float64) error {
 // ahead is a heap of rows, the next of the ranking on top.
 type ahead []scored
 
-func (a ahead) Len() int           { return len(a) }
-func (a ahead) Less(i, j int) bool { return compare(a[i], a[j]) < 0 }
-func (a ahead) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
-func (a *ahead) Push(row any)      { *a = append(*a, row.(scored)) } //nolint:forcetypeassert // it holds no others
+func (a *ahead) Len() int           { return len(*a) }
+func (a *ahead) Less(i, j int) bool { return compare((*a)[i], (*a)[j]) < 0 }
+func (a *ahead) Swap(i, j int)      { (*a)[i], (*a)[j] = (*a)[j], (*a)[i] }
+func (a *ahead) Push(row any)       { *a = append(*a, row.(scored)) } //nolint:forcetypeassert // it holds no others
 
 // Pop implements heap.Interface.
 func (a *ahead) Pop() any {

@@ -62,9 +62,9 @@ func (x *Index) Keep(ctx context.Context, encoder string, vectors map[retrieve.T
 	if rebased.KindOf(err) != rebased.NotFound {
 		return err
 	}
-	how := x.how
-	how.OnDisk, how.Int8 = true, false // they are read by key alone
-	if err := x.create(ctx, texts(encoder), vectorText, exact(size), how); err != nil {
+	params := exact(size)
+	params.OnDisk = new(true) // they are read by key alone
+	if err := x.create(ctx, texts(encoder), vectorText, params, Collection{Shards: x.how.Shards, Replicas: x.how.Replicas, Consistency: x.how.Consistency}); err != nil {
 		return err
 	}
 	return x.upsert(ctx, texts(encoder), points)

@@ -142,33 +142,6 @@ func (a *app) schemaCommand() *cobra.Command {
 	}
 }
 
-func (a *app) previewCommand() *cobra.Command {
-	var file string
-	var explain bool
-	cmd := &cobra.Command{
-		Use:   "preview -f task.yaml --explain",
-		Short: "Show every value of a task in force, defaults included",
-		Args:  arguments(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !explain {
-				return misuse(cmd, errors.New("say what to preview: this version has --explain"))
-			}
-			t, err := a.readTask(cmd, file)
-			if err != nil {
-				return err
-			}
-			encoded, err := taskfile.Encode(t.task)
-			if err != nil {
-				return err
-			}
-			return a.console.Result(t.task, func(w io.Writer) { _, _ = w.Write(encoded) })
-		},
-	}
-	fileFlag(cmd, &file)
-	cmd.Flags().BoolVar(&explain, "explain", false, "print every value in force")
-	return cmd
-}
-
 // cause drops the operation and path that package os puts in front of an error: the caller names the path itself.
 func cause(err error) error {
 	if path, ok := errors.AsType[*fs.PathError](err); ok {

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/workflows"
 )
 
@@ -33,6 +34,21 @@ func (c *Cluster) StartImport(ctx context.Context, in workflows.ImportInput) err
 // StartIndex starts an index run. One that runs for the same corpus already is Conflict, and nothing is started.
 func (c *Cluster) StartIndex(ctx context.Context, in workflows.IndexInput) error {
 	return c.start(ctx, again(workflows.IndexID(in.Corpus)), workflows.IndexCorpusName, in)
+}
+
+// StartPreview starts a preview and waits until a worker has taken it.
+func (c *Cluster) StartPreview(ctx context.Context, id string, in workflows.PreviewInput) error {
+	return c.start(ctx, again(id), workflows.PreviewName, in)
+}
+
+// AwaitPreview waits for the result of a preview. One that nobody waits for any more is canceled.
+func (c *Cluster) AwaitPreview(ctx context.Context, id string) (result activities.PreviewResult, err error) {
+	if err = c.await(ctx, id, &result); ctx.Err() != nil {
+		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callWait)
+		defer cancel()
+		_ = c.temporal.CancelWorkflow(call, id, "") // it ends by itself too
+	}
+	return result, err
 }
 
 // again are the options of a workflow that runs under one id time and again, once at a time.

@@ -9,6 +9,7 @@ import (
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/infra/encoder/openai"
+	"github.com/rebased/rebased/infra/encoder/patient"
 	"github.com/rebased/rebased/infra/encoder/static"
 	"github.com/rebased/rebased/infra/encoder/transformer"
 	"github.com/rebased/rebased/infra/encoder/windows"
@@ -76,8 +77,8 @@ func (e *encoders) plain(ctx context.Context, name string) (encoder rebased.Enco
 		if strings.HasPrefix(model, "text-embedding-") {
 			window = longWindow
 		}
-		encoder, err = openai.New(ctx, openai.Config{BaseURL: e.baseURL, APIKey: e.key, Model: model})
-		return encoder, window, err
+		server, err := openai.New(ctx, openai.Config{BaseURL: e.baseURL, APIKey: e.key, Model: model})
+		return patient.New(server, nil), window, err
 	}
 	return nil, 0, rebased.E(rebased.Invalid, "must be static, static:<model>, transformer:<model> or openai:<model>")
 }

@@ -1,7 +1,7 @@
 // Package openai encodes texts by any server of the OpenAI protocol's /v1/embeddings: the vendor's own, or one that serves a sentence
 // transformer on a machine of the user's. It is the encoder for production, where the embedded one is a default that needs nothing.
 //
-// It makes one request a batch and none again: who calls it has the retry policy, told by the errors' kinds.
+// It makes one request a batch and none again: infra/encoder/patient does, told by the errors' kinds.
 package openai
 
 import (
