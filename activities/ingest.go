@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/ingest"
@@ -184,7 +185,7 @@ func (a *Ingest) commit(ctx context.Context, in ImportCommitInput) (ImportCommit
 		}
 	}
 	out := ImportCommitResult{Bad: len(listed.Malformed)}
-	told := append(listed.Malformed, listed.Notes...)
+	told := slices.Concat(listed.Malformed, listed.Notes)
 	for _, c := range converted {
 		out.Files, out.Reused, out.Bad = out.Files+c.Files, out.Reused+c.Reused, out.Bad+c.Bad
 		told = append(append(told, c.Malformed...), c.Notes...)

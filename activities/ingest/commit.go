@@ -79,24 +79,27 @@ type content struct {
 
 func newContent(options Options, converted []Converted) content {
 	all := content{Options: options.list()}
-	from := map[string][]rebased.DatasetID{}
+	from := map[rebased.DatasetID]string{}
 	for _, c := range converted {
 		if c.Dataset.Rows > 0 {
 			all.Datasets = append(all.Datasets, c.Dataset)
 			all.Parts = append(all.Parts, c.Parts...)
-			if c.Origin != "" {
-				from[c.Origin] = append(from[c.Origin], c.Dataset.DatasetID)
-			}
+			from[c.Dataset.DatasetID] = c.Origin
 		}
-	}
-	for _, source := range slices.Sorted(maps.Keys(from)) {
-		slices.SortFunc(from[source], compareIDs)
-		all.Origins = append(all.Origins, rebased.Origin{Source: source, Datasets: from[source]})
 	}
 	slices.SortFunc(all.Datasets, func(a, b rebased.Dataset) int { return compareIDs(a.DatasetID, b.DatasetID) })
 	slices.SortFunc(all.Parts, func(a, b rebased.Part) int {
 		return cmp.Or(compareIDs(a.Dataset, b.Dataset), cmp.Compare(a.Key, b.Key))
 	})
+	datasets := map[string][]rebased.DatasetID{}
+	for _, d := range all.Datasets {
+		if source := from[d.DatasetID]; source != "" {
+			datasets[source] = append(datasets[source], d.DatasetID)
+		}
+	}
+	for _, source := range slices.Sorted(maps.Keys(datasets)) {
+		all.Origins = append(all.Origins, rebased.Origin{Source: source, Datasets: datasets[source]})
+	}
 	return all
 }
 

@@ -19,6 +19,9 @@ func FuzzFlattenJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte) {
 		cells := NewRowCells(DefaultLimits())
 		err := flattenJSON(cells, line)
+		if validJSON(line) != json.Valid(line) {
+			t.Fatalf("%q: the standard library says %v", line, json.Valid(line))
+		}
 		var want map[string]any
 		decoder := json.NewDecoder(strings.NewReader(string(line)))
 		decoder.UseNumber()

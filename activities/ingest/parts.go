@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/rebased/rebased"
@@ -22,6 +21,7 @@ type partWriter struct {
 	repeat map[uint64]int      // how often a row was there again
 
 	open  []rebased.Row
+	room  []rebased.Cell // of the last rows
 	bytes int
 	rows  int // all
 	parts []rebased.Part
@@ -34,6 +34,8 @@ func newPartWriter(m *Importer, corpus string, dataset rebased.DatasetID) *partW
 	}
 }
 
+const roomCells = 1024
+
 // add takes a copy of the cells as the next row.
 func (w *partWriter) add(ctx context.Context, cells []rebased.Cell) error {
 	if w.hold(cells); w.full() {
@@ -44,7 +46,7 @@ func (w *partWriter) add(ctx context.Context, cells []rebased.Cell) error {
 
 // hold takes a copy of the cells as the next row, and writes nothing.
 func (w *partWriter) hold(cells []rebased.Cell) {
-	row := rebased.Row{ID: rebased.NewRowID(w.dataset, cells, 0), Dataset: w.dataset, Cells: slices.Clone(cells)}
+	row := rebased.Row{ID: rebased.NewRowID(w.dataset, cells, 0), Dataset: w.dataset, Cells: w.keep(cells)}
 	key := firstBits(row.ID)
 	if _, known := w.seen[key]; known {
 		w.repeat[key]++
@@ -56,6 +58,16 @@ func (w *partWriter) hold(cells []rebased.Cell) {
 	for _, cell := range cells {
 		w.bytes += len(cell.Column) + len(cell.Text)
 	}
+}
+
+// keep copies cells into a place that many rows share.
+func (w *partWriter) keep(cells []rebased.Cell) []rebased.Cell {
+	if cap(w.room)-len(w.room) < len(cells) {
+		w.room = make([]rebased.Cell, 0, max(roomCells, len(cells)))
+	}
+	first := len(w.room)
+	w.room = append(w.room, cells...)
+	return w.room[first:len(w.room):len(w.room)]
 }
 
 // full says that the open part takes no more.

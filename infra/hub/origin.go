@@ -111,7 +111,7 @@ func arrange(repo Repo, about Info, files []File) ingest.Listing {
 			if part && !partial[source.DatasetID] {
 				partial[source.DatasetID] = true
 				found.Skipped = append(found.Skipped, ingest.Skipped{
-					Path: source.DatasetID.String(), Why: "the hub has converted its first part only: the rest is not imported",
+					Path: source.String(), Why: "the hub has converted its first part only: the rest is not imported",
 				})
 			}
 			found.Sources = append(found.Sources, source)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/rebased/rebased"
@@ -91,7 +90,7 @@ type treeEntry struct {
 
 const maxFiles = 200_000 // of one repository
 
-// Files lists all files of a repository at a revision, by path.
+// Files lists all files of a repository at a revision, in the order of the hub.
 func (h *Hub) Files(ctx context.Context, repo Repo) ([]File, error) {
 	op := "list the files of " + repo.String()
 	var files []File
@@ -111,7 +110,6 @@ func (h *Hub) Files(ctx context.Context, repo Repo) ([]File, error) {
 		}
 		address = next
 	}
-	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	return files, nil
 }
 

@@ -87,21 +87,19 @@ func (s *Schema[T]) writePart(w *file.Writer, rows []T) error {
 // group says how many rows from the first on make the next row group, and checks their texts.
 func (s *Schema[T]) group(rows []T, first int) (n int, err error) {
 	leaves := s.leaves()
-	size := 0
+	size, valid := 0, true
+	see := func(text string) {
+		size += len(text)
+		valid = valid && utf8.ValidString(text)
+	}
 	for n = 0; first+n < len(rows) && n < groupRows && size < groupBytes; n++ {
 		for _, l := range leaves {
 			if l.see == nil {
 				continue
 			}
-			l.see(&rows[first+n], func(text string) {
-				size += len(text)
-				if err == nil && !utf8.ValidString(text) {
-					err = rebased.E(rebased.Invalid, "encode Parquet: row %d has a text in %s that is not UTF-8", first+n, l.path)
-				}
-			})
-		}
-		if err != nil {
-			return 0, err
+			if l.see(&rows[first+n], see); !valid {
+				return 0, rebased.E(rebased.Invalid, "encode Parquet: row %d has a text in %s that is not UTF-8", first+n, l.path)
+			}
 		}
 	}
 	return n, nil
