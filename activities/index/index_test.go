@@ -1,6 +1,8 @@
 package index_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"reflect"
@@ -476,5 +478,31 @@ func TestNewNamesTheFieldThatIsMissing(t *testing.T) {
 		if _, err := index.New(c); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("without %s: %v", field, err)
 		}
+	}
+}
+
+func TestTheIndexOfAnEarlierLayoutGoesWhenThisOneIsWhole(t *testing.T) {
+	w := newWorld()
+	sum := sha256.Sum256([]byte("cells/1\nhash:test:24"))
+	before := "rebased-hub-" + hex.EncodeToString(sum[:4])
+	if err := w.Index.Ensure(t.Context(), before, 24); err != nil {
+		t.Fatal(err)
+	}
+	key := rebased.CorpusIndexKey("hub", before)
+	if _, err := w.Objects.Put(t.Context(), key, []byte(`{"collection":"`+before+`","revision":"r1"}`)); err != nil {
+		t.Fatal(err)
+	}
+	corpus := w.Import(t, "hub", "r1", split("a", 10))
+	record, plan := w.begin(t, corpus)
+	w.batches(t, record, corpus, plan)
+	if _, err := w.Index.Count(t.Context(), before); err != nil {
+		t.Errorf("before the new index is whole: %v", err)
+	}
+	w.finish(t, corpus, plan)
+	if _, err := w.Index.Count(t.Context(), before); rebased.KindOf(err) != rebased.NotFound {
+		t.Errorf("the collection before: %v, want NotFound", err)
+	}
+	if _, _, err := w.Objects.Get(t.Context(), key); rebased.KindOf(err) != rebased.NotFound {
+		t.Errorf("the record before: %v, want NotFound", err)
 	}
 }
