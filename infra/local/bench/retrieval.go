@@ -14,5 +14,5 @@ func (m *measurement) retrieval(ctx context.Context) error {
 		fmt.Fprintln(os.Stderr, "no Python to compare with, its lines are left out:", err)
 		m.python = nil
 	}
-	return m.each(ctx, m.nightly, m.search)
+	return m.each(ctx, m.imports, m.nightly, m.search)
 }

@@ -83,7 +83,7 @@ func (m *measurement) search(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.add(figure{name: "  upsert, CPU of the server a million cells", unit: inSeconds, value: upserted / (searchRows * searchCells / 1e6)})
+	m.add(figure{name: "upsert, CPU of the server a million cells", unit: inSeconds, value: upserted / (searchRows * searchCells / 1e6)})
 	return m.grown(ctx, s, small)
 }
 
@@ -148,6 +148,7 @@ func (m *measurement) grown(ctx context.Context, s *search, small cost) error {
 	if err != nil {
 		return err
 	}
+	started := s.servers.spent()
 	if _, err := s.once(ctx); err != nil {
 		return err
 	}
@@ -159,7 +160,7 @@ func (m *measurement) grown(ctx context.Context, s *search, small cost) error {
 	m.add(figure{name: fmt.Sprintf("the same of %s rows, time (plain: %s rows)", thousands(searchMost), thousands(searchRows)), unit: inSeconds, value: big.Wall, plain: small.Wall})
 	m.add(figure{name: "  CPU of the server", unit: inSeconds, value: big.CPU, target: linear * small.CPU, plain: small.CPU})
 	m.add(figure{name: "  memory of the server, peak (plain: the vectors)", unit: inBytes, value: peak, target: memory, plain: searchMost * rowBytes})
-	m.add(figure{name: "  start to ready", unit: inSeconds, value: took.Seconds(), target: startup})
+	m.add(figure{name: "  start to ready", unit: inSeconds, value: took.Seconds(), target: startup, servers: started})
 	m.add(figure{name: "  memory after the start and a search (plain: the vectors)", unit: inBytes, value: s.servers.spent().Peak, target: memory, plain: searchMost * rowBytes})
 	return nil
 }

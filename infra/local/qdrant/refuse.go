@@ -2,6 +2,7 @@ package qdrant
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	pb "github.com/qdrant/go-client/qdrant"
@@ -92,17 +93,20 @@ func unimplemented(what string, args ...any) error {
 // servedFields lists every field of a request that this server acts on.
 func servedFields() map[protoreflect.FullName]rule {
 	served := map[protoreflect.FullName]rule{
-		"qdrant.VectorParams.distance":                 {unserved: onlyDistances},
-		"qdrant.HnswConfigDiff.m":                      {unserved: onlyNoGraph},
-		"qdrant.PointStruct.payload":                   {opaque: true},
-		"qdrant.SetPayloadPoints.payload":              {opaque: true},
-		"qdrant.CreateFieldIndexCollection.field_type": {unserved: onlyFieldTypes},
-		"qdrant.CreateFieldIndexCollection.field_name": {unserved: onlyPlainPaths},
-		"qdrant.FieldCondition.key":                    {unserved: onlyPlainPaths},
-		"qdrant.IsEmptyCondition.key":                  {unserved: onlyPlainPaths},
-		"qdrant.PayloadIncludeSelector.fields":         {unserved: onlyTopLevel},
-		"qdrant.PayloadExcludeSelector.fields":         {unserved: onlyTopLevel},
-		"qdrant.SearchParams.indexed_only":             {unserved: onlyFalse},
+		"qdrant.VectorParams.distance":                     {unserved: onlyDistances},
+		"qdrant.HnswConfigDiff.m":                          {unserved: onlyNoGraph},
+		"qdrant.CreateCollection.shard_number":             {unserved: onlyOne},
+		"qdrant.CreateCollection.replication_factor":       {unserved: onlyOne},
+		"qdrant.CreateCollection.write_consistency_factor": {unserved: onlyOne},
+		"qdrant.PointStruct.payload":                       {opaque: true},
+		"qdrant.SetPayloadPoints.payload":                  {opaque: true},
+		"qdrant.CreateFieldIndexCollection.field_type":     {unserved: onlyFieldTypes},
+		"qdrant.CreateFieldIndexCollection.field_name":     {unserved: onlyPlainPaths},
+		"qdrant.FieldCondition.key":                        {unserved: onlyPlainPaths},
+		"qdrant.IsEmptyCondition.key":                      {unserved: onlyPlainPaths},
+		"qdrant.PayloadIncludeSelector.fields":             {unserved: onlyTopLevel},
+		"qdrant.PayloadExcludeSelector.fields":             {unserved: onlyTopLevel},
+		"qdrant.SearchParams.indexed_only":                 {unserved: onlyFalse},
 	}
 	for line := range strings.Lines(servedAsTheyAre) {
 		message, fields, _ := strings.Cut(line, ": ")
@@ -173,6 +177,14 @@ func onlyDistances(v protoreflect.Value) string {
 func onlyNoGraph(v protoreflect.Value) string {
 	if v.Uint() != 0 {
 		return "a graph"
+	}
+	return ""
+}
+
+// onlyOne takes the numbers of a cluster that are those of this server.
+func onlyOne(v protoreflect.Value) string {
+	if n := v.Uint(); n != 1 {
+		return fmt.Sprintf("%d of them, where there is one node,", n)
 	}
 	return ""
 }

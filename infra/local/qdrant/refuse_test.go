@@ -55,8 +55,12 @@ func TestWhatIsNotServedIsRefusedByName(t *testing.T) {
 	second := func(_ any, err error) error { return err }
 
 	for name, err := range map[string]error{
-		"CreateCollection.shard_number":       create(func(c *pb.CreateCollection) { c.ShardNumber = new(uint32(2)) }),
-		"CreateCollection.replication_factor": create(func(c *pb.CreateCollection) { c.ReplicationFactor = new(uint32(2)) }),
+		"CreateCollection.shard_number":             create(func(c *pb.CreateCollection) { c.ShardNumber = new(uint32(2)) }),
+		"CreateCollection.replication_factor":       create(func(c *pb.CreateCollection) { c.ReplicationFactor = new(uint32(2)) }),
+		"CreateCollection.write_consistency_factor": create(func(c *pb.CreateCollection) { c.WriteConsistencyFactor = new(uint32(2)) }),
+		"VectorParams.quantization_config": vector(func(p *pb.VectorParams) {
+			p.QuantizationConfig = pb.NewQuantizationScalar(&pb.ScalarQuantization{Type: pb.QuantizationType_Int8})
+		}),
 		"CreateCollection.quantization_config": create(func(c *pb.CreateCollection) {
 			c.QuantizationConfig = pb.NewQuantizationScalar(&pb.ScalarQuantization{})
 		}),
@@ -157,4 +161,12 @@ func TestAFieldThatIsServedIsNotRefused(t *testing.T) {
 	hits, err := r.Query(t.Context(), proto.CloneOf(request))
 	check(t, err)
 	wantIDs(t, hits, 1)
+}
+
+// TestTheNumbersOfOneNodeAreServed takes what a cluster of this size would be asked for.
+func TestTheNumbersOfOneNodeAreServed(t *testing.T) {
+	r := start(t, t.TempDir())
+	c := &pb.CreateCollection{CollectionName: "one", VectorsConfig: oneVector(1), OnDiskPayload: new(true)}
+	c.ShardNumber, c.ReplicationFactor, c.WriteConsistencyFactor = new(uint32(1)), new(uint32(1)), new(uint32(1))
+	check(t, r.CreateCollection(t.Context(), c))
 }

@@ -28,21 +28,33 @@ func newField(key string, kind FieldType) *field {
 
 // add enters the values that a payload has.
 func (f *field) add(slot uint32, payload []byte) error {
+	if len(f.path) == 1 && f.kind == Keyword {
+		raw, err := lookup(payload, f.path[0])
+		if err != nil {
+			return err
+		}
+		if term, ok := plainString(raw); ok {
+			f.enter(slot, term)
+			return nil
+		}
+	}
 	values, err := f.path.values(payload)
 	if err != nil {
 		return err
 	}
 	for _, v := range values {
-		term, ok := termOf(v, f.kind)
-		if !ok {
-			continue
-		}
-		slots := f.slots[term]
-		if len(slots) == 0 || slots[len(slots)-1] != slot {
-			f.slots[term] = append(slots, slot)
+		if term, ok := termOf(v, f.kind); ok {
+			f.enter(slot, []byte(term))
 		}
 	}
 	return nil
+}
+
+func (f *field) enter(slot uint32, term []byte) {
+	slots := f.slots[string(term)]
+	if len(slots) == 0 || slots[len(slots)-1] != slot {
+		f.slots[string(term)] = append(slots, slot)
+	}
 }
 
 // pack gives the same index for a table without its dead slots.

@@ -100,3 +100,14 @@ func message(b []byte) (content []byte, n int, err error) {
 	}
 	return content, tag + size, nil
 }
+
+// plainString reads a marshalled qdrant.Value that is a string, as those of payload indexes are, without a message; false for any other.
+func plainString(value []byte) ([]byte, bool) {
+	const stringValue = 4
+	number, kind, tag := protowire.ConsumeTag(value)
+	if tag < 0 || number != stringValue || kind != protowire.BytesType {
+		return nil, false
+	}
+	text, size := protowire.ConsumeBytes(value[tag:])
+	return text, size == len(value)-tag
+}
