@@ -48,7 +48,6 @@ func (x *Indexer) difference(ctx context.Context, from, to rebased.Corpus) (work
 	if err := group.Wait(); err != nil {
 		return nil, nil, err
 	}
-	slices.SortFunc(gone, compareKeys)
 	return work, gone, nil
 }
 
