@@ -48,13 +48,18 @@ type Corpus struct {
 	Options  []string `json:"options"`  // import settings that shaped the rows, as key=value
 }
 
-// Index is the state of a corpus in the vector index for one encoder: the content of corpora/<corpus>/index-<collection>.json.
+// Index is the state of a corpus in the vector index for one encoder: the content of corpora/<corpus>/index-<alias>.json.
 type Index struct {
+	Alias      string `json:"alias"`      // names the index for people and for its record; in the vector index it stands for Collection
 	Collection string `json:"collection"` // of the rows; the one of the descriptions is named by the adapter
 	Encoder    string `json:"encoder"`    // identity
 	Dimensions int    `json:"dimensions"`
 	Revision   string `json:"revision"` // the corpus revision that is wholly indexed; "" = none yet
-	Updating   string `json:"updating"` // the revision under way; "" = none
+	Updating   string `json:"updating"` // the revision that Collection is being brought to; "" = none
+
+	Beside         string `json:"beside,omitempty"`          // a collection that a rebuild fills beside; "" = none
+	BesideRevision string `json:"beside_revision,omitempty"` // the revision that it is being brought to
+	Left           string `json:"left,omitempty"`            // the collection before, to be dropped
 }
 
 // Source is one file that an import reads, already in the bucket.

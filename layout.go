@@ -44,9 +44,14 @@ func CorpusPartPrefix(corpus string, d DatasetID) string {
 // PartIDsKey is where the ids of a part's rows stand, beside the part.
 func PartIDsKey(partKey string) string { return strings.TrimSuffix(partKey, ".parquet") + ".ids" }
 
-// CorpusIndexKey is the record of a corpus's index for one collection.
-func CorpusIndexKey(corpus, collection string) string {
-	return CorpusIndexPrefix(corpus) + KeySegment(collection) + ".json"
+// CorpusIndexKey is the record of a corpus's index, by its alias.
+func CorpusIndexKey(corpus, alias string) string {
+	return CorpusIndexPrefix(corpus) + KeySegment(alias) + ".json"
+}
+
+// CorpusPlanKey is what an update of an index is about to do, while it does it.
+func CorpusPlanKey(corpus, sha256 string) string {
+	return path.Join("corpora", corpus, "plans", sha256+".json")
 }
 
 // CorpusIndexPrefix is the prefix of the records of all indexes of a corpus.

@@ -16,7 +16,7 @@ func findIndex(ctx context.Context, objects rebased.Objects, corpus, encoder str
 	if _, err := rebased.ReadCorpus(ctx, objects, corpus); err != nil {
 		return rebased.Index{}, err
 	}
-	body, _, err := objects.Get(ctx, rebased.CorpusIndexKey(corpus, index.Collection(corpus, encoder)))
+	body, _, err := objects.Get(ctx, rebased.CorpusIndexKey(corpus, index.Alias(corpus, encoder)))
 	if rebased.KindOf(err) == rebased.NotFound {
 		return rebased.Index{}, notIndexed(ctx, objects, corpus, encoder)
 	}

@@ -112,6 +112,9 @@ type ImportResult struct {
 type IndexInput struct {
 	Corpus  string `json:"corpus"`
 	Encoder string `json:"encoder"` // as in the task file: static, openai:<model>
+	Rebuild bool   `json:"rebuild,omitempty"`
+	// Unattended runs, those of a schedule, wait for what is down instead of being refused at once.
+	Unattended bool `json:"unattended,omitempty"`
 
 	Continued *indexState `json:"continued,omitempty"` // set by the run before, when its history grew long
 }
@@ -122,15 +125,17 @@ type IndexResult struct {
 	Revision string `json:"revision"`
 	Encoder  string `json:"encoder"` // identity
 	Parts    int    `json:"parts"`
-	Reused   int    `json:"reused"` // parts that were indexed already
+	Reused   int    `json:"reused"` // parts of which nothing had to be written
 	Rows     int    `json:"rows"`   // points now in the index
+	Fresh    int    `json:"fresh"`  // of those, written by this run
+	Gone     int    `json:"gone"`   // points removed by this run
 	Cells    int    `json:"cells"`  // encoded by this run
 }
 
 // CorpusProgress answers the query "progress" of imports and indexes.
 type CorpusProgress struct {
 	Phase string        `json:"phase"`
-	Done  int           `json:"done"`  // files or parts
+	Done  int           `json:"done"`  // files or batches
 	Total int           `json:"total"` // 0 = not known yet
 	Rows  int           `json:"rows"`
 	State rebased.State `json:"state"`

@@ -25,7 +25,7 @@ func maxVectors(dimensions int) int { return maxValues / dimensions }
 // merely unlike the query.
 func (x *Indexer) points(ctx context.Context, rows []rebased.Row, tick func()) ([]Point, error) {
 	texts, place := distinct(rows)
-	vectors, err := x.encode(ctx, texts, tick)
+	vectors, err := x.known(ctx, texts, tick)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,9 @@
 // Package index puts the rows of a corpus into the vector index: one point a row that holds a vector for each of its cells, and one vector
 // for the description of each dataset.
 //
-// It stands between ingest, which writes the parts of a corpus into the bucket, and retrieve, which asks the index. A run is Begin, Part for
-// every part of the revision (in any order, in parallel, again after a failure), Finish. What it does is idempotent: a part that is wholly
-// indexed is recognised by its count and not encoded again.
+// It stands between ingest, which writes the parts of a corpus into the bucket, and retrieve, which asks the index. A row's id says what the
+// row says, so that the work is a difference of two sets of ids: Begin plans it, Batch writes new rows (in any order, in parallel, again after
+// a failure), Finish removes what is gone and proves by the count that the index is whole. All of it is idempotent.
 package index
 
 import (
@@ -12,6 +12,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"iter"
+	"strconv"
+	"strings"
 
 	"github.com/rebased/rebased"
 )
@@ -47,17 +49,22 @@ type Writer interface {
 	Count(ctx context.Context, collection string) (int, error)
 	// Delete removes points; one that is not there is no error.
 	Delete(ctx context.Context, collection string, ids []rebased.RowKey) error
+	// Alias makes an alias, new or not, stand for a collection and its descriptions, all at once.
+	Alias(ctx context.Context, alias, collection string) error
+	// Drop removes a collection and its descriptions; one that is not there is no error.
+	Drop(ctx context.Context, collection string) error
 	// ReplaceDescriptions makes these the only descriptions.
 	ReplaceDescriptions(ctx context.Context, collection string, descriptions []Description) error
 }
 
-// Config is what an Indexer works with. Every field is required.
+// Config is what an Indexer works with. Every field is required but Vectors.
 type Config struct {
 	Writer   Writer
 	Encoder  rebased.Encoder
 	Rows     rebased.Table[rebased.Row]
 	Datasets rebased.Table[rebased.Dataset]
 	Objects  rebased.Objects // holds the record of the index
+	Vectors  *Vectors        // of the encoder, shared by the Indexers of a process; nil = none are kept from one batch to the next
 }
 
 // Indexer indexes corpora with one encoder.
@@ -67,6 +74,7 @@ type Indexer struct {
 	rows     rebased.Table[rebased.Row]
 	datasets rebased.Table[rebased.Dataset]
 	objects  rebased.Objects
+	vectors  *Vectors
 }
 
 // New makes an Indexer.
@@ -85,14 +93,31 @@ func New(c Config) (*Indexer, error) {
 	case c.Encoder.Dimensions() < 1:
 		return nil, errors.New("index: Config.Encoder has no dimensions")
 	}
-	return &Indexer{writer: c.Writer, encoder: c.Encoder, rows: c.Rows, datasets: c.Datasets, objects: c.Objects}, nil
+	return &Indexer{writer: c.Writer, encoder: c.Encoder, rows: c.Rows, datasets: c.Datasets, objects: c.Objects, vectors: c.Vectors}, nil
 }
 
-// layout changes whenever the same row would be given other vectors than before, so that an index made in another way is never mixed with.
-const layout = "cells/2"
+// layout changes whenever the same row would be given another point than before, so that an index made in another way is never mixed with.
+const (
+	layout       = "cells/2"
+	layoutBefore = "cells/1"
+)
 
-// Collection names the collection of a corpus's rows under an encoder: vectors of two encoders, or of two layouts, never meet in one.
-func Collection(corpus, encoder string) string {
+// Alias names the index of a corpus under an encoder: vectors of two encoders, or of two layouts, never meet in one.
+func Alias(corpus, encoder string) string { return alias(corpus, encoder, layout) }
+
+func alias(corpus, encoder, layout string) string {
 	sum := sha256.Sum256([]byte(layout + "\n" + encoder))
 	return "rebased-" + corpus + "-" + hex.EncodeToString(sum[:4])
+}
+
+// generation names the n-th collection that an alias stands for.
+func generation(alias string, n int) string { return alias + "-" + strconv.Itoa(n) }
+
+// after names the collection after one.
+func after(alias, collection string) string {
+	n, err := strconv.Atoi(strings.TrimPrefix(collection, alias+"-"))
+	if err != nil {
+		n = 0 // a name of another form
+	}
+	return generation(alias, n+1)
 }

@@ -3,6 +3,8 @@ package index_test
 import (
 	"context"
 	"fmt"
+	"iter"
+	"slices"
 	"testing"
 
 	"github.com/rebased/rebased"
@@ -23,6 +25,7 @@ type world struct {
 type writer struct {
 	*mem.Index
 	upserts int
+	listed  int // ids that were scrolled through
 	fail    func() error
 }
 
@@ -34,6 +37,16 @@ func (w *writer) Upsert(ctx context.Context, collection string, points []index.P
 	}
 	w.upserts++
 	return w.Index.Upsert(ctx, collection, points)
+}
+
+func (w *writer) IDs(ctx context.Context, collection string, from rebased.RowKey) iter.Seq2[rebased.RowKey, error] {
+	return func(yield func(rebased.RowKey, error) bool) {
+		for id, err := range w.Index.IDs(ctx, collection, from) {
+			if w.listed++; !yield(id, err) {
+				return
+			}
+		}
+	}
 }
 
 // encoder remembers the texts that it was given.
@@ -64,40 +77,74 @@ func (w *world) indexer(t *testing.T) *index.Indexer {
 	return x
 }
 
-func (w *world) begin(t *testing.T, corpus rebased.Corpus) rebased.Index {
+func (w *world) begin(t *testing.T, corpus rebased.Corpus) (rebased.Index, index.Plan) {
 	t.Helper()
-	record, err := w.indexer(t).Begin(t.Context(), corpus)
+	record, plan, err := w.indexer(t).Begin(t.Context(), corpus, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record, plan
+}
+
+// batches runs all batches of a plan and adds up what they did.
+func (w *world) batches(t *testing.T, record rebased.Index, corpus rebased.Corpus, plan index.Plan) (all index.BatchResult) {
+	t.Helper()
+	for n := range plan.Batches {
+		batch, err := plan.Batch(corpus, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done, err := w.indexer(t).Batch(t.Context(), record, batch, func(int) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Rows, all.Cells, all.Blank, all.Held = all.Rows+done.Rows, all.Cells+done.Cells, all.Blank+done.Blank, all.Held+done.Held
+	}
+	return all
+}
+
+func (w *world) finish(t *testing.T, corpus rebased.Corpus, plan index.Plan) rebased.Index {
+	t.Helper()
+	record, err := w.indexer(t).Finish(t.Context(), corpus, plan, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return record
 }
 
-func (w *world) part(t *testing.T, record rebased.Index, part rebased.Part) index.PartResult {
+// update goes from Begin to Finish.
+func (w *world) update(t *testing.T, corpus rebased.Corpus) rebased.Index {
 	t.Helper()
-	result, err := w.indexer(t).Part(t.Context(), record, part, 0, func(int) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return result
+	return indextest.Update(t, w.indexer(t), corpus, false)
 }
 
-func (w *world) finish(t *testing.T, corpus rebased.Corpus) rebased.Index {
+// holds checks that the index has the points of a corpus and no other.
+func (w *world) holds(t *testing.T, record rebased.Index, corpus rebased.Corpus) {
 	t.Helper()
-	record, err := w.indexer(t).Finish(t.Context(), corpus)
-	if err != nil {
-		t.Fatal(err)
+	want := make(map[rebased.RowKey]bool)
+	for _, part := range corpus.Parts {
+		for _, id := range w.ids(t, part) {
+			want[id] = true
+		}
 	}
-	return record
+	for id, err := range w.Index.IDs(t.Context(), record.Collection, rebased.RowKey{}) {
+		if err != nil || !want[id] {
+			t.Fatalf("the index has row %s, which the corpus has not; %v", id.ID(), err)
+		}
+		delete(want, id)
+	}
+	if len(want) > 0 {
+		t.Fatalf("the index lacks %d rows", len(want))
+	}
 }
 
-func (w *world) count(t *testing.T, record rebased.Index) int {
+func (w *world) ids(t *testing.T, part rebased.Part) []rebased.RowKey {
 	t.Helper()
-	n, err := w.Index.Count(t.Context(), record.Collection)
+	ids, err := rebased.ReadPartIDs(t.Context(), w.Objects, w.Rows, part.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	return ids
 }
 
 func dataset(name string) rebased.Dataset {
@@ -107,13 +154,33 @@ func dataset(name string) rebased.Dataset {
 	}
 }
 
-// split makes a split of n rows, ten a part, with a question and the answer "True".
-func split(name string, n int) indextest.Split {
+// split makes a split of n rows, ten a part, with a question and the answer "True"; the questions of some rows are new ones.
+func split(name string, n int, changed ...int) indextest.Split {
 	var rows [][]rebased.Cell
 	for i := range n {
-		rows = append(rows, []rebased.Cell{{Column: "question", Text: fmt.Sprintf("%s question %d", name, i)}, {Column: "answer", Text: "True"}})
+		question := fmt.Sprintf("%s question %d", name, i)
+		if slices.Contains(changed, i) {
+			question = fmt.Sprintf("%s new %d", name, i)
+		}
+		rows = append(rows, []rebased.Cell{{Column: "question", Text: question}, {Column: "answer", Text: "True"}})
 	}
 	return indextest.NewSplit(dataset(name), 10, rows...)
+}
+
+// parted has the same rows in parts of another size.
+func parted(s indextest.Split, size int) indextest.Split {
+	rows := slices.Concat(s.Parts...)
+	s.Parts = slices.Collect(slices.Chunk(rows, size))
+	return s
+}
+
+// numbered makes a split of one part with a cell a row.
+func numbered(name string, n int) indextest.Split {
+	rows := make([][]rebased.Cell, n)
+	for i := range rows {
+		rows[i] = []rebased.Cell{{Column: "text", Text: fmt.Sprint("row ", i)}}
+	}
+	return indextest.NewSplit(dataset(name), n, rows...)
 }
 
 func (w *world) stored(t *testing.T, record rebased.Index, id rebased.RowID) retrieve.Stored {

@@ -182,6 +182,17 @@ func TestAnIndexThatIsBeingUpdatedIsUnavailable(t *testing.T) {
 	if err := try(ends); rebased.KindOf(err) != rebased.Unavailable {
 		t.Errorf("begins and ends meanwhile: got %v, want Unavailable", err)
 	}
+	f.PutRecord(t, "hub", f.record)
+	rebuilt := f.record
+	rebuilt.Collection += "-2"
+	switches := &rounding{Index: f.Index, random: f.random, during: func() { f.PutRecord(t, "hub", rebuilt) }}
+	if err := try(switches); rebased.KindOf(err) != rebased.Unavailable {
+		t.Errorf("rebuilt while it ran: got %v, want Unavailable", err)
+	}
+	if err := try(f.Index); rebased.KindOf(err) != rebased.Unavailable {
+		t.Errorf("rebuilt since its record was read: got %v, want Unavailable", err)
+	}
+	f.PutRecord(t, "hub", moved)
 	if err := try(f.Index); rebased.KindOf(err) != rebased.Invalid {
 		t.Errorf("holds another revision: got %v, want Invalid", err)
 	}
@@ -193,7 +204,7 @@ func TestWhatDoesNotFitTogetherIsRefused(t *testing.T) {
 		want  rebased.Kind
 	}{
 		"index of another encoder":     {func(f *fixture) { f.record.Encoder = "static:other:24" }, rebased.Invalid},
-		"corpus that is not indexed":   {func(f *fixture) { f.record.Collection = "none" }, rebased.NotFound},
+		"corpus that is not indexed":   {func(f *fixture) { f.record.Alias = "none" }, rebased.NotFound},
 		"part that the corpus has not": {func(f *fixture) { f.corpus.Parts = nil }, rebased.Invalid},
 		"part with other rows": {func(f *fixture) {
 			for i := range f.corpus.Parts {

@@ -15,7 +15,7 @@ func (r *Ranker) pin(ctx context.Context, corpus rebased.Corpus, idx rebased.Ind
 		return rebased.E(rebased.Invalid, "index of %s is of encoder %q, the task asks for %q: run `rebased index %s --encoder …`",
 			corpus.Name, idx.Encoder, r.encoder.Identity(), corpus.Name)
 	}
-	key := rebased.CorpusIndexKey(corpus.Name, idx.Collection)
+	key := rebased.CorpusIndexKey(corpus.Name, idx.Alias)
 	body, _, err := r.objects.Get(ctx, key)
 	if err != nil {
 		return fmt.Errorf("read the record of the index of %s (made by `rebased index %s`): %w", corpus.Name, corpus.Name, err)
@@ -28,6 +28,8 @@ func (r *Ranker) pin(ctx context.Context, corpus rebased.Corpus, idx rebased.Ind
 	case record.Updating != "":
 		return rebased.E(rebased.Unavailable, "index of %s is being brought to revision %s: wait for `rebased index %s` to end, or run it again",
 			corpus.Name, record.Updating, corpus.Name)
+	case record.Collection != idx.Collection:
+		return rebased.E(rebased.Unavailable, "index of %s was rebuilt meanwhile, as %s", corpus.Name, record.Collection)
 	case record.Revision != corpus.Revision:
 		return rebased.E(rebased.Invalid, "index of %s holds revision %q, not %s: run `rebased index %s` and start again",
 			corpus.Name, record.Revision, corpus.Revision, corpus.Name)

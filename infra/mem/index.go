@@ -23,6 +23,7 @@ var (
 type Index struct {
 	mu          sync.RWMutex
 	collections map[string]*collection
+	aliases     map[string]string // alias -> collection
 }
 
 type collection struct {
@@ -60,6 +61,32 @@ func (x *Index) Upsert(ctx context.Context, name string, points []index.Point) e
 	for _, p := range points {
 		c.points[p.ID] = clone(p)
 	}
+	return nil
+}
+
+// Alias implements index.Writer.
+func (x *Index) Alias(ctx context.Context, alias, collection string) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, err := x.get(ctx, collection); err != nil {
+		return err
+	}
+	if x.collections[alias] != nil {
+		return rebased.E(rebased.Conflict, "%s is a collection", alias)
+	}
+	if x.aliases == nil {
+		x.aliases = make(map[string]string)
+	}
+	x.aliases[alias] = collection
+	return nil
+}
+
+// Drop implements index.Writer.
+func (x *Index) Drop(_ context.Context, collection string) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.collections, collection)
+	maps.DeleteFunc(x.aliases, func(_, of string) bool { return of == collection })
 	return nil
 }
 
@@ -221,6 +248,9 @@ func (x *Index) Descriptions(
 func (x *Index) get(ctx context.Context, name string) (*collection, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if of, ok := x.aliases[name]; ok {
+		name = of
 	}
 	if c := x.collections[name]; c != nil {
 		return c, nil

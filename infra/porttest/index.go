@@ -51,6 +51,8 @@ func Index(t *testing.T, open func(t *testing.T) VectorIndex) {
 		{"ReplaceDescriptions leaves no other description", indexDescriptions},
 		{"vectors of another size are refused", indexDimensionsRefused},
 		{"collections do not see each other", indexCollections},
+		{"an alias stands for the collection that it was given last", indexAlias},
+		{"Drop removes a collection and no other", indexDrop},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

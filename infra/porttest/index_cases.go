@@ -341,3 +341,57 @@ func indexCollections(t *testing.T, c *indexCase) {
 		t.Errorf("the other collection gives %v", hits)
 	}
 }
+
+func indexAlias(t *testing.T, c *indexCase) {
+	ctx := t.Context()
+	alias := c.name + "-alias"
+	wantKind(t, c.Alias(ctx, alias, c.name), rebased.NotFound)
+	c.ensure(t)
+	next := *c
+	next.name += "-next"
+	next.ensure(t)
+	old, fresh := c.point(dataset(0), c.vector()), c.point(dataset(0), c.vector())
+	c.upsert(t, old)
+	next.upsert(t, fresh)
+	noError(t, c.ReplaceDescriptions(ctx, c.name, []index.Description{{Dataset: dataset(0), Vector: c.vector()}}))
+	noError(t, c.ReplaceDescriptions(ctx, next.name, []index.Description{{Dataset: dataset(1), Vector: c.vector()}}))
+	for i, want := range []struct {
+		collection  string
+		point       index.Point
+		description rebased.DatasetID
+	}{{c.name, old, dataset(0)}, {next.name, fresh, dataset(1)}, {next.name, fresh, dataset(1)}} {
+		noError(t, c.Alias(ctx, alias, want.collection))
+		named := *c
+		named.name = alias
+		named.sameRows(t, []index.Point{want.point})
+		sameHits(t, named.query(t, 9, want.point.Vectors, dataset(0)), expect([]index.Point{want.point}, want.point.Vectors, dataset(0)), 9)
+		described, err := c.Descriptions(ctx, alias, datasets(2))
+		noError(t, err)
+		if _, ok := described[want.description]; !ok || len(described) != 1 {
+			t.Errorf("switch %d: the alias gives the descriptions %v", i, described)
+		}
+	}
+}
+
+func indexDrop(t *testing.T, c *indexCase) {
+	ctx := t.Context()
+	noError(t, c.Drop(ctx, c.name))
+	c.ensure(t)
+	c.upsert(t, c.points(10)...)
+	other := *c
+	other.name += "-other"
+	other.ensure(t)
+	other.upsert(t, c.points(10)...)
+	noError(t, c.Drop(ctx, c.name))
+	_, err := c.Count(ctx, c.name)
+	wantKind(t, err, rebased.NotFound)
+	_, err = c.Descriptions(ctx, c.name, datasets(1))
+	wantKind(t, err, rebased.NotFound)
+	if n := other.count(t); n != 10 {
+		t.Errorf("the other collection has %d points of 10", n)
+	}
+	c.ensure(t)
+	if n := c.count(t); n != 0 {
+		t.Errorf("a collection of a name that was dropped has %d points", n)
+	}
+}

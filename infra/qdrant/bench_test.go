@@ -44,26 +44,29 @@ func newHubOnServer(b *testing.B) *hubOnServer {
 	return h
 }
 
-// update indexes the corpus, as many parts at once as there are processors, and says how many cells were encoded.
+// update indexes the corpus, as many batches at once as there are processors, and says how many cells were encoded.
 func (h *hubOnServer) update(b *testing.B) (record rebased.Index, cells int) {
 	b.Helper()
-	record, err := h.indexer.Begin(b.Context(), h.corpus)
+	record, plan, err := h.indexer.Begin(b.Context(), h.corpus, false)
 	if err != nil {
 		b.Fatal(err)
 	}
-	results := make([]index.PartResult, len(h.corpus.Parts))
+	results := make([]index.BatchResult, len(plan.Batches))
 	group, ctx := errgroup.WithContext(b.Context())
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, part := range h.corpus.Parts {
-		group.Go(func() (err error) {
-			results[i], err = h.indexer.Part(ctx, record, part, 0, func(int) {})
+	for i := range plan.Batches {
+		group.Go(func() error {
+			batch, err := plan.Batch(h.corpus, i)
+			if err == nil {
+				results[i], err = h.indexer.Batch(ctx, record, batch, func(int) {})
+			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		b.Fatal(err)
 	}
-	if record, err = h.indexer.Finish(b.Context(), h.corpus); err != nil {
+	if record, err = h.indexer.Finish(b.Context(), h.corpus, plan, false); err != nil {
 		b.Fatal(err)
 	}
 	for _, r := range results {

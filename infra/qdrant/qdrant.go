@@ -1,14 +1,13 @@
 // Package qdrant keeps the vectors of corpora in a Qdrant server: it implements index.Writer and retrieve.Index over Qdrant's gRPC protocol.
 //
 // An index is two collections. The one of rows has a point a row: its id is the row's, the multivector "cells" (MaxSim, dot product) holds
-// the row's vectors, and the payload says where the row stands. The one of descriptions, named <rows>-datasets, has a point a dataset split
+// the row's vectors, and the payload says what their cells are. The one of descriptions, named <rows>-datasets, has a point a dataset split
 // with the vector "description". Searches are exact, so that no graph is built for either. Servers from version 1.16 on give vectors in the
 // form that is read here.
 package qdrant
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/url"
 	"strings"
@@ -42,7 +41,10 @@ const (
 type Config struct {
 	URL     string        // http://host[:port] or https://host[:port]; no port, or 6333, means gRPC's 6334
 	APIKey  string        // "" = none
+	CA      string        // file of the authorities whose certificates are trusted, in PEM; "" = those of the system
 	Timeout time.Duration // of one call; 0 = a minute
+
+	Collection Collection // how collections are made and searched
 }
 
 // Index is a vector index in a Qdrant server. It is safe for concurrent use.
@@ -50,6 +52,8 @@ type Index struct {
 	conn        *grpc.ClientConn
 	points      qdrant.PointsClient
 	collections qdrant.CollectionsClient
+	how         Collection
+	known       known
 }
 
 // Open prepares the connection; it is made with the first call. The error is Invalid: the settings cannot be used.
@@ -57,6 +61,9 @@ func Open(c Config) (*Index, error) {
 	address, secure, err := target(c.URL)
 	if err != nil {
 		return nil, err
+	}
+	if c.CA != "" && !secure {
+		return nil, rebased.E(rebased.Invalid, "qdrant: authorities are of use with https://… alone, the address is %q", redact(c.URL))
 	}
 	if c.Timeout < 0 {
 		return nil, rebased.E(rebased.Invalid, "qdrant: Config.Timeout must not be negative, got %v", c.Timeout)
@@ -66,7 +73,11 @@ func Open(c Config) (*Index, error) {
 	}
 	transport := insecure.NewCredentials()
 	if secure {
-		transport = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
+		config, err := trust(c.CA)
+		if err != nil {
+			return nil, err
+		}
+		transport = credentials.NewTLS(config)
 	}
 	// The connection is made here and not by the client library, which warns on the global logger about every key sent without TLS, and
 	// so about every server on the same machine.
@@ -83,7 +94,7 @@ func Open(c Config) (*Index, error) {
 	if err != nil {
 		return nil, rebased.E(rebased.Invalid, "qdrant: open %s: %w", c.URL, err)
 	}
-	return &Index{conn: conn, points: qdrant.NewPointsClient(conn), collections: qdrant.NewCollectionsClient(conn)}, nil
+	return &Index{conn: conn, points: qdrant.NewPointsClient(conn), collections: qdrant.NewCollectionsClient(conn), how: c.Collection}, nil
 }
 
 // Close ends the connection.

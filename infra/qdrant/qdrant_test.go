@@ -85,6 +85,7 @@ func serve(t *testing.T, s *stub) string {
 	}
 	g := grpc.NewServer()
 	api.RegisterPointsServer(g, s)
+	api.RegisterCollectionsServer(g, &made{})
 	go func() { _ = g.Serve(listener) }()
 	t.Cleanup(g.Stop)
 	return "http://" + listener.Addr().String()

@@ -29,6 +29,13 @@ func (x *Index) Query(ctx context.Context, q retrieve.Query) ([]retrieve.Hit, er
 	if len(q.Datasets) == 0 || q.Limit < 1 {
 		return nil, nil
 	}
+	l, err := x.limits(ctx, q.Collection)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.allow(q, x.how); err != nil {
+		return nil, err
+	}
 	answer := hits{datasets: make(map[string]int32, len(q.Datasets)), rows: make([]retrieve.Hit, 0, min(q.Limit, firstHits))}
 	keys := make([]string, len(q.Datasets))
 	for i, d := range q.Datasets {
@@ -36,12 +43,12 @@ func (x *Index) Query(ctx context.Context, q retrieve.Query) ([]retrieve.Hit, er
 		answer.datasets[keys[i]] = int32(i) //nolint:gosec // datasets are not that many
 	}
 	// This is what the client library does, but for the answer's form in memory.
-	err := x.conn.Invoke(ctx, qdrant.Points_Query_FullMethodName, &qdrant.QueryPoints{
+	err = x.conn.Invoke(ctx, qdrant.Points_Query_FullMethodName, &qdrant.QueryPoints{
 		CollectionName: q.Collection,
 		Query:          qdrant.NewQueryMulti(q.Vectors),
 		Using:          new(vectorCells),
-		Filter:         &qdrant.Filter{Must: []*qdrant.Condition{qdrant.NewMatchKeywords(fieldSource, keys...)}},
-		Params:         &qdrant.SearchParams{Exact: new(true)},
+		Filter:         anyOf(keys, l.values),
+		Params:         x.how.search(l),
 		Limit:          new(uint64(q.Limit)),
 		WithPayload:    qdrant.NewWithPayloadInclude(fieldSource),
 	}, &answer, grpc.ForceCodecV2(hitsCodec{encoding.GetCodecV2(proto.Name)}))
@@ -52,6 +59,18 @@ func (x *Index) Query(ctx context.Context, q retrieve.Query) ([]retrieve.Hit, er
 		return cmp.Or(cmp.Compare(b.Score, a.Score), bytes.Compare(a.Row[:], b.Row[:]))
 	})
 	return answer.rows, nil
+}
+
+// anyOf lets rows of these datasets through, in conditions of at most so many values.
+func anyOf(keys []string, most int) *qdrant.Filter {
+	if most == 0 || len(keys) <= most {
+		return &qdrant.Filter{Must: []*qdrant.Condition{qdrant.NewMatchKeywords(fieldSource, keys...)}}
+	}
+	filter := &qdrant.Filter{}
+	for step := range slices.Chunk(keys, most) {
+		filter.Should = append(filter.Should, qdrant.NewMatchKeywords(fieldSource, step...))
+	}
+	return filter
 }
 
 // Rows implements retrieve.Index.
@@ -89,7 +108,11 @@ func (x *Index) get(ctx context.Context, collection string, keys []string, vecto
 	var using sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(getters)
-	for step := range slices.Chunk(keys, getStep) {
+	l, err := x.limits(ctx, collection)
+	if err != nil {
+		return err
+	}
+	for step := range slices.Chunk(keys, within(getStep, l.list)) {
 		group.Go(func() error {
 			answer, err := x.points.Get(ctx, getPoints(collection, step, vector))
 			if err != nil {

@@ -20,10 +20,11 @@ const (
 func (x *Index) Ensure(ctx context.Context, collection string, dimensions int) error {
 	rows := exact(dimensions)
 	rows.MultivectorConfig = &qdrant.MultiVectorConfig{Comparator: qdrant.MultiVectorComparator_MaxSim}
-	if err := x.create(ctx, collection, vectorCells, rows, fieldSource); err != nil {
+	if err := x.create(ctx, collection, vectorCells, rows, x.how); err != nil {
 		return err
 	}
-	return x.create(ctx, descriptions(collection), vectorDescription, exact(dimensions), fieldSource)
+	few := Collection{Shards: min(x.how.Shards, 1), Replicas: x.how.Replicas, Consistency: x.how.Consistency}
+	return x.create(ctx, descriptions(collection), vectorDescription, exact(dimensions), few)
 }
 
 // exact describes vectors that are only searched one by one: dot product, and no graph (m = 0).
@@ -35,33 +36,30 @@ func exact(dimensions int) *qdrant.VectorParams {
 	}
 }
 
-// create makes a collection with one named vector and an index for each field that is filtered by. The fields are indexed in any case: an
-// earlier call may have died before them.
-func (x *Index) create(ctx context.Context, collection, vector string, params *qdrant.VectorParams, fields ...string) error {
+// create makes a collection with one named vector and an index for the field that is filtered by. The field is indexed in any case: an
+// earlier call may have died before it.
+func (x *Index) create(ctx context.Context, collection, vector string, params *qdrant.VectorParams, how Collection) error {
 	there, err := x.exists(ctx, collection)
 	if err != nil {
 		return err
 	}
 	if !there {
-		_, err = x.collections.Create(ctx, &qdrant.CreateCollection{
+		request := &qdrant.CreateCollection{
 			CollectionName: collection,
 			VectorsConfig:  qdrant.NewVectorsConfigMap(map[string]*qdrant.VectorParams{vector: params}),
-		})
+		}
+		how.apply(request, params)
+		_, err = x.collections.Create(ctx, request)
 		if err != nil { // another worker may have been faster
 			if there, check := x.exists(ctx, collection); check != nil || !there {
 				return err
 			}
 		}
 	}
-	for _, field := range fields {
-		_, err := x.points.CreateFieldIndex(ctx, &qdrant.CreateFieldIndexCollection{
-			CollectionName: collection, Wait: new(true), FieldName: field, FieldType: qdrant.FieldType_FieldTypeKeyword.Enum(),
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = x.points.CreateFieldIndex(ctx, &qdrant.CreateFieldIndexCollection{
+		CollectionName: collection, Wait: new(true), FieldName: fieldSource, FieldType: qdrant.FieldType_FieldTypeKeyword.Enum(),
+	})
+	return err
 }
 
 func (x *Index) exists(ctx context.Context, collection string) (bool, error) {
@@ -83,14 +81,44 @@ func (x *Index) upsert(ctx context.Context, collection string, points []*qdrant.
 	if len(points) == 0 {
 		return nil
 	}
-	_, err := x.points.Upsert(ctx, &qdrant.UpsertPoints{CollectionName: collection, Wait: new(true), Points: points})
+	l, err := x.limits(ctx, collection)
+	if err != nil {
+		return err
+	}
+	for step := range slices.Chunk(points, within(len(points), l.upsert)) {
+		if _, err := x.points.Upsert(ctx, &qdrant.UpsertPoints{CollectionName: collection, Wait: new(true), Points: step}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Alias implements index.Writer.
+func (x *Index) Alias(ctx context.Context, alias, collection string) error {
+	_, err := x.collections.UpdateAliases(ctx, &qdrant.ChangeAliases{Actions: []*qdrant.AliasOperations{
+		qdrant.NewAliasCreate(alias, collection), qdrant.NewAliasCreate(descriptions(alias), descriptions(collection)),
+	}})
 	return err
+}
+
+// Drop implements index.Writer.
+func (x *Index) Drop(ctx context.Context, collection string) error {
+	for _, name := range []string{collection, descriptions(collection)} {
+		if _, err := x.collections.Delete(ctx, &qdrant.DeleteCollection{CollectionName: name}); err != nil && rebased.KindOf(err) != rebased.NotFound {
+			return err
+		}
+	}
+	return nil
 }
 
 // Has implements index.Writer.
 func (x *Index) Has(ctx context.Context, collection string, ids []rebased.RowKey) ([]bool, error) {
+	l, err := x.limits(ctx, collection)
+	if err != nil {
+		return nil, err
+	}
 	has := make([]bool, 0, len(ids))
-	for step := range slices.Chunk(ids, idStep) {
+	for step := range slices.Chunk(ids, within(idStep, l.list)) {
 		answer, err := x.points.Get(ctx, &qdrant.GetPoints{
 			CollectionName: collection, Ids: pointIDs(step), WithPayload: qdrant.NewWithPayloadEnable(false), WithVectors: qdrant.NewWithVectorsEnable(false),
 		})
@@ -112,9 +140,15 @@ func (x *Index) Has(ctx context.Context, collection string, ids []rebased.RowKey
 // IDs implements index.Writer. A server scrolls in the order of the ids.
 func (x *Index) IDs(ctx context.Context, collection string, from rebased.RowKey) iter.Seq2[rebased.RowKey, error] {
 	return func(yield func(rebased.RowKey, error) bool) {
+		l, err := x.limits(ctx, collection)
+		if err != nil {
+			yield(rebased.RowKey{}, err)
+			return
+		}
 		for next := qdrant.NewIDUUID(string(from.ID())); next != nil; {
 			answer, err := x.points.Scroll(ctx, &qdrant.ScrollPoints{
-				CollectionName: collection, Offset: next, Limit: new(uint32(idStep)),
+				CollectionName: collection, Offset: next, Limit: new(uint32(within(idStep, l.list))), //nolint:gosec // small
+
 				WithPayload: qdrant.NewWithPayloadEnable(false), WithVectors: qdrant.NewWithVectorsEnable(false),
 			})
 			if err != nil {

@@ -103,13 +103,13 @@ func TestIndexFollowsTheRun(t *testing.T) {
 	w.want(args("index hub"), 2, "", "rebased: no corpus hub in s3://bucket/: import it with rebased corpus import hub FOLDER\n")
 	w.corpus()
 	w.temporal.Play = func(run *clustertest.Run) {
-		if in := inputOf[workflows.IndexInput](t, run); in != (workflows.IndexInput{Corpus: "hub", Encoder: "openai:m"}) {
+		if in := inputOf[workflows.IndexInput](t, run); in != (workflows.IndexInput{Corpus: "hub", Encoder: "openai:m", Rebuild: true}) {
 			t.Errorf("input %+v", in)
 		}
-		run.End(workflows.IndexResult{Corpus: "hub", Revision: "r1", Encoder: "openai/m", Parts: 3, Reused: 1, Rows: 1507, Cells: 4000}, nil)
+		run.End(workflows.IndexResult{Corpus: "hub", Revision: "r1", Encoder: "openai/m", Parts: 3, Reused: 1, Rows: 1507, Fresh: 1000, Gone: 12, Cells: 4000}, nil)
 	}
-	w.want(args("index hub --encoder openai:m"), 0,
-		"indexed hub, revision r1, with openai/m: 1,507 rows in 3 parts (1 unchanged), 4,000 cells encoded\n", "")
+	w.want(args("index hub --encoder openai:m --rebuild"), 0,
+		"indexed hub, revision r1, with openai/m: 1,507 rows in 3 parts (1 unchanged), 1,000 rows new, 12 removed, 4,000 cells encoded\n", "")
 }
 
 func TestAnIndexRunThatIsRefusedOrFailsHasItsStatus(t *testing.T) {

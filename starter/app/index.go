@@ -13,20 +13,21 @@ import (
 )
 
 func (a *app) indexCommand() *cobra.Command {
-	var encoder string
+	var in workflows.IndexInput
 	cmd := &cobra.Command{
 		Use:   "index NAME [--encoder static]",
 		Short: "Encode and index what changed in a corpus",
 		Long: `Encode and index what changed in a corpus since it was last indexed with the encoder.
 Ctrl-C leaves the run going; the same command finds it again.`,
 		Args: arguments(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.index(cmd.Context(), args[0], encoder) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.index(cmd.Context(), args[0], in) },
 	}
-	cmd.Flags().StringVar(&encoder, "encoder", rebased.DefaultTask().Retrieve.Encoder, "static, or openai:<model>: as in the task file")
+	cmd.Flags().StringVar(&in.Encoder, "encoder", rebased.DefaultTask().Retrieve.Encoder, "static, or openai:<model>: as in the task file")
+	cmd.Flags().BoolVar(&in.Rebuild, "rebuild", false, "make the index anew beside the one there is, which serves builds until the new one is whole")
 	return cmd
 }
 
-func (a *app) index(ctx context.Context, name, encoder string) error {
+func (a *app) index(ctx context.Context, name string, in workflows.IndexInput) error {
 	bucket, err := a.bucket(ctx)
 	if err != nil {
 		return err
@@ -40,16 +41,18 @@ func (a *app) index(ctx context.Context, name, encoder string) error {
 		return err
 	}
 	id := workflows.IndexID(name)
-	err = temporal.StartIndex(ctx, workflows.IndexInput{Corpus: name, Encoder: encoder})
+	in.Corpus = name
+	err = temporal.StartIndex(ctx, in)
 	if err := a.attach(id, err); err != nil {
 		return err
 	}
-	result, err := followCorpus[workflows.IndexResult](ctx, a, temporal, id, "parts")
+	result, err := followCorpus[workflows.IndexResult](ctx, a, temporal, id, "batches")
 	if err != nil {
 		return err
 	}
 	return a.console.Result(result, func(w io.Writer) {
-		fmt.Fprintf(w, "indexed %s, revision %s, with %s: %s rows in %s parts (%s unchanged), %s cells encoded\n", result.Corpus, result.Revision, result.Encoder,
-			console.Thousands(result.Rows), console.Thousands(result.Parts), console.Thousands(result.Reused), console.Thousands(result.Cells))
+		fmt.Fprintf(w, "indexed %s, revision %s, with %s: %s rows in %s parts (%s unchanged), %s rows new, %s removed, %s cells encoded\n",
+			result.Corpus, result.Revision, result.Encoder, console.Thousands(result.Rows), console.Thousands(result.Parts), console.Thousands(result.Reused),
+			console.Thousands(result.Fresh), console.Thousands(result.Gone), console.Thousands(result.Cells))
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/starter/cluster"
 	"github.com/rebased/rebased/starter/console"
 	"github.com/rebased/rebased/workflows"
@@ -17,9 +18,9 @@ import (
 func (a *app) scheduleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schedule",
-		Short: "Build a task again and again, for instance every night",
-		Long: `Build a task again and again. A task has one schedule, called after it; builds of it do not overlap. A night in which nothing
-changed makes no new version and asks the teacher nothing.`,
+		Short: "Build a task, or index a corpus, again and again, for instance every night",
+		Long: `Build a task, or index a corpus, again and again. A task has one schedule, called after it; that of an index is called index/CORPUS. Runs of
+one schedule do not overlap. A night in which nothing changed makes no new version, asks the teacher nothing and encodes nothing.`,
 		RunE: group,
 	}
 	cmd.AddCommand(
@@ -31,14 +32,18 @@ changed makes no new version and asks the teacher nothing.`,
 
 func (a *app) scheduleCreateCommand() *cobra.Command {
 	var file string
+	var index workflows.IndexInput
 	var spec cluster.ScheduleSpec
 	cmd := &cobra.Command{
-		Use:   `create -f task.yaml --cron "0 2 * * *"`,
-		Short: "Make the schedule of a task",
+		Use:   `create -f task.yaml|--index CORPUS --cron "0 2 * * *"`,
+		Short: "Make the schedule of a task or of the index of a corpus",
 		Args:  arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkSpec(spec); err != nil {
 				return misuse(cmd, err)
+			}
+			if index.Corpus != "" {
+				return a.createIndexSchedule(cmd, index, spec)
 			}
 			t, err := a.readTask(cmd, file)
 			if err != nil {
@@ -49,6 +54,9 @@ func (a *app) scheduleCreateCommand() *cobra.Command {
 	}
 	fileFlag(cmd, &file)
 	flags := cmd.Flags()
+	flags.StringVar(&index.Corpus, "index", "", "the corpus whose index is brought up to date, in place of a task file")
+	flags.StringVar(&index.Encoder, "encoder", rebased.DefaultTask().Retrieve.Encoder, "with --index: the encoder, as in the task file")
+	cmd.MarkFlagsMutuallyExclusive("index", "file")
 	flags.StringVar(&spec.Cron, "cron", "", "minute hour day month weekday, or @daily and the like")
 	flags.DurationVar(&spec.Every, "every", 0, "how often, for instance 24h; counted from midnight UTC on 1 January 1970")
 	flags.StringVar(&spec.TimeZone, "timezone", "UTC", "IANA name of the time zone of --cron, for instance Europe/Berlin")
@@ -96,6 +104,26 @@ func (a *app) createSchedule(cmd *cobra.Command, t taskFile, spec cluster.Schedu
 	return a.showSchedule(cmd, temporal, t.task.Name)
 }
 
+func (a *app) createIndexSchedule(cmd *cobra.Command, in workflows.IndexInput, spec cluster.ScheduleSpec) error {
+	ctx := cmd.Context()
+	bucket, err := a.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	temporal, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	if _, err := readCorpus(ctx, bucket, in.Corpus); err != nil {
+		return err
+	}
+	if err := temporal.CreateIndexSchedule(ctx, in, spec); err != nil {
+		return err
+	}
+	return a.showSchedule(cmd, temporal, cluster.IndexSchedule(in.Corpus))
+}
+
 func (a *app) showSchedule(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
 	s, err := temporal.Schedule(cmd.Context(), task)
 	if err != nil {
@@ -106,7 +134,10 @@ func (a *app) showSchedule(cmd *cobra.Command, temporal *cluster.Cluster, task s
 			{"task", s.Task},
 			{"when", s.Spec + ", " + s.TimeZone},
 			{"state", stateOfSchedule(s)},
-			{"skipped", fmt.Sprintf("%d, because the build before still ran", s.Skipped)},
+			{"skipped", fmt.Sprintf("%d, because the %s before still ran", s.Skipped, kindOfRun(s.Corpus))},
+		}
+		if s.Corpus != "" {
+			rows[0] = []string{"index", s.Corpus}
 		}
 		for _, b := range s.Last {
 			rows = append(rows, []string{"started", b.At.UTC().Format(time.RFC3339) + "  " + s.Task + "/" + b.Build})
@@ -116,6 +147,13 @@ func (a *app) showSchedule(cmd *cobra.Command, temporal *cluster.Cluster, task s
 		}
 		console.Table(w, nil, rows)
 	})
+}
+
+func kindOfRun(corpus string) string {
+	if corpus != "" {
+		return "run"
+	}
+	return "build"
 }
 
 func stateOfSchedule(s cluster.Schedule) string {
@@ -131,7 +169,7 @@ func stateOfSchedule(s cluster.Schedule) string {
 func (a *app) scheduleListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls",
-		Short: "List the schedules with their last and next builds",
+		Short: "List the schedules with their last and next runs",
 		Args:  arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			temporal, err := a.connect(cmd.Context())
@@ -159,8 +197,8 @@ func (a *app) scheduleListCommand() *cobra.Command {
 
 func (a *app) scheduleShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show TASK",
-		Short: "Show the schedule of a task",
+		Use:   "show TASK|index/CORPUS",
+		Short: "Show a schedule",
 		Args:  arguments(1, 1),
 		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
 			return a.showSchedule(cmd, temporal, task)
@@ -171,8 +209,8 @@ func (a *app) scheduleShowCommand() *cobra.Command {
 func (a *app) schedulePauseCommand() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
-		Use:   "pause TASK",
-		Short: "Start no more builds until the schedule is resumed",
+		Use:   "pause TASK|index/CORPUS",
+		Short: "Start nothing more until the schedule is resumed",
 		Args:  arguments(1, 1),
 		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
 			if err := temporal.PauseSchedule(cmd.Context(), task, note(reason, "paused by "+a.who())); err != nil {
@@ -187,8 +225,8 @@ func (a *app) schedulePauseCommand() *cobra.Command {
 
 func (a *app) scheduleResumeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "resume TASK",
-		Short: "Let a paused schedule start builds again",
+		Use:   "resume TASK|index/CORPUS",
+		Short: "Let a paused schedule start again",
 		Args:  arguments(1, 1),
 		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
 			if err := temporal.ResumeSchedule(cmd.Context(), task, "resumed by "+a.who()); err != nil {
@@ -201,8 +239,8 @@ func (a *app) scheduleResumeCommand() *cobra.Command {
 
 func (a *app) scheduleTriggerCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "trigger TASK",
-		Short: "Start a build of the schedule now",
+		Use:   "trigger TASK|index/CORPUS",
+		Short: "Start what the schedule starts now",
 		Args:  arguments(1, 1),
 		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
 			build, err := temporal.TriggerSchedule(cmd.Context(), task)
@@ -214,6 +252,10 @@ func (a *app) scheduleTriggerCommand() *cobra.Command {
 				Build string `json:"build"` // "" = it was asked for and has not started yet
 			}
 			return a.console.Result(triggered{task, build}, func(w io.Writer) {
+				if corpus, ok := cluster.IndexedBy(task); ok {
+					fmt.Fprintf(w, "asked for an index run of %s: rebased corpus ls shows when it is done\n", corpus)
+					return
+				}
 				if build == "" {
 					fmt.Fprintf(w, "asked for a build of %s: rebased builds ls %s shows it when it has started\n", task, task)
 					return
@@ -226,8 +268,8 @@ func (a *app) scheduleTriggerCommand() *cobra.Command {
 
 func (a *app) scheduleDeleteCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "delete TASK",
-		Short: "Remove the schedule of a task; its builds and versions stay",
+		Use:   "delete TASK|index/CORPUS",
+		Short: "Remove a schedule; what it made stays",
 		Args:  arguments(1, 1),
 		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
 			if err := temporal.DeleteSchedule(cmd.Context(), task); err != nil {
@@ -245,7 +287,7 @@ func (a *app) scheduleDeleteCommand() *cobra.Command {
 // onSchedule runs do on the schedule that the first argument names.
 func (a *app) onSchedule(do func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := checkName(args[0]); err != nil {
+		if err := checkSchedule(args[0]); err != nil {
 			return err
 		}
 		temporal, err := a.connect(cmd.Context())
@@ -255,6 +297,18 @@ func (a *app) onSchedule(do func(cmd *cobra.Command, temporal *cluster.Cluster, 
 		defer temporal.Close()
 		return do(cmd, temporal, args[0])
 	}
+}
+
+// checkSchedule refuses what can be no schedule's name.
+func checkSchedule(name string) error {
+	corpus, ok := cluster.IndexedBy(name)
+	switch {
+	case !ok:
+		return checkName(name)
+	case !rebased.ValidCorpusName(corpus):
+		return rebased.E(rebased.Invalid, "%q is no name of a corpus: use 1 to 63 of a-z, 0-9, '.', '_' and -, starting with a letter or digit", corpus)
+	}
+	return nil
 }
 
 func note(given, otherwise string) string {

@@ -3,6 +3,10 @@ package app
 import (
 	"testing"
 	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/rebased/rebased/workflows"
 )
 
 func TestAScheduleIsMadeShownTriggeredPausedAndDeleted(t *testing.T) {
@@ -31,4 +35,34 @@ squad  0 2 * * *  Europe/Berlin  paused: moving house  2026-11-22T22:00:00Z  -
 		`"last":[{"build":"nightly-2026-11-22T22:00:00Z","at":"2026-11-22T22:00:00Z"}],"next":["2026-11-23T02:00:00Z"],"skipped":1}`+"\n", "")
 	w.want(args("schedule delete squad"), 0, "deleted the schedule of squad\n", "")
 	w.want(args("schedule show squad"), 2, "", "rebased: task squad has no schedule: rebased schedule ls lists those there are\n")
+}
+
+func TestTheIndexOfACorpusHasAScheduleLikeATask(t *testing.T) {
+	w := newWorld(t)
+	create := []string{"schedule", "create", "--index", "hub", "--cron", "0 1 * * *", "--encoder", "openai:m"}
+	w.want(create, 2, "", "rebased: no corpus hub in s3://bucket/: import it with rebased corpus import hub FOLDER\n")
+	w.corpus()
+	w.want(create, 0, `index    hub
+when     0 1 * * *, UTC
+state    active
+skipped  0, because the run before still ran
+next     2026-11-23T02:00:00Z
+`, "")
+	made, _ := w.temporal.Scheduled("schedule/index/hub")
+	action := made.Action.(*client.ScheduleWorkflowAction)
+	if in := action.Args[0]; action.ID != "index/hub/nightly" || action.Workflow != workflows.IndexCorpusName || action.TaskQueue != workflows.TaskQueue ||
+		in != (workflows.IndexInput{Corpus: "hub", Encoder: "openai:m", Unattended: true}) {
+		t.Errorf("%+v", action)
+	}
+	w.want(create, 2, "", "rebased: the index of hub has a schedule already: rebased schedule delete index/hub, then create it anew\n")
+	w.want(args("schedule trigger index/hub"), 0, "asked for an index run of hub: rebased corpus ls shows when it is done\n", "")
+	w.want(args("schedule trigger index/hub"), 2, "", "rebased: an index run of hub still runs: the schedule does not start another beside it\n")
+	w.want(args("schedule pause index/hub --reason move"), 0, "index    hub\nwhen     0 1 * * *, UTC\nstate    paused: move\n…", "")
+	w.want(args("schedule ls"), 0, `TASK       WHEN       TIMEZONE  STATE         LAST                  NEXT
+index/hub  0 1 * * *  UTC       paused: move  2026-11-22T22:00:00Z  -
+`, "")
+	w.want(args("schedule resume index/hub --json"), 0, `{"task":"index/hub","corpus":"hub","spec":"0 1 * * *",…`, "")
+	w.want(args("schedule delete index/hub"), 0, "deleted the schedule of index/hub\n", "")
+	w.want(args("schedule show index/hub"), 2, "", "rebased: the index of hub has no schedule: rebased schedule ls lists those there are\n")
+	w.want(args("schedule show index/"), 2, "", `rebased: "" is no name of a corpus…`)
 }

@@ -18,7 +18,9 @@ import (
 
 const (
 	schedulePrefix = "schedule/"
-	// nightly is the build's name under a schedule; Temporal appends the time.
+	// indexPrefix is how the schedule of a corpus's index is called, before the corpus's name: no task has a name with a '/'.
+	indexPrefix = "index/"
+	// nightly is a run's name under a schedule; Temporal appends the time.
 	nightly = "nightly"
 	// catchup is how late a build may start that Temporal missed while it was down.
 	catchup = 12 * time.Hour
@@ -30,10 +32,14 @@ const (
 	memoZone = "timezone"
 )
 
-// Schedule is when a task is built by itself. There is one a task at most.
+// IndexSchedule names the schedule of a corpus's index; that of a task is called after the task.
+func IndexSchedule(corpus string) string { return indexPrefix + corpus }
+
+// Schedule is when a task is built, or the index of a corpus brought up to date, by itself. There is one for each at most.
 type Schedule struct {
-	Task     string      `json:"task"`
-	Spec     string      `json:"spec"` // the cron line, or "every 24h0m0s"
+	Task     string      `json:"task"`             // "index/<corpus>" for an index
+	Corpus   string      `json:"corpus,omitempty"` // whose index it is; "" for a task
+	Spec     string      `json:"spec"`             // the cron line, or "every 24h0m0s"
 	TimeZone string      `json:"timezone"`
 	Paused   bool        `json:"paused"`
 	Note     string      `json:"note"`
@@ -42,9 +48,9 @@ type Schedule struct {
 	Skipped  int         `json:"skipped"` // times it did not start, because the build before still ran; known to Schedule, not to Schedules
 }
 
-// LastBuild is a build that a schedule started.
+// LastBuild is a build, or an index run, that a schedule started.
 type LastBuild struct {
-	Build string    `json:"build"`
+	Build string    `json:"build"` // the end of the workflow id
 	At    time.Time `json:"at"`
 }
 
@@ -75,31 +81,67 @@ func (s ScheduleSpec) temporal() client.ScheduleSpec {
 
 // CreateSchedule makes the schedule of a task: builds that do not overlap. Where one exists it is Conflict.
 func (c *Cluster) CreateSchedule(ctx context.Context, in workflows.BuildInput, spec ScheduleSpec) error {
+	in.Unattended = true
+	return c.createSchedule(ctx, in.Task, spec, &client.ScheduleWorkflowAction{
+		ID:                    workflows.BuildID(in.Task, nightly),
+		Workflow:              workflows.BuildDatasetName,
+		Args:                  []any{in},
+		TypedSearchAttributes: taskAttribute(in.Task),
+		Memo:                  map[string]any{workflows.AttributeTask: in.Task},
+	})
+}
+
+// CreateIndexSchedule makes the schedule of a corpus's index. Where one exists it is Conflict.
+func (c *Cluster) CreateIndexSchedule(ctx context.Context, in workflows.IndexInput, spec ScheduleSpec) error {
+	in.Unattended = true
+	return c.createSchedule(ctx, IndexSchedule(in.Corpus), spec, &client.ScheduleWorkflowAction{
+		ID: workflows.IndexID(in.Corpus) + "/" + nightly, Workflow: workflows.IndexCorpusName, Args: []any{in},
+	})
+}
+
+func (c *Cluster) createSchedule(ctx context.Context, name string, spec ScheduleSpec, action *client.ScheduleWorkflowAction) error {
 	ctx, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
-	in.Unattended = true
+	action.TaskQueue = workflows.TaskQueue
 	_, err := c.temporal.ScheduleClient().Create(ctx, client.ScheduleOptions{
-		ID:            schedulePrefix + in.Task,
+		ID:            schedulePrefix + name,
 		Spec:          spec.temporal(),
 		Overlap:       enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
 		CatchupWindow: catchup,
 		Memo:          map[string]any{memoSpec: spec.String(), memoZone: spec.TimeZone},
-		Action: &client.ScheduleWorkflowAction{
-			ID:                    workflows.BuildID(in.Task, nightly),
-			Workflow:              workflows.BuildDatasetName,
-			Args:                  []any{in},
-			TaskQueue:             workflows.TaskQueue,
-			TypedSearchAttributes: taskAttribute(in.Task),
-			Memo:                  map[string]any{workflows.AttributeTask: in.Task},
-		},
+		Action:        action,
 	})
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) || rebased.KindOf(c.translate("", err)) == rebased.Conflict {
-		return rebased.E(rebased.Conflict, "task %s has a schedule already: rebased schedule delete %s, then create it anew", in.Task, in.Task)
+		return rebased.E(rebased.Conflict, "%s has a schedule already: rebased schedule delete %s, then create it anew", subject(name), name)
 	}
-	return c.translate("create the schedule of "+in.Task, err)
+	return c.translate("create the schedule of "+name, err)
 }
 
-// Schedules lists the schedules of all tasks, by task.
+// IndexedBy takes the name of a schedule apart; ok is false when it is a task's.
+func IndexedBy(name string) (corpus string, ok bool) {
+	if corpus, ok = strings.CutPrefix(name, indexPrefix); !ok {
+		return "", false
+	}
+	return corpus, true
+}
+
+// subject says in words what a schedule is of.
+func subject(name string) string {
+	if corpus, ok := IndexedBy(name); ok {
+		return "the index of " + corpus
+	}
+	return "task " + name
+}
+
+// runOf says in words what a schedule starts.
+func runOf(name string) string {
+	if corpus, ok := IndexedBy(name); ok {
+		return "an index run of " + corpus
+	}
+	return "a build of " + name
+}
+
+// Schedules lists all schedules, by name.
 func (c *Cluster) Schedules(ctx context.Context) ([]Schedule, error) {
 	ctx, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
@@ -118,6 +160,7 @@ func (c *Cluster) Schedules(ctx context.Context) ([]Schedule, error) {
 			continue
 		}
 		s := Schedule{Task: task, Paused: entry.Paused, Note: entry.Note, Last: lastBuilds(entry.RecentActions), Next: entry.NextActionTimes}
+		s.Corpus, _ = IndexedBy(task)
 		for name, into := range map[string]*string{memoSpec: &s.Spec, memoZone: &s.TimeZone} {
 			if payload, ok := entry.Memo.GetFields()[name]; ok {
 				_ = converter.GetDefaultDataConverter().FromPayload(payload, into) // shown, not relied on
@@ -129,7 +172,7 @@ func (c *Cluster) Schedules(ctx context.Context) ([]Schedule, error) {
 	return schedules, nil
 }
 
-// Schedule looks at the schedule of a task.
+// Schedule looks at a schedule by its name: a task, or what IndexSchedule gives.
 func (c *Cluster) Schedule(ctx context.Context, task string) (Schedule, error) {
 	ctx, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
@@ -140,6 +183,7 @@ func (c *Cluster) Schedule(ctx context.Context, task string) (Schedule, error) {
 	s := Schedule{
 		Task: task, Last: lastBuilds(found.Info.RecentActions), Next: found.Info.NextActionTimes, Skipped: found.Info.NumActionsSkippedOverlap,
 	}
+	s.Corpus, _ = IndexedBy(task)
 	if state := found.Schedule.State; state != nil {
 		s.Paused, s.Note = state.Paused, state.Note
 	}
@@ -191,7 +235,7 @@ func (c *Cluster) TriggerSchedule(ctx context.Context, task string) (build strin
 		case err == nil && newest(now) != newest(before):
 			return newest(now).Build, nil
 		case err == nil && now.Skipped > before.Skipped:
-			return "", rebased.E(rebased.Conflict, "a build of %s still runs: the schedule does not start another beside it", task)
+			return "", rebased.E(rebased.Conflict, "%s still runs: the schedule does not start another beside it", runOf(task))
 		}
 		select {
 		case <-ticker.C:
@@ -215,7 +259,7 @@ func (c *Cluster) handle(ctx context.Context, task string) client.ScheduleHandle
 func (c *Cluster) scheduleError(op, task string, err error) error {
 	err = c.translate(op+" the schedule of "+task, err)
 	if rebased.KindOf(err) == rebased.NotFound && !strings.Contains(err.Error(), "namespace") {
-		return rebased.E(rebased.NotFound, "task %s has no schedule: rebased schedule ls lists those there are", task)
+		return rebased.E(rebased.NotFound, "%s has no schedule: rebased schedule ls lists those there are", subject(task))
 	}
 	return err
 }
@@ -226,8 +270,8 @@ func lastBuilds(actions []client.ScheduleActionResult) []LastBuild {
 		if action.StartWorkflowResult == nil {
 			continue
 		}
-		_, build, _ := workflows.ParseBuildID(action.StartWorkflowResult.WorkflowID)
-		last = append(last, LastBuild{Build: build, At: action.ActualTime})
+		id := action.StartWorkflowResult.WorkflowID
+		last = append(last, LastBuild{Build: id[strings.LastIndexByte(id, '/')+1:], At: action.ActualTime})
 	}
 	return last
 }

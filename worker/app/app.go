@@ -125,7 +125,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	if err != nil {
 		return nil, fmt.Errorf("REBASED_PRICES: %w", err)
 	}
-	index, err := qdrant.Open(qdrant.Config{URL: s.qdrantURL, APIKey: s.qdrantAPIKey})
+	index, err := qdrant.Open(qdrant.Config{URL: s.qdrantURL, APIKey: s.qdrantAPIKey, CA: s.qdrantCA, Collection: s.collection})
 	if err != nil {
 		return nil, err
 	}

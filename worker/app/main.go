@@ -29,6 +29,9 @@ It takes no arguments; settings come from the environment:
   REBASED_STORE           s3://bucket[/prefix]
   AWS_*                   credentials, region, AWS_ENDPOINT_URL_S3
   QDRANT_URL              http(s)://host[:port]; QDRANT_API_KEY
+  REBASED_QDRANT_CA       file of the authorities that vouch for Qdrant's certificate, in PEM
+  REBASED_QDRANT_COLLECTION
+                          how collections are made: shards=N, replicas=N, consistency=N, on-disk, int8, separated by commas
   OPENAI_BASE_URL         the teacher's server; OPENAI_API_KEY
   ANTHROPIC_BASE_URL      Anthropic, where it is not api.anthropic.com; ANTHROPIC_API_KEY
   AWS_ENDPOINT_URL_BEDROCK_RUNTIME

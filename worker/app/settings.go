@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/qdrant"
 	"github.com/rebased/rebased/infra/teacher/anthropic"
 	"github.com/rebased/rebased/infra/teacher/bedrock"
 	"github.com/rebased/rebased/infra/teacher/openai"
@@ -21,6 +22,8 @@ type settings struct {
 	store         string
 	qdrantURL     string
 	qdrantAPIKey  string
+	qdrantCA      string            // file; "" = the system's authorities
+	collection    qdrant.Collection // how collections are made
 	openAIBaseURL string
 	openAIAPIKey  string
 
@@ -60,7 +63,7 @@ func settingsFrom(environ []string) (settings, error) {
 	e := environment(environ)
 	s := settings{
 		environ: e, store: e.get("REBASED_STORE", ""),
-		qdrantURL: e.get("QDRANT_URL", ""), qdrantAPIKey: e.get("QDRANT_API_KEY", ""),
+		qdrantURL: e.get("QDRANT_URL", ""), qdrantAPIKey: e.get("QDRANT_API_KEY", ""), qdrantCA: e.get("REBASED_QDRANT_CA", ""),
 		openAIBaseURL: e.get("OPENAI_BASE_URL", ""), openAIAPIKey: e.get("OPENAI_API_KEY", ""),
 		anthropicBaseURL: e.get("ANTHROPIC_BASE_URL", ""), anthropicAPIKey: e.get("ANTHROPIC_API_KEY", ""),
 		bedrockBaseURL: e.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", ""), bedrockAPIKey: e.get("AWS_BEARER_TOKEN_BEDROCK", ""),
@@ -75,6 +78,10 @@ func settingsFrom(environ []string) (settings, error) {
 		return s, rebased.E(rebased.Invalid, "REBASED_STORE is not set: set it to s3://bucket[/prefix]")
 	case s.qdrantURL == "":
 		return s, rebased.E(rebased.Invalid, "QDRANT_URL is not set: set it to the address of Qdrant, for instance http://127.0.0.1:6334")
+	}
+	var err error
+	if s.collection, err = qdrant.ParseCollection(e.get("REBASED_QDRANT_COLLECTION", "")); err != nil {
+		return s, fmt.Errorf("REBASED_QDRANT_COLLECTION: %w", err)
 	}
 	if _, err := openai.New(openai.Config{BaseURL: s.openAIBaseURL}); err != nil {
 		return s, fmt.Errorf("OPENAI_BASE_URL: %w", err)

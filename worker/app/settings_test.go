@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/qdrant"
 )
 
 const secret = "sk-secret-0123456789"
@@ -43,9 +44,11 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 				"QDRANT_API_KEY=q", "OPENAI_BASE_URL=http://own:8000/v1", "OPENAI_API_KEY=" + secret, "REBASED_HEALTH_ADDR=off",
 				"REBASED_TEACHER_ORIGINS= https://A.example/ ,,http://b:1",
 				"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=https://gateway/b", "AWS_BEARER_TOKEN_BEDROCK=" + secret,
+				"REBASED_QDRANT_CA=/ca.pem", "REBASED_QDRANT_COLLECTION=shards=6,int8",
 			},
 			settings{
 				store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", qdrantAPIKey: "q", openAIBaseURL: "http://own:8000/v1", openAIAPIKey: secret,
+				qdrantCA: "/ca.pem", collection: qdrant.Collection{Shards: 6, Int8: true},
 				bedrockBaseURL: "https://gateway/b", bedrockAPIKey: secret, origins: []string{"https://a.example", "http://b:1"},
 			},
 		},
@@ -60,6 +63,7 @@ func TestSettingsThatCannotBeUsedAreNamed(t *testing.T) {
 	for _, c := range []struct{ environ, name string }{
 		{"REBASED_STORE=", "REBASED_STORE"},
 		{"QDRANT_URL=", "QDRANT_URL"},
+		{"REBASED_QDRANT_COLLECTION=nodes=3", "REBASED_QDRANT_COLLECTION"},
 		{"OPENAI_BASE_URL=localhost:8000", "OPENAI_BASE_URL"},
 		{"OPENAI_BASE_URL=https://user:" + secret + "@host/v1", "OPENAI_BASE_URL"},
 		{"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.example", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"},

@@ -77,6 +77,13 @@ func (w *World) Import(t testing.TB, name, revision string, splits ...Split) reb
 		t.Fatal(err)
 	}
 	corpus.Datasets = file
+	body, err := json.Marshal(corpus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Objects.Put(t.Context(), rebased.CorpusRevisionKey(name, revision), body); err != nil {
+		t.Fatal(err)
+	}
 	return corpus
 }
 
@@ -93,17 +100,26 @@ func (w *World) Indexer(t testing.TB) *index.Indexer {
 // Update indexes a corpus from Begin to Finish and gives the record.
 func (w *World) Update(t testing.TB, corpus rebased.Corpus) rebased.Index {
 	t.Helper()
-	x := w.Indexer(t)
-	record, err := x.Begin(t.Context(), corpus)
+	return Update(t, w.Indexer(t), corpus, false)
+}
+
+// Update brings an index to a revision, or makes it anew, from Begin to Finish and gives the record.
+func Update(t testing.TB, x *index.Indexer, corpus rebased.Corpus, rebuild bool) rebased.Index {
+	t.Helper()
+	record, plan, err := x.Begin(t.Context(), corpus, rebuild)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range corpus.Parts {
-		if _, err := x.Part(t.Context(), record, part, 0, func(int) {}); err != nil {
+	for n := range plan.Batches {
+		batch, err := plan.Batch(corpus, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := x.Batch(t.Context(), record, batch, func(int) {}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if record, err = x.Finish(t.Context(), corpus); err != nil {
+	if record, err = x.Finish(t.Context(), corpus, plan, rebuild); err != nil {
 		t.Fatal(err)
 	}
 	return record
@@ -116,7 +132,7 @@ func (w *World) PutRecord(t testing.TB, corpus string, record rebased.Index) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Objects.Put(t.Context(), rebased.CorpusIndexKey(corpus, record.Collection), body); err != nil {
+	if _, err := w.Objects.Put(t.Context(), rebased.CorpusIndexKey(corpus, record.Alias), body); err != nil {
 		t.Fatal(err)
 	}
 }
