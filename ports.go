@@ -42,6 +42,8 @@ type Objects interface {
 // Table reads and writes rows of one schema as one Parquet object. The same rows give the same bytes.
 type Table[T any] interface {
 	Read(ctx context.Context, key string) ([]T, error)
+	// Pick reads the rows at some places of a table, ascending, and leaves the others out. A place that the table does not have is Invalid.
+	Pick(ctx context.Context, key string, places []int32) ([]T, error)
 	// Write stores rows at a key and says what was written.
 	Write(ctx context.Context, key string, rows []T) (File, error)
 	// WriteHashed stores rows at prefix + SHA-256 of the bytes + ".parquet"; writing the same rows again is a success.

@@ -112,25 +112,20 @@ func (w *writing) add(ctx context.Context, work []Work) error {
 }
 
 // rowsOf reads the rows of a part that are to be written.
-func (x *Indexer) rowsOf(ctx context.Context, part rebased.Part, places []int32) ([]rebased.Row, error) {
-	rows, err := x.rows.Read(ctx, part.Key)
-	if err != nil {
+func (x *Indexer) rowsOf(ctx context.Context, part rebased.Part, places []int32) (rows []rebased.Row, err error) {
+	if len(places) > 0 {
+		if rows, err = x.rows.Pick(ctx, part.Key, places); err != nil {
+			return nil, fmt.Errorf("read %s: %w", part.Key, err)
+		}
+		return rows, nil
+	}
+	if rows, err = x.rows.Read(ctx, part.Key); err != nil {
 		return nil, fmt.Errorf("read %s: %w", part.Key, err)
 	}
 	if len(rows) != part.Rows {
 		return nil, rebased.E(rebased.Invalid, "%s holds %d rows, its manifest says %d: import the corpus again", part.Key, len(rows), part.Rows)
 	}
-	if len(places) == 0 {
-		return rows, nil
-	}
-	picked := make([]rebased.Row, len(places))
-	for i, place := range places {
-		if int(place) >= len(rows) {
-			return nil, rebased.E(rebased.Invalid, "%s has no row %d: import the corpus again", part.Key, place)
-		}
-		picked[i] = rows[place]
-	}
-	return picked, nil
+	return rows, nil
 }
 
 // take opens rows, but those that are in the index, where the batch asks to look.

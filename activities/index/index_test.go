@@ -1,6 +1,8 @@
 package index_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"reflect"
@@ -458,6 +460,53 @@ func TestNewNamesTheFieldThatIsMissing(t *testing.T) {
 		drop(&c)
 		if _, err := index.New(c); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("without %s: %v", field, err)
+		}
+	}
+}
+
+func TestTheIndexOfAnEarlierLayoutGoesWhenThisOneIsWhole(t *testing.T) {
+	w := newWorld()
+	sum := sha256.Sum256([]byte("cells/1\nhash:test:24"))
+	before := "rebased-hub-" + hex.EncodeToString(sum[:4])
+	if err := w.Index.Ensure(t.Context(), before, 24); err != nil {
+		t.Fatal(err)
+	}
+	key := rebased.CorpusIndexKey("hub", before)
+	if _, err := w.Objects.Put(t.Context(), key, []byte(`{"collection":"`+before+`","revision":"r1"}`)); err != nil {
+		t.Fatal(err)
+	}
+	corpus := w.Import(t, "hub", "r1", split("a", 10))
+	record, plan := w.begin(t, corpus)
+	w.batches(t, record, corpus, plan)
+	if _, err := w.Index.Count(t.Context(), before); err != nil {
+		t.Errorf("before the new index is whole: %v", err)
+	}
+	w.finish(t, corpus, plan)
+	if _, err := w.Index.Count(t.Context(), before); rebased.KindOf(err) != rebased.NotFound {
+		t.Errorf("the collection before: %v, want NotFound", err)
+	}
+	if _, _, err := w.Objects.Get(t.Context(), key); rebased.KindOf(err) != rebased.NotFound {
+		t.Errorf("the record before: %v, want NotFound", err)
+	}
+}
+
+func TestASurveyInSeveralPassesFindsTheSame(t *testing.T) {
+	w := newWorld()
+	record := w.update(t, w.Import(t, "hub", "r1", split("a", 125), split("b", 40)))
+	corpus := w.Import(t, "hub", "r2", split("a", 125, 3, 77), split("c", 4))
+	for _, atOnce := range []int{1, 7, 50, 1000} {
+		work, gone, err := w.indexer(t).Survey(t.Context(), record.Collection, corpus, atOnce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := 0
+		for _, item := range work {
+			if rows += len(item.Rows); item.Rows == nil {
+				rows += corpus.Parts[item.Part].Rows
+			}
+		}
+		if rows != 6 || len(gone) != 42 {
+			t.Errorf("%d rows at once: %d to write and %d gone, want 6 and 42", atOnce, rows, len(gone))
 		}
 	}
 }

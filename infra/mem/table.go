@@ -45,6 +45,22 @@ func (t Table[T]) Read(ctx context.Context, key string) ([]T, error) {
 	}
 }
 
+// Pick implements rebased.Table.
+func (t Table[T]) Pick(ctx context.Context, key string, places []int32) ([]T, error) {
+	rows, err := t.Read(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	picked := make([]T, len(places))
+	for i, place := range places {
+		if place < 0 || int(place) >= len(rows) || i > 0 && place <= places[i-1] {
+			return nil, rebased.E(rebased.Invalid, "read %s: row %d of %d was asked for", key, place, len(rows))
+		}
+		picked[i] = rows[place]
+	}
+	return picked, nil
+}
+
 // Write implements rebased.Table.
 func (t Table[T]) Write(ctx context.Context, key string, rows []T) (rebased.File, error) {
 	body, sum, err := encode(rows)

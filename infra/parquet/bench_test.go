@@ -70,3 +70,23 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkDecodeSome reads one row in a hundred.
+func BenchmarkDecodeSome(b *testing.B) {
+	schema := parquet.RowSchema()
+	data, err := parquet.Encode(schema, manyRows(20000))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var places []int32
+	for i := int32(0); i < 20000; i += 100 {
+		places = append(places, i)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := parquet.DecodeSome(schema, "bench", data, places); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(20000*b.N)/b.Elapsed().Seconds(), "rows/s")
+}

@@ -23,6 +23,9 @@ func text[T any, S ~string](name string, at func(*T) *S) column[T] {
 				return err
 			}
 			for i := range rows {
+				if d.skips(i) {
+					continue
+				}
 				s, err := d.text(values.Value(i))
 				if err != nil {
 					return err

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/file"
@@ -24,20 +26,38 @@ const MaxDecoded = 2 << 30
 //
 // It reads columns and not the vendor's Arrow records: those are decoded on goroutines of their own, where the panics that damaged bytes lead to
 // are beyond the reach of a recover.
-func Decode[T any](s *Schema[T], name string, data []byte) (rows []T, err error) {
+func Decode[T any](s *Schema[T], name string, data []byte) ([]T, error) {
+	return guard(s, name, data, nil)
+}
+
+// DecodeSome reads the rows at some places of a file, ascending; row groups without any are passed over, and of the other rows no text is made. A
+// place that the file does not have is Invalid, as is all that Decode refuses.
+func DecodeSome[T any](s *Schema[T], name string, data []byte, places []int32) ([]T, error) {
+	if !slices.IsSorted(places) {
+		return nil, rebased.E(rebased.Invalid, "read %s: places must ascend", name)
+	}
+	rows, err := guard(s, name, data, append([]int32{}, places...))
+	if err == nil && len(rows) != len(places) {
+		return nil, rebased.E(rebased.Invalid, "read %s: it has %d of the %d rows asked for", name, len(rows), len(places))
+	}
+	return rows, err
+}
+
+// guard decodes all rows, or those at some places.
+func guard[T any](s *Schema[T], name string, data []byte, places []int32) (rows []T, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			rows, err = nil, rebased.E(rebased.Invalid, "read %s: the Parquet file is damaged: %v", name, r)
 		}
 	}()
-	rows, err = decode(s, data, MaxDecoded)
+	rows, err = decode(s, data, places, MaxDecoded)
 	if err != nil {
 		return nil, rebased.E(rebased.Invalid, "read %s: %w", name, err)
 	}
 	return rows, nil
 }
 
-func decode[T any](s *Schema[T], data []byte, limit int64) ([]T, error) {
+func decode[T any](s *Schema[T], data []byte, places []int32, limit int64) ([]T, error) {
 	memory := &allocator{left: limit}
 	properties := parquet.NewReaderProperties(memory)
 	properties.BufferedStreamEnabled = true // else as much is allocated as a damaged file claims for a column
@@ -51,8 +71,15 @@ func decode[T any](s *Schema[T], data []byte, limit int64) ([]T, error) {
 	}
 	d := &decoding{left: limit}
 	var rows []T
+	first := int64(0)
 	for g := range r.NumRowGroups() {
-		read, err := makeRows[T](d, r.RowGroup(g).NumRows())
+		n := r.RowGroup(g).NumRows()
+		if places != nil && !d.choose(places, first, n) {
+			first += n
+			continue
+		}
+		first += n
+		read, err := makeRows[T](d, n)
 		if err != nil {
 			return nil, err
 		}
@@ -61,9 +88,37 @@ func decode[T any](s *Schema[T], data []byte, limit int64) ([]T, error) {
 				return nil, fmt.Errorf("row group %d: column %s: %w", g, l.path, err)
 			}
 		}
-		rows = append(rows, read...)
+		rows = append(rows, chosen(read, d.wanted)...)
 	}
 	return rows, nil
+}
+
+// choose marks the rows of a group that are wanted; none: the group need not be read.
+func (d *decoding) choose(places []int32, first, n int64) bool {
+	from, _ := slices.BinarySearch(places, int32(min(first, math.MaxInt32))) //nolint:gosec // bounded
+	to, _ := slices.BinarySearch(places, int32(min(first+n, math.MaxInt32))) //nolint:gosec // bounded
+	if d.wanted = nil; from >= to || n > maxGroupRows {
+		return n > maxGroupRows // makeRows refuses it
+	}
+	d.wanted = make([]bool, n)
+	for _, place := range places[from:to] {
+		d.wanted[int64(place)-first] = true
+	}
+	return true
+}
+
+// chosen are the rows that are wanted; nil: all.
+func chosen[T any](rows []T, wanted []bool) []T {
+	if wanted == nil {
+		return rows
+	}
+	kept := rows[:0]
+	for i, row := range rows {
+		if wanted[i] {
+			kept = append(kept, row)
+		}
+	}
+	return kept
 }
 
 // find gives the place of each leaf in a file, which must have it as the schema does.
@@ -110,7 +165,7 @@ func readLeaf[T any](l leaf[T], r *file.Reader, group, index int, d *decoding, m
 		return err
 	}
 	d.begin(l.repeat)
-	for len(rows) > 0 {
+	for d.at = 0; len(rows) > 0; d.at += batchRows {
 		n := min(batchRows, len(rows))
 		if err := b.next(n); err != nil {
 			return err
@@ -129,7 +184,13 @@ var errTooLarge = errors.New("the rows take more memory than a file may")
 type decoding struct {
 	left  int64             // bytes
 	known map[string]string // nil in a column whose texts do not recur
+
+	wanted []bool // of the rows of the group; nil = all
+	at     int    // place in the group of the batch's first row
 }
+
+// skips reports that the i-th row of the batch is not wanted.
+func (d *decoding) skips(i int) bool { return d.wanted != nil && !d.wanted[d.at+i] }
 
 func (d *decoding) begin(repeat bool) {
 	d.known = nil

@@ -91,7 +91,7 @@ func makeLists[T, E any](b *batch, d *decoding, rows []T, at func(*T) *[]E) erro
 		return err
 	}
 	for i, n := range lengths {
-		if n == 0 {
+		if n == 0 || d.skips(i) {
 			continue
 		}
 		if err := d.take(int64(n) * sizeOf[E]()); err != nil {
@@ -113,6 +113,10 @@ func readLists[T, E any](b *batch, d *decoding, rows []T, at func(*T) *[]E, text
 	}
 	next := 0
 	for i, n := range lengths {
+		if d.skips(i) {
+			next += n
+			continue
+		}
 		elements := *at(&rows[i])
 		if len(elements) != n || next+n > values.Len() {
 			return errors.New("the columns of a list differ in length")

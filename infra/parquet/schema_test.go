@@ -64,10 +64,10 @@ func TestRowsThatTakeTooMuchMemoryAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := decode(RowSchema(), data, 64<<20); err != nil {
+	if _, err := decode(RowSchema(), data, nil, 64<<20); err != nil {
 		t.Fatal(err)
 	}
-	_, err = decode(RowSchema(), data, 2000*sizeOf[rebased.Row]()+1000)
+	_, err = decode(RowSchema(), data, nil, 2000*sizeOf[rebased.Row]()+1000)
 	if err == nil || !strings.Contains(err.Error(), errTooLarge.Error()) {
 		t.Fatalf("got %v, want %v", err, errTooLarge)
 	}
@@ -143,6 +143,22 @@ func wantBack[T any](t *testing.T, s *Schema[T], rows []T) {
 	for i := range rows {
 		if !reflect.DeepEqual(got[i], rows[i]) {
 			t.Fatalf("row %d of %d came back otherwise", i, len(rows))
+		}
+	}
+	for _, stride := range []int{1, 3, batchRows + 1, groupRows + 1} {
+		var places []int32
+		var want []T
+		for at := stride - 1; at < len(rows); at += stride {
+			places, want = append(places, int32(at)), append(want, rows[at])
+		}
+		some, err := DecodeSome(s, "file", data, places)
+		if err != nil || len(some) != len(want) {
+			t.Fatalf("of %d rows every %dth: %d rows of %d, %v", len(rows), stride, len(some), len(want), err)
+		}
+		for i := range want {
+			if !reflect.DeepEqual(some[i], want[i]) {
+				t.Fatalf("of %d rows every %dth: row %d came back otherwise", len(rows), stride, i)
+			}
 		}
 	}
 }

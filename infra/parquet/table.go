@@ -48,6 +48,15 @@ func (t table[T]) Read(ctx context.Context, key string) ([]T, error) {
 	return Decode(t.schema, key, data)
 }
 
+// Pick implements rebased.Table.
+func (t table[T]) Pick(ctx context.Context, key string, places []int32) ([]T, error) {
+	data, _, err := t.objects.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return DecodeSome(t.schema, key, data, places)
+}
+
 // Write implements rebased.Table.
 func (t table[T]) Write(ctx context.Context, key string, rows []T) (rebased.File, error) {
 	data, sum, err := t.encode(key, rows)

@@ -27,6 +27,7 @@ func Table[T any](t *testing.T, newObjects func(t *testing.T) rebased.Objects, o
 	for name, run := range map[string]func(*testing.T, rebased.Objects){
 		"ReadGivesWhatWriteStored":       c.readGivesWhatWriteStored,
 		"NoRowsIsATableToo":              c.noRowsIsATableToo,
+		"PickGivesTheRowsAtPlaces":       c.pickGivesTheRowsAtPlaces,
 		"WriteDescribesTheFile":          c.writeDescribesTheFile,
 		"WriteReplaces":                  c.writeReplaces,
 		"TheSameRowsGiveTheSameBytes":    c.theSameRowsGiveTheSameBytes,
@@ -54,6 +55,31 @@ func (c tableCase[T]) readGivesWhatWriteStored(t *testing.T, o rebased.Objects) 
 func (c tableCase[T]) noRowsIsATableToo(t *testing.T, o rebased.Objects) {
 	file := c.write(t, o, nil)
 	c.wantRows(t, o, file.Key, nil)
+}
+
+func (c tableCase[T]) pickGivesTheRowsAtPlaces(t *testing.T, o rebased.Objects) {
+	file := c.write(t, o, c.sample)
+	last := int32(len(c.sample) - 1)
+	all := make([]int32, len(c.sample))
+	for i := range all {
+		all[i] = int32(i)
+	}
+	for _, places := range [][]int32{nil, {0}, {last}, {0, last}, all} {
+		want := make([]T, len(places))
+		for i, place := range places {
+			want[i] = c.sample[place]
+		}
+		got, err := c.open(o).Pick(t.Context(), file.Key, places)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Fatalf("places %v: %v (-want +got):\n%s", places, err, diff)
+		}
+	}
+	for _, places := range [][]int32{{last + 1}, {0, last + 1}, {-1, 0}, {1, 0}, {0, 0}} {
+		_, err := c.open(o).Pick(t.Context(), file.Key, places)
+		wantKind(t, err, rebased.Invalid)
+	}
+	_, err := c.open(o).Pick(t.Context(), "t/absent.parquet", []int32{0})
+	wantKind(t, err, rebased.NotFound)
 }
 
 func (c tableCase[T]) writeDescribesTheFile(t *testing.T, o rebased.Objects) {
