@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -81,7 +82,7 @@ func (w *encodingWatch) Read(p []byte) (int, error) {
 func (w *encodingWatch) look(p []byte, last bool) int {
 	text, carried := p, len(w.rest)
 	if carried > 0 {
-		text = append(w.rest, p...)
+		text = slices.Concat(w.rest, p)
 	}
 	good := validPrefix(text)
 	wrong := good < len(text) && (last || utf8.FullRune(text[good:]))

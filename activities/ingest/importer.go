@@ -39,8 +39,11 @@ func (c Config) Validate() error {
 // of its own and be repeated: it writes the same bytes to the same keys.
 type Importer struct {
 	Config
-	formats map[string]Format // by extension
+	formats  map[string]Format // by extension
+	fetching chan struct{}     // bounds the files on their way from origins, of which the bucket's adapter holds a piece each
 }
+
+const fetchesAtOnce = 8 // of one process
 
 // New makes an Importer.
 func New(cfg Config) (*Importer, error) {
@@ -49,7 +52,7 @@ func New(cfg Config) (*Importer, error) {
 	}
 	formats := textFormats()
 	formats[".parquet"] = cfg.Parquet
-	return &Importer{Config: cfg, formats: formats}, nil
+	return &Importer{Config: cfg, formats: formats, fetching: make(chan struct{}, fetchesAtOnce)}, nil
 }
 
 // Base is the revision that an import starts from: the corpus's current one, "" when there is none.

@@ -58,6 +58,13 @@ func (m *Importer) List(ctx context.Context, source string) (Listing, error) {
 	if err != nil {
 		return Listing{}, fmt.Errorf("%s: %w", source, err)
 	}
+	found.Sources = slices.DeleteFunc(found.Sources, func(s rebased.Source) bool {
+		why := checkID(s.DatasetID)
+		if why != "" {
+			found.Skipped = append(found.Skipped, Skipped{Path: s.Path, Why: why})
+		}
+		return why != ""
+	})
 	if len(found.Sources) == 0 {
 		return Listing{}, rebased.E(rebased.Invalid, "%s: nothing to import: wants files that end in %s", source, strings.Join(Extensions(), ", "))
 	}
@@ -133,6 +140,12 @@ func (m *Importer) there(ctx context.Context, key string) (bool, error) {
 
 // copyFrom copies a file from its origin into the bucket and gives its SHA-256. When another attempt was faster the error is Unavailable.
 func (m *Importer) copyFrom(ctx context.Context, origin Origin, file rebased.Source, key string) (string, error) {
+	select {
+	case m.fetching <- struct{}{}:
+		defer func() { <-m.fetching }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 	var failed error
 	hash := sha256.New()
 	err := m.Objects.CreateIfAbsent(ctx, key, func(w io.Writer) error {

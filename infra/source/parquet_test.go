@@ -40,7 +40,7 @@ func read(body []byte) string {
 }
 
 func TestRowsOfOtherWritersFiles(t *testing.T) {
-	for _, name := range []string{"types", "nested", "nested-old-lists", "labels", "old"} {
+	for _, name := range []string{"types", "nested", "nested-old-lists", "labels", "old", "deep"} {
 		t.Run(name, func(t *testing.T) {
 			got := read(load(t, name))
 			golden := filepath.Join("testdata", name+".golden")

@@ -62,11 +62,11 @@ func TestImportUploadsTheFilesAndReportsWhatIsMalformed(t *testing.T) {
 		w.put("bad", rebased.Malformed{Path: "owner--name/default.jsonl", Line: 3, Error: "is no JSON object"})
 		run.End(workflows.ImportResult{Corpus: "hub", Revision: "r1", Datasets: 1, Rows: 1, Files: 1, Bad: 1, BadKey: "bad"}, nil)
 	}
-	w.want([]string{"corpus", "import", "hub", folder, "--max-rows-per-config", "0"}, 0,
+	w.want([]string{"corpus", "import", "hub", folder, "--max-rows-per-config", "0", "--documents", "body"}, 0,
 		"imported hub, revision r1: 1 rows of 1 splits from 1 files (0 unchanged), 1 malformed\n",
 		"skipped notes.txt: is a document beside files of records: keep documents in a folder of their own\nupload 1/1 files\nowner--name/default.jsonl:3: is no JSON object\n")
 	sources, err := ingest.ReadSources(t.Context(), w.bucket, in.SourcesKey)
-	if err != nil || len(sources) != 1 || sources[0].Name != "owner/name" || in.Corpus != "hub" || in.MaxRowsPerConfig != 0 {
+	if err != nil || len(sources) != 1 || sources[0].Name != "owner/name" || in.Corpus != "hub" || in.MaxRowsPerConfig != 0 || in.Documents != "body" {
 		t.Fatalf("input %+v, sources %+v, %v", in, sources, err)
 	}
 	if body, _, err := w.bucket.Get(t.Context(), sources[0].Key); err != nil || string(body) != "{\"a\": 1}\n" {

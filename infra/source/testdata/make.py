@@ -6,7 +6,6 @@ import datetime as dt
 import decimal
 import uuid
 
-import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -59,6 +58,7 @@ def nested():
 
 
 def labels():
+    import datasets
     features = datasets.Features({
         "text": datasets.Value("string"),
         "label": datasets.ClassLabel(names=["negative", "positive"]),
@@ -89,5 +89,32 @@ def old():
     }), "old.parquet", use_dictionary=False, compression="none", use_deprecated_int96_timestamps=True, store_schema=False, version="1.0")
 
 
-for make in (types, nested, labels, many, old):
-    make()
+def deep():
+    """Kinds of nesting that datasets on hubs have, in the large and fixed variants of Arrow, and numbers stored as others."""
+    rows = [
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "image", "text": None}]}, {"role": "bot", "content": []}],
+         "scores": {"a": [{"by": "x", "of": decimal.Decimal("1.5")}], "b": None}, "point": [1.0, 2.5], "tags": ["red", "blue"], "images": [b"\x89PNG\x00\xff"],
+         "money": decimal.Decimal("12345678901234567890123456789012345678901234567890.12"), "small": decimal.Decimal("-0.7"), "took": dt.timedelta(seconds=2), "empty": {"x": None}},
+        {"messages": None, "scores": {}, "point": None, "tags": [None, "red"], "images": [], "money": None, "small": None, "took": None, "empty": None},
+    ]
+    schema = pa.schema([
+        ("messages", pa.large_list(pa.struct([("role", pa.large_string()), ("content", pa.list_(pa.struct([("type", pa.string()), ("text", pa.string())])))]))),
+        ("scores", pa.map_(pa.string(), pa.list_(pa.struct([("by", pa.string()), ("of", pa.decimal128(5, 1))])))),
+        ("point", pa.list_(pa.float32(), 2)),
+        ("tags", pa.list_(pa.dictionary(pa.int8(), pa.string()))),
+        ("images", pa.list_(pa.binary())),
+        ("money", pa.decimal256(60, 2)),
+        ("small", pa.decimal128(3, 1)),
+        ("took", pa.duration("ms")),
+        ("empty", pa.struct([("x", pa.string())])),
+    ])
+    columns = {f.name: [r[f.name] for r in rows] for f in schema}
+    columns["scores"] = [list(r["scores"].items()) for r in rows]
+    tags = pa.ListArray.from_arrays(pa.array([0, 2, 4]), pa.array(["red", "blue", None, "red"]).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string())))
+    table = pa.table([tags if f.name == "tags" else pa.array(columns[f.name], f.type) for f in schema], schema=schema)
+    pq.write_table(table, "deep.parquet", compression="zstd", store_decimal_as_integer=True)
+
+
+if __name__ == "__main__":
+    for make in (types, nested, labels, many, old, deep):
+        make()

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -72,12 +73,12 @@ func run(ctx context.Context, files []string, options ingest.Options, profile st
 	return nil
 }
 
-func measure(ctx context.Context, file string, options ingest.Options) (figures, error) {
+func measure(ctx context.Context, file string, options ingest.Options) (found figures, err error) {
 	dir, err := os.MkdirTemp("", "rebased-convert-")
 	if err != nil {
 		return figures{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	objects := bucket{dir: dir}
 	importer, err := ingest.New(ingest.Config{
 		Objects: objects, Rows: parquet.Rows(objects), Datasets: parquet.Datasets(objects), Parquet: source.Parquet{}, Limits: ingest.DefaultLimits(),
@@ -89,8 +90,8 @@ func measure(ctx context.Context, file string, options ingest.Options) (figures,
 	if err != nil {
 		return figures{}, err
 	}
-	found := figures{File: file}
-	start, begun := cpu(), time.Now()
+	found.File = file
+	start := cpu()
 	sources, err := ingest.Upload(ctx, objects, folder, importer.Limits, nil)
 	if err != nil {
 		return found, err
@@ -100,7 +101,8 @@ func measure(ctx context.Context, file string, options ingest.Options) (figures,
 	if err != nil {
 		return found, err
 	}
-	start, begun = cpu(), time.Now()
+	start = cpu()
+	begun := time.Now()
 	for _, split := range ingest.Splits(sources) {
 		out, err := conversion.Convert(ctx, split, nil)
 		if err != nil {
