@@ -80,7 +80,7 @@ func (l *loop) rank(task rebased.Task, splits []indextest.Split, keep func(name 
 func (l *loop) score(task rebased.Task, row rebased.Row, data float64) (loopRow, bool) {
 	s := loopRow{row: row, in: math.Inf(-1), out: math.Inf(-1), dat: data}
 	for _, cell := range row.Cells {
-		v := l.encode(cell.Text[:min(len(cell.Text), 4000)])
+		v := l.encode(cell.Text)
 		in, out := math.NaN(), math.NaN()
 		if cosine(v, v) > 0 {
 			in, out = 0, 0
