@@ -136,12 +136,12 @@ func (m *measurement) nightly(ctx context.Context) error {
 	if err := generate(generated, nightlyDatasets, nightlyRows, ""); err != nil {
 		return err
 	}
-	for _, c := range []struct{ name, dir string }{{m.in.name, m.in.corpus}, {"generated", generated}} {
-		if err := m.nightlyOf(ctx, s, c.name, c.dir); err != nil {
+	if m.in.name == "hub" { // the demo's corpus is too small for a hundredth
+		if err := m.nightlyOf(ctx, s, m.in.name, m.in.corpus); err != nil {
 			return err
 		}
 	}
-	return nil
+	return m.nightlyOf(ctx, s, "generated", generated)
 }
 
 func (m *measurement) nightlyOf(ctx context.Context, s *servers, name, dir string) error {

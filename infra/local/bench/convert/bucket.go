@@ -36,6 +36,11 @@ func (b bucket) PutIfAbsent(ctx context.Context, key string, body []byte) (strin
 	})
 }
 
+// Put implements rebased.Objects.
+func (b bucket) Put(_ context.Context, key string, body []byte) (string, error) {
+	return "", os.WriteFile(b.path(key), body, 0o600)
+}
+
 // CreateIfAbsent implements rebased.Objects.
 func (b bucket) CreateIfAbsent(_ context.Context, key string, write func(w io.Writer) error) error {
 	file, err := os.OpenFile(b.path(key), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
