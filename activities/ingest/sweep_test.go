@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -206,7 +207,7 @@ func TestSplitsThatAreKeptAreReadAgainUnderOtherOptions(t *testing.T) {
 		t.Fatalf("%+v, %+v, %v", kept, failures, err)
 	}
 	second, _, err := h.Commit(ctx, imp, kept)
-	if err != nil || !slices.Equal(second.Parts, first.Parts) {
+	if err != nil || !reflect.DeepEqual(second.Parts, first.Parts) {
 		t.Fatalf("%+v, %v", second, err)
 	}
 	_, converted := h.convert(t, folder, 3)
