@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -10,6 +11,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
@@ -59,6 +64,12 @@ func datasetOn(id string, files map[string]string) hubtest.Repo {
 // importAll runs an import of sources that workers read themselves, and sweeps at once.
 func (w *world) importAll(t *testing.T, sources ...string) (workflows.ImportResult, error) {
 	t.Helper()
+	return run[workflows.ImportResult](t, w.environment(t), workflows.ImportID("hub"), workflows.ImportCorpusName, w.importing(t, sources...))
+}
+
+// importing is what starts such an import.
+func (w *world) importing(t *testing.T, sources ...string) workflows.ImportInput {
+	t.Helper()
 	var remotes []activities.Remote
 	for _, s := range sources {
 		source, failed, _ := strings.Cut(s, " ")
@@ -71,8 +82,7 @@ func (w *world) importAll(t *testing.T, sources ...string) (workflows.ImportResu
 	if _, err := w.objects.Put(t.Context(), "uploads/remotes", body); err != nil {
 		t.Fatal(err)
 	}
-	in := workflows.ImportInput{Corpus: "hub", RemotesKey: "uploads/remotes", Remotes: len(remotes), GraceSeconds: -1}
-	return run[workflows.ImportResult](t, w.environment(t), workflows.ImportID("hub"), workflows.ImportCorpusName, in)
+	return workflows.ImportInput{Corpus: "hub", RemotesKey: "uploads/remotes", Remotes: len(remotes), GraceSeconds: -1}
 }
 
 // corpus gives the current revision and its datasets.
@@ -292,5 +302,45 @@ func TestRemovedRowsLeaveTheBucketThroughTheWorkflow(t *testing.T) {
 		if body, _, err := w.objects.Get(t.Context(), key); err != nil || strings.Contains(string(body), "goes away") {
 			t.Errorf("%s holds a removed row, or %v", key, err)
 		}
+	}
+}
+
+func TestAnImportWhoseHistoryGrewLongGoesOnAsNewWhereItWas(t *testing.T) {
+	w, server := onHub(t, "")
+	var sources []string
+	for i := range 20 {
+		id := fmt.Sprintf("owner/set%d", i)
+		server.Put(datasetOn(id, map[string]string{"default/train/0000.parquet": parquetOf(t, id)}))
+		sources = append(sources, "hf://"+id)
+	}
+	in := w.importing(t, sources...)
+	for _, after := range []string{"ImportBegin", "ImportList", "ImportMerge", "ImportBatch"} {
+		env := w.environment(t)
+		env.SetOnActivityCompletedListener(func(info *activity.Info, _ converter.EncodedValue, _ error) {
+			env.SetContinueAsNewSuggested(info.ActivityType.Name == after)
+		})
+		result, err := run[workflows.ImportResult](t, env, workflows.ImportID("hub"), workflows.ImportCorpusName, in)
+		var next *workflow.ContinueAsNewError
+		switch {
+		case after == "ImportBatch": // the one batch is done
+			if err != nil || result.Rows != 20 || result.Datasets != 20 {
+				t.Fatalf("%+v, %v", result, err)
+			}
+		case !errors.As(err, &next):
+			t.Fatalf("after %s: got %v", after, err)
+		default:
+			if err := converter.GetDefaultDataConverter().FromPayloads(next.Input, &in); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	listings := 0
+	for _, r := range server.Requests() {
+		if strings.Contains(r.URL.Path, "/tree/") {
+			listings++
+		}
+	}
+	if listings != len(sources) {
+		t.Errorf("%d listings of %d sources: each is listed once", listings, len(sources))
 	}
 }

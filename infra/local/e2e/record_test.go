@@ -18,8 +18,7 @@ import (
 // TestRecordHistories records histories for workflows/testdata/history from the real server when REBASED_RECORD names a folder. Do so when a
 // workflow has changed behind a version marker, and keep the old files.
 func TestRecordHistories(t *testing.T) {
-	dir := os.Getenv("REBASED_RECORD")
-	if dir == "" {
+	if os.Getenv("REBASED_RECORD") == "" {
 		t.Skip("REBASED_RECORD is not set: it names the folder to write histories to")
 	}
 	s, task := demoStack(t, stacktest.Options{}, 60, map[string]any{
@@ -30,30 +29,46 @@ func TestRecordHistories(t *testing.T) {
 	must(t, s, "builds", "approve", approved.Build)
 	must(t, s, "builds", "watch", approved.Build)
 	plain := result(t, must(t, s, "build", "-f", demoTask(t, 40, nil), "--json"))
+	for name, id := range map[string]string{
+		"import.json": workflows.ImportID("hub"), "index.json": workflows.IndexID("hub"),
+		"build-approved.json": workflows.BuildID("demo", approved.Build), "build.json": workflows.BuildID("demo", plain.Build),
+	} {
+		record(t, name, historyOf(t, s, id))
+	}
+}
+
+// record writes a history when REBASED_RECORD names a folder.
+func record(t *testing.T, name string, body []byte) {
+	t.Helper()
+	dir := os.Getenv("REBASED_RECORD")
+	if dir == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// historyOf gives the history of a workflow's last run as JSON.
+func historyOf(t *testing.T, s *stacktest.Stack, id string) []byte {
+	t.Helper()
 	temporal, err := client.Dial(client.Options{HostPort: s.Folder().Ports.Address(folder.Temporal)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer temporal.Close()
-	for name, id := range map[string]string{
-		"import.json": workflows.ImportID("hub"), "index.json": workflows.IndexID("hub"),
-		"build-approved.json": workflows.BuildID("demo", approved.Build), "build.json": workflows.BuildID("demo", plain.Build),
-	} {
-		events := temporal.GetWorkflowHistory(t.Context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-		var all history.History
-		for events.HasNext() {
-			event, err := events.Next()
-			if err != nil {
-				t.Fatal(err)
-			}
-			all.Events = append(all.Events, event)
-		}
-		body, err := protojson.MarshalOptions{Multiline: true}.Marshal(&all)
+	events := temporal.GetWorkflowHistory(t.Context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	var all history.History
+	for events.HasNext() {
+		event, err := events.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		all.Events = append(all.Events, event)
 	}
+	body, err := protojson.MarshalOptions{Multiline: true}.Marshal(&all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
 }

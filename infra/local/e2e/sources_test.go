@@ -3,10 +3,12 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -18,6 +20,7 @@ import (
 	"github.com/rebased/rebased/infra/local/folder"
 	"github.com/rebased/rebased/infra/local/stacktest"
 	"github.com/rebased/rebased/infra/parquet"
+	"github.com/rebased/rebased/workflows"
 )
 
 // imported is what `corpus import --json` says.
@@ -35,6 +38,9 @@ func (b bucket) put(key, body string) {
 		b.t.Fatal(err)
 	}
 }
+
+// payload is what Temporal keeps of a value.
+var payload = regexp.MustCompile(`"data": *"([^"]*)"`)
 
 // TestAListOfSourcesIsImportedAndKeptUpToDate has the real programs import from a hub, from S3 and from a folder, night after night.
 func TestAListOfSourcesIsImportedAndKeptUpToDate(t *testing.T) {
@@ -84,6 +90,18 @@ func TestAListOfSourcesIsImportedAndKeptUpToDate(t *testing.T) {
 	if first.Datasets != 4 || first.Rows != 5 || first.Reused != 0 {
 		t.Fatalf("first night: %+v", first)
 	}
+	history := historyOf(t, s, workflows.ImportID("hub"))
+	payloads := payload.FindAllSubmatch(history, -1)
+	for _, found := range payloads {
+		text, err := base64.StdEncoding.DecodeString(string(found[1]))
+		if err != nil || strings.Contains(string(text), hub.Token) {
+			t.Errorf("the workflow's history holds the token in %q, or %v", text, err)
+		}
+	}
+	if len(payloads) < 10 {
+		t.Errorf("%d payloads in the workflow's history", len(payloads))
+	}
+	record(t, "import-sources.json", history)
 	hub.Requests()
 	if second := night(); second.Revision != first.Revision || second.Reused != 4 {
 		t.Fatalf("a night of no change: %+v", second)
@@ -101,6 +119,12 @@ func TestAListOfSourcesIsImportedAndKeptUpToDate(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &third); err != nil || code != 1 || third.Datasets != 2 || third.Rows != 3 || third.Removed == 0 {
 		t.Fatalf("exit status %d: %s%s", code, out, errs)
 	}
+	checkSwept(t, b, hub.Token)
+}
+
+// checkSwept makes sure that the bucket holds the parts of two datasets, and nothing of what was fetched, or secret.
+func checkSwept(t *testing.T, b bucket, token string) {
+	t.Helper()
 	corpus := b.files("corpora/hub/")
 	parts := 0
 	for key := range corpus {
@@ -115,7 +139,7 @@ func TestAListOfSourcesIsImportedAndKeptUpToDate(t *testing.T) {
 		t.Errorf("%d parts, want those of the two datasets", parts)
 	}
 	for key, body := range b.files("") {
-		if strings.Contains(body, hub.Token) {
+		if strings.Contains(body, token) {
 			t.Errorf("%s holds the token", key)
 		}
 		if strings.HasPrefix(key, "imports/") && strings.Contains(key, "fetched-") {
