@@ -49,6 +49,16 @@ func TestTheStrideIsEven(t *testing.T) {
 	}
 }
 
+func TestARowTakenAtTheStrideHasTheIDOfAFirstOne(t *testing.T) {
+	b := newBucket(t, ingest.DefaultLimits())
+	corpus, _ := b.load(t, discover(t, tree(t, map[string]string{"a.jsonl": numbered(0, 10)})), 5)
+	for _, row := range b.rows(t, corpus) {
+		if want := rebased.NewRowID(row.Dataset, row.Cells, 0); row.ID != want {
+			t.Errorf("row %v has id %s, want %s", row.Cells, row.ID, want)
+		}
+	}
+}
+
 func TestFilesOfOneSplitShareStrideAndRowNumbers(t *testing.T) {
 	b := newBucket(t, ingest.DefaultLimits())
 	corpus, converted := b.load(t, discover(t, tree(t, map[string]string{

@@ -59,6 +59,7 @@ func TestJSONLines(t *testing.T) {
 		"a list of one":           {`{"answers":{"text":["Denver"],"start":[3]}}`, `1 answers.text="Denver" answers.start="3"`},
 		"a list of objects":       {`{"t":[{"r":"u","s":"Hi"},{"s":"Hello","r":"b"}],"z":"1"}`, `1 t.r="u\nb" t.s="Hi\nHello" z="1"`},
 		"lists in lists":          {`{"a":[[1,2],[],[3]]}`, `1 a="1\n2\n3"`},
+		"rows of other columns":   {"{\"a\":1,\"b\":2}\n{\"b\":[\"x\",\"y\"],\"a\":\"z\"}\n{\"b\":1}\n{\"b\":1,\"a\":2}\n{\"b\":[1,2],\"a\":3}", "1 a=\"1\" b=\"2\"\n2 b=\"x\\ny\" a=\"z\"\n3 b=\"1\"\n4 b=\"1\" a=\"2\"\n5 b=\"1\\n2\" a=\"3\""},
 		"one name from two sides": {`{"a.b":"x","a":{"b":"y"}}`, `1 a.b="x\ny"`},
 		"escapes":                 {`{"a":"\u00e9\ud83d\ude00\n\"","k\u0041":"/\/"}`, `1 a="é😀\n\"" kA="//"`},
 		"half a surrogate":        {`{"a":"\ud83d"}`, `1 a="` + "\ufffd" + `"`},
