@@ -35,7 +35,7 @@ func normal(out []byte, text string) []byte {
 			if 'A' <= r && r <= 'Z' {
 				r += 'a' - 'A'
 			}
-			out = append(out, byte(r))
+			out = append(out, byte(r)) //nolint:gosec // ASCII
 			continue
 		}
 		out = utf8.AppendRune(out, unicode.ToLower(r))

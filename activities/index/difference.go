@@ -48,7 +48,6 @@ func (x *Indexer) difference(ctx context.Context, from, to rebased.Corpus) (work
 	if err := group.Wait(); err != nil {
 		return nil, nil, err
 	}
-	slices.SortFunc(gone, compareKeys)
 	return work, gone, nil
 }
 
@@ -128,10 +127,10 @@ func (x *Indexer) compare(ctx context.Context, c *change) (fresh []Work, gone []
 	return fresh, gone, nil
 }
 
-// survey compares a corpus with what the index really holds: it lists the ids of both, so many at a time as memory allows.
-func (x *Indexer) survey(ctx context.Context, collection string, corpus rebased.Corpus) (work []Work, gone []rebased.RowKey, err error) {
-	missing := make(map[int][]int32)                   // part -> rows
-	passes := uint32(corpus.RowCount()/surveyRows + 1) //nolint:gosec // positive
+// survey compares a corpus with what the index really holds: it lists the ids of both, about so many at a time.
+func (x *Indexer) survey(ctx context.Context, collection string, corpus rebased.Corpus, atOnce int) (work []Work, gone []rebased.RowKey, err error) {
+	missing := make(map[int][]int32)               // part -> rows
+	passes := uint32(corpus.RowCount()/atOnce + 1) //nolint:gosec // positive
 	for pass := range passes {
 		low, high := share(pass, passes), share(pass+1, passes)
 		wanted, err := x.within(ctx, corpus, low, high)

@@ -506,3 +506,24 @@ func TestTheIndexOfAnEarlierLayoutGoesWhenThisOneIsWhole(t *testing.T) {
 		t.Errorf("the record before: %v, want NotFound", err)
 	}
 }
+
+func TestASurveyInSeveralPassesFindsTheSame(t *testing.T) {
+	w := newWorld()
+	record := w.update(t, w.Import(t, "hub", "r1", split("a", 125), split("b", 40)))
+	corpus := w.Import(t, "hub", "r2", split("a", 125, 3, 77), split("c", 4))
+	for _, atOnce := range []int{1, 7, 50, 1000} {
+		work, gone, err := w.indexer(t).Survey(t.Context(), record.Collection, corpus, atOnce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := 0
+		for _, item := range work {
+			if rows += len(item.Rows); item.Rows == nil {
+				rows += corpus.Parts[item.Part].Rows
+			}
+		}
+		if rows != 6 || len(gone) != 42 {
+			t.Errorf("%d rows at once: %d to write and %d gone, want 6 and 42", atOnce, rows, len(gone))
+		}
+	}
+}

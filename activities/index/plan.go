@@ -41,7 +41,7 @@ func (w Work) rows(corpus rebased.Corpus) int {
 	return corpus.Parts[w.Part].Rows
 }
 
-// newPlan cuts work into batches. The same work gives the same plan.
+// newPlan cuts work into batches, in the order of the parts.
 func newPlan(corpus rebased.Corpus, work []Work, gone []rebased.RowKey) Plan {
 	slices.SortFunc(work, func(a, b Work) int { return cmp.Compare(a.Part, b.Part) })
 	plan := Plan{Revision: corpus.Revision, Work: work}

@@ -80,7 +80,7 @@ func (x *Indexer) inspect(ctx context.Context, corpus rebased.Corpus, collection
 	if points == 0 {
 		return newPlan(corpus, all(corpus), nil), nil
 	}
-	work, gone, err := x.survey(ctx, collection, corpus)
+	work, gone, err := x.survey(ctx, collection, corpus, surveyRows)
 	return newPlan(corpus, work, gone), err
 }
 
@@ -174,7 +174,7 @@ func (x *Indexer) remove(ctx context.Context, corpus rebased.Corpus, collection 
 
 // repair compares the index with the corpus row by row and makes them one.
 func (x *Indexer) repair(ctx context.Context, corpus rebased.Corpus, record rebased.Index, collection string) error {
-	work, gone, err := x.survey(ctx, collection, corpus)
+	work, gone, err := x.survey(ctx, collection, corpus, surveyRows)
 	if err != nil {
 		return err
 	}

@@ -147,15 +147,6 @@ func (w *world) ids(t *testing.T, part rebased.Part) []rebased.RowKey {
 	return ids
 }
 
-func (w *world) count(t *testing.T, record rebased.Index) int {
-	t.Helper()
-	n, err := w.Index.Count(t.Context(), record.Collection)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 func dataset(name string) rebased.Dataset {
 	return rebased.Dataset{
 		DatasetID:   rebased.DatasetID{Name: name, Config: "default", Split: "train"},

@@ -29,9 +29,9 @@ import (
 
 func TestCollectionSettingsAreRead(t *testing.T) {
 	for text, want := range map[string]qdrant.Collection{
-		"":                       {},
-		"shards=6":               {Shards: 6},
-		" replicas=2 , on-disk,": {Replicas: 2, OnDisk: true},
+		"":                      {},
+		"shards=6":              {Shards: 6},
+		"replicas=2 , on-disk,": {Replicas: 2, OnDisk: true},
 		"shards=12,replicas=3,consistency=2,on-disk,int8": {Shards: 12, Replicas: 3, Consistency: 2, OnDisk: true, Int8: true},
 	} {
 		if got, err := qdrant.ParseCollection(text); err != nil || got != want {
