@@ -38,6 +38,9 @@ type File struct {
 type Part struct {
 	File
 	Dataset DatasetID `json:"dataset"`
+	// Frequent are the short texts that stand in many of its rows, by TextHash as 16 hex digits: they tell one row from another as little as
+	// a word does.
+	Frequent []string `json:"frequent,omitempty"`
 }
 
 // Corpus is one revision of a corpus: the content of corpora/<corpus>/manifest.json.

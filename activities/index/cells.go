@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/rebased/rebased"
 )
 
 const (
-	// maxText is how many bytes of a cell are encoded; the rest of a longer one does not take part in retrieval.
-	maxText = 4000
 	// maxValues is how many numbers the vectors of one point may have together: Qdrant takes fewer than 1,048,576.
 	maxValues = 1<<20 - 1
 	// encodeStep is how many texts go to the encoder between two reports of progress.
@@ -34,7 +31,7 @@ func (x *Indexer) points(ctx context.Context, rows []rebased.Row, tick func()) (
 	for i, row := range rows {
 		p := Point{ID: row.ID, Dataset: row.Dataset}
 		for c, cell := range row.Cells {
-			at, ok := place[cut(cell.Text)]
+			at, ok := place[cell.Text]
 			if !ok || zero(vectors[at]) || len(p.Vectors) == most {
 				continue
 			}
@@ -53,7 +50,7 @@ func distinct(rows []rebased.Row) (texts []string, place map[string]int) {
 	place = make(map[string]int)
 	for _, row := range rows {
 		for _, cell := range row.Cells {
-			text := cut(cell.Text)
+			text := cell.Text
 			if _, known := place[text]; known || strings.TrimSpace(text) == "" {
 				continue
 			}
@@ -85,18 +82,6 @@ func (x *Indexer) encode(ctx context.Context, texts []string, tick func()) ([][]
 		tick()
 	}
 	return vectors, nil
-}
-
-// cut shortens a text to maxText bytes at the border of a rune.
-func cut(text string) string {
-	if len(text) <= maxText {
-		return text
-	}
-	end := maxText
-	for end > maxText-utf8.UTFMax && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end]
 }
 
 func zero(v []float32) bool {

@@ -333,23 +333,6 @@ func TestCellsWithoutATokenHaveNoVector(t *testing.T) {
 	}
 }
 
-func TestLongCellsAreCutBetweenRunes(t *testing.T) {
-	w := newWorld()
-	corpus := w.Import(t, "hub", "r1", indextest.NewSplit(dataset("a"), 10,
-		[]rebased.Cell{{Column: "a", Text: strings.Repeat("é", 3000)}},
-		[]rebased.Cell{{Column: "a", Text: "x" + strings.Repeat("é", 3000)}},
-		[]rebased.Cell{{Column: "a", Text: "\xff" + strings.Repeat("\x80", 5000)}}))
-	record, plan := w.begin(t, corpus)
-	w.batches(t, record, corpus, plan)
-	var lengths []int
-	for _, text := range w.encoder.texts {
-		lengths = append(lengths, len(text))
-	}
-	if !slices.Equal(lengths[:2], []int{4000, 3999}) || lengths[2] > 4000 {
-		t.Errorf("texts of %v bytes were encoded, want 4000, 3999 and at most 4000", lengths)
-	}
-}
-
 func TestWritesStayWithinTheirBounds(t *testing.T) {
 	w := newWorld()
 	wide := make([]rebased.Cell, 20_000) // 1.9 MB of vectors

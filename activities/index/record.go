@@ -287,7 +287,7 @@ func (x *Indexer) describe(ctx context.Context, collection string, corpus rebase
 	}
 	texts := make([]string, len(datasets))
 	for i, d := range datasets {
-		texts[i] = cut(d.Text())
+		texts[i] = d.Text()
 	}
 	vectors, err := x.encode(ctx, texts, func() {})
 	if err != nil {

@@ -94,7 +94,7 @@ func (w *partWriter) flush(ctx context.Context) error {
 	if err := rebased.PutPartIDs(ctx, w.objects, file, w.open); err != nil {
 		return err
 	}
-	w.parts = append(w.parts, rebased.Part{File: file, Dataset: w.dataset})
+	w.parts = append(w.parts, rebased.Part{File: file, Dataset: w.dataset, Frequent: Frequent(w.open)})
 	w.open, w.bytes = w.open[:0], 0
 	return nil
 }

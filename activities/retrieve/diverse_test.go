@@ -72,6 +72,13 @@ func TestAWeakCellDoesNotDecide(t *testing.T) {
 			t.Errorf("a weak cell decides: %+v", c)
 		}
 	}
+	strong := fmt.Sprintf("%016x", rebased.TextHash("Music plant  and law"))
+	f.corpus.Parts[0].Frequent = []string{strong}
+	for _, c := range rank(t, f.World, f.Index, f.task, f.corpus, f.record).Candidates {
+		if c.OutColumn == "strong1" {
+			t.Errorf("a frequent cell decides: %+v", c)
+		}
+	}
 	f.task.Retrieve.Mode = rebased.ModePaper
 	if first := rank(t, f.World, f.Index, f.task, f.corpus, f.record).Candidates[0]; first.OutColumn != "weak1" && first.OutColumn != "alone0" {
 		t.Errorf("mode paper: %+v", first)

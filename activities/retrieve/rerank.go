@@ -218,7 +218,7 @@ func (s *second) propose(ctx context.Context, task rebased.Task, c correction) (
 		share.most = max(1, task.Retrieve.MaxPerDataset*depth/task.Retrieve.Rows)
 	}
 	w := newWalk(s.first.index, s.first.collection, aim, sources, depth, share.full)
-	w.diverse = s.first.diverse
+	w.diverse, w.frequent = s.first.diverse, s.first.frequent
 	var proposed []scored
 	said := make(map[uint64]struct{})
 	for different := 0; different < depth && len(proposed) < 2*depth; {

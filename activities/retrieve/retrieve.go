@@ -110,8 +110,8 @@ func New(c Config) (*Ranker, error) {
 // MinScore or rows that share text with a benchmark.
 //
 // That is mode paper. Mode diverse differs so:
-//   - A weak cell does not decide S_out: one with fewer than weakLetters letters and digits. Such a cell counts at most as much as the row's best
-//     other cell, and at most 0 in a row that has none.
+//   - A weak cell does not decide S_out: one with fewer than weakLetters letters and digits, or with a text that stands in many rows of a part of
+//     the corpus. Such a cell counts at most as much as the row's best other cell, and at most 0 in a row that has none.
 //   - At most MaxPerDataset rows of one dataset name are taken, all its configurations and splits together. A dataset that has its share is not
 //     asked for further, so SkippedQuota counts the rows of it that were met until then.
 //   - A row whose cells say the same as those of a row that was taken, whatever their columns are called, is left out; weak cells, such as labels
@@ -154,10 +154,14 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 	if err != nil {
 		return Ranking{}, err
 	}
+	often, err := frequent(corpus)
+	if err != nil {
+		return Ranking{}, err
+	}
 	search := leakSearch{set: r.bench, clean: map[rebased.RowKey]struct{}{}, leaked: map[rebased.RowKey]decontaminate.Leak{}}
 	var best reranked
 	if task.Retrieve.Rerank != nil {
-		if best, err = r.rerank(ctx, task, corpus, walk{index: r.index, collection: idx.Collection, aim: aim, sources: sources}, progress); err != nil {
+		if best, err = r.rerank(ctx, task, corpus, walk{index: r.index, collection: idx.Collection, aim: aim, sources: sources, frequent: often}, progress); err != nil {
 			return Ranking{}, fmt.Errorf("rank the rows of %s in two stages: %w", corpus.Name, err)
 		}
 		sources = best.sources
@@ -167,7 +171,7 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 		var from ranked = &list{rows: best.rows}
 		if task.Retrieve.Rerank == nil {
 			w := newWalk(r.index, idx.Collection, aim, sources, task.Retrieve.Rows, t.quota.full)
-			w.diverse = task.Retrieve.Mode == rebased.ModeDiverse
+			w.diverse, w.frequent = task.Retrieve.Mode == rebased.ModeDiverse, often
 			from = w
 		}
 		if err := t.take(ctx, from); err != nil {

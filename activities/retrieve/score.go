@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strconv"
 
 	"github.com/rebased/rebased"
 )
@@ -37,12 +38,13 @@ func (w *walk) score(from rough, held Stored) scored {
 	out, outCell := nearest(w.aim.out, held, nil)
 	row := scored{id: from.id, source: from.source}
 	if w.diverse {
-		if strong, cell := nearest(w.aim.out, held, held.weak); !math.IsInf(strong, -1) {
+		weak := func(i int) bool { return w.weak(held, i) }
+		if strong, cell := nearest(w.aim.out, held, weak); !math.IsInf(strong, -1) {
 			out, outCell = strong, cell
 		} else {
 			out = min(out, 0)
 		}
-		row.content, row.strong, row.look = held.content(nil), held.content(held.weak), held.look()
+		row.content, row.strong, row.look = held.content(nil), held.content(weak), held.look()
 	}
 	row.sum = in + out + w.sources[from.source].data
 	row.total, row.in, row.out = float32(row.sum/3), float32(in), float32(out)
@@ -64,8 +66,32 @@ func nearest(query []float32, held Stored, skip func(i int) bool) (best float64,
 	return best, cell
 }
 
-// weak reports whether the cell of a vector says too little to decide S_out.
-func (s Stored) weak(i int) bool { return i < len(s.Letters) && s.Letters[i] < weakLetters }
+// weak reports whether the cell of a vector says too little to decide S_out: it is short, or stands in many rows of the corpus.
+func (w *walk) weak(held Stored, i int) bool {
+	if i < len(held.Letters) && held.Letters[i] < weakLetters {
+		return true
+	}
+	if len(w.frequent) == 0 || i >= len(held.Hashes) {
+		return false
+	}
+	_, often := w.frequent[held.Hashes[i]]
+	return often
+}
+
+// frequent lists the texts that stand in many rows of a part of a corpus.
+func frequent(corpus rebased.Corpus) (map[uint64]struct{}, error) {
+	set := make(map[uint64]struct{})
+	for _, part := range corpus.Parts {
+		for _, text := range part.Frequent {
+			hash, err := strconv.ParseUint(text, 16, 64)
+			if err != nil {
+				return nil, rebased.E(rebased.Invalid, "part %s of corpus %s lists a frequent text as %q, which is no hash: import again", part.Key, corpus.Name, text)
+			}
+			set[hash] = struct{}{}
+		}
+	}
+	return set, nil
+}
 
 // content hashes what the cells of a row say, those that skip names left out, whatever their order and the names of their columns; 0 when none is
 // left.

@@ -15,8 +15,9 @@ import (
 const (
 	// slack is how much a server's MaxSim may differ from the exact one by the rounding of its float32 sums.
 	slack = 1e-5
-	// fetchStep is how many rows' vectors are read at once.
-	fetchStep = 256
+	// fetchStep is how many rows' vectors are read at once, and diverseStep in mode diverse, where many fall behind once they are scored.
+	fetchStep   = 256
+	diverseStep = 1024
 )
 
 // walk gives the rows of a corpus one by one in the order of the score, without a scan of the corpus on this side.
@@ -33,8 +34,9 @@ type walk struct {
 	index      Index
 	collection string
 	aim        aim
-	full       func(*source) bool // rows of this one are of no use any more
-	diverse    bool               // weak cells do not decide
+	full       func(*source) bool  // rows of this one are of no use any more
+	diverse    bool                // weak cells do not decide
+	frequent   map[uint64]struct{} // texts that are weak though they are not short, by rebased.TextHash
 
 	sources []*source
 
@@ -146,9 +148,12 @@ func (w *walk) meet(hits []Hit, open []int32) error {
 
 // fetch computes the exact scores of the best rows met, down to the bound. Rows of full datasets pass with the rough one.
 func (w *walk) fetch(ctx context.Context, bound float64) error {
-	n := 0
+	n, step := 0, fetchStep
+	if w.diverse {
+		step = diverseStep
+	}
 	var ids []rebased.RowID
-	for ; n < len(w.near) && w.near[n].sum >= bound && len(ids) < fetchStep; n++ {
+	for ; n < len(w.near) && w.near[n].sum >= bound && len(ids) < step; n++ {
 		if !w.full(w.sources[w.near[n].source]) {
 			ids = append(ids, w.near[n].id.ID())
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/index/indextest"
+	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/retrieve"
 	"github.com/rebased/rebased/infra/encoder/static"
 )
@@ -31,6 +32,13 @@ func TestRankings(t *testing.T) {
 	w.Encoder = encoder
 	corpus := w.Import(t, "hub", "r1", h.Splits...)
 	record := w.Update(t, corpus)
+	for i, part := range corpus.Parts {
+		rows, err := w.Rows.Read(t.Context(), part.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		corpus.Parts[i].Frequent = ingest.Frequent(rows) // as an import lists them
+	}
 	ranker, err := retrieve.New(retrieve.Config{Index: w.Index, Encoder: w.Encoder, Rows: w.Rows, Datasets: w.Datasets, Objects: w.Objects})
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +126,7 @@ func says(c rebased.Candidate, letters int) string {
 type export struct {
 	t       *testing.T
 	encoder rebased.Encoder
-	known   map[string]int           // the bytes of a vector -> its number
+	known   map[string]int // the bytes of a vector -> its number
 	files   map[string]*bufio.Writer
 	closers []func() error
 }

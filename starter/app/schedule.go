@@ -118,6 +118,9 @@ func (a *app) createIndexSchedule(cmd *cobra.Command, in workflows.IndexInput, s
 	if _, err := readCorpus(ctx, bucket, in.Corpus); err != nil {
 		return err
 	}
+	if in.Encoder, err = uploadModel(ctx, bucket, in.Encoder, "."); err != nil {
+		return err
+	}
 	if err := temporal.CreateIndexSchedule(ctx, in, spec); err != nil {
 		return err
 	}

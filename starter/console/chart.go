@@ -42,7 +42,8 @@ func Curve(w io.Writer, values []float32, last, width int) {
 	label := fmt.Sprintf("%.3f ", most)
 	columns := max(1, min(width-len(label)-1, 100))
 	for line := height - 1; line >= 0; line-- {
-		drawn := pad(line, height, most, least, len(label))
+		var drawn strings.Builder
+		drawn.WriteString(pad(line, height, most, least, len(label)))
 		for c := range columns {
 			v := values[min(c*len(values)/columns, len(values)-1)]
 			if c == columns-1 {
@@ -52,9 +53,9 @@ func Curve(w io.Writer, values []float32, last, width int) {
 			if most > least {
 				part = (v - least) / (most - least)
 			}
-			drawn += string(block(eighths, int(1+part*(8*height-1)+0.5)-8*line))
+			drawn.WriteRune(block(eighths, int(1+part*(8*height-1)+0.5)-8*line))
 		}
-		fmt.Fprintln(w, strings.TrimRight(drawn, " "))
+		fmt.Fprintln(w, strings.TrimRight(drawn.String(), " "))
 	}
 	end := Thousands(last)
 	fmt.Fprintf(w, "%*s1%s%s\n", len(label), "", strings.Repeat(" ", max(1, columns-1-len(end))), end)

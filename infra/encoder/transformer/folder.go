@@ -241,8 +241,12 @@ func special(tokenizer []byte) (before, after string, err error) {
 		Post struct {
 			Type   string `json:"type"`
 			Single []struct {
-				Special  *struct{ ID string } `json:"SpecialToken"`
-				Sequence *struct{ ID string } `json:"Sequence"`
+				Special *struct {
+					ID string `json:"id"`
+				} `json:"SpecialToken"`
+				Sequence *struct {
+					ID string `json:"id"`
+				} `json:"Sequence"`
 			} `json:"single"`
 			Before []any `json:"cls"`
 			After  []any `json:"sep"`
