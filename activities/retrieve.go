@@ -70,7 +70,7 @@ func (a *Retrieve) rank(ctx context.Context, in RankInput, progress func(int)) (
 	if err != nil {
 		return out, fmt.Errorf("encode the rows that were passed over: %w", err)
 	}
-	out.Passed = rebased.BuildKey(in.Task, in.Build, folderRetrieved, "passed.json")
+	out.Passed = rebased.BuildKey(in.Task, in.Build, "passed.json")
 	if _, err := a.Objects.Put(ctx, out.Passed, body); err != nil {
 		return out, fmt.Errorf("write the rows that were passed over: %w", err)
 	}
