@@ -315,3 +315,22 @@ func TestExcludedDatasetsNeverAppear(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFoldersOfABuildHoldFilesOfRowsAlone(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 120)
+	yaml := strings.Replace(taskYAML, "{rows: 60}", "{rows: 60, max_per_dataset: 15}", 1)
+	if r, err := w.runBuild(t, w.environment(t), "1", yaml); err != nil || r.Skipped["quota"] == 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	said := false
+	for key := range w.files(t, "builds/numbers/1/") {
+		folder, name, nested := strings.Cut(strings.TrimPrefix(key, "builds/numbers/1/"), "/")
+		if said = said || key == "builds/numbers/1/passed.json"; nested && folder != "staged" && !strings.Contains(name, "part-") {
+			t.Errorf("%s is none", key)
+		}
+	}
+	if !said {
+		t.Error("nothing says which rows were passed over")
+	}
+}
