@@ -39,6 +39,14 @@ type Objects interface {
 	Delete(ctx context.Context, key string) error
 }
 
+// PutOnce writes an object whose key is made of its content: one that is there already is it.
+func PutOnce(ctx context.Context, objects Objects, key string, body []byte) error {
+	if _, err := objects.PutIfAbsent(ctx, key, body); KindOf(err) != Conflict {
+		return err
+	}
+	return nil
+}
+
 // Table reads and writes rows of one schema as one Parquet object. The same rows give the same bytes.
 type Table[T any] interface {
 	Read(ctx context.Context, key string) ([]T, error)

@@ -15,6 +15,15 @@ func TextHash(text string) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
+// TextKey names a text byte for byte: the first 16 bytes of its SHA-256.
+type TextKey [16]byte
+
+// NewTextKey names a text.
+func NewTextKey(text string) TextKey {
+	sum := sha256.Sum256([]byte(text))
+	return TextKey(sum[:16])
+}
+
 func normal(out []byte, text string) []byte {
 	space := false
 	for i := 0; i < len(text); {

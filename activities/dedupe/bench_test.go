@@ -1,22 +1,11 @@
 package dedupe
 
 import (
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/porttest"
 )
-
-// cpu is the processor time of this process so far, user and system.
-func cpu(b *testing.B) time.Duration {
-	b.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
 
 // BenchmarkRows reports rows a CPU second, verification included, and what was found of the planted pairs.
 func BenchmarkRows(b *testing.B) {
@@ -30,13 +19,13 @@ func BenchmarkRows(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			rows := c.rows
 			var result Result
-			start := cpu(b)
+			start := porttest.ProcessorTime(b)
 			b.ResetTimer()
 			for range b.N {
 				result = dedupe(b, rebased.Dedupe{Exact: true, MinHash: 0.8}, rows)
 			}
 			b.StopTimer()
-			b.ReportMetric(float64(len(rows)*b.N)/(cpu(b)-start).Seconds(), "rows/cpu-s")
+			b.ReportMetric(float64(len(rows)*b.N)/(porttest.ProcessorTime(b)-start).Seconds(), "rows/cpu-s")
 			b.ReportMetric(float64(len(result.Rejects)), "removed")
 			b.ReportMetric(0, "ns/op")
 		})
@@ -45,10 +34,10 @@ func BenchmarkRows(b *testing.B) {
 
 func BenchmarkSquad(b *testing.B) {
 	rows := realRows(b, "squad")
-	start := cpu(b)
+	start := porttest.ProcessorTime(b)
 	b.ResetTimer()
 	for range b.N {
 		dedupe(b, defaults, rows)
 	}
-	b.ReportMetric(float64(len(rows)*b.N)/(cpu(b)-start).Seconds(), "rows/cpu-s")
+	b.ReportMetric(float64(len(rows)*b.N)/(porttest.ProcessorTime(b)-start).Seconds(), "rows/cpu-s")
 }

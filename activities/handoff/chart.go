@@ -12,6 +12,7 @@ import (
 const (
 	chartWidth = 640
 	barHeight  = 26
+	labelChars = 28 // of what stands beside a bar
 )
 
 var (
@@ -34,7 +35,7 @@ func bars(labels []string, of ...series) template.HTML {
 	values, names := make([][]float64, len(of)), []string{}
 	shown := make([]string, len(labels))
 	for i := range labels { // the library draws from the bottom up
-		shown[len(labels)-1-i] = cutLabel(labels[i])
+		shown[len(labels)-1-i] = cut(labels[i], labelChars)
 	}
 	for i, s := range of {
 		for k := range s.values {
@@ -80,15 +81,3 @@ func draw(height int, on func(*charts.Painter) error) template.HTML {
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
-
-// cutLabel bounds what stands beside a bar.
-func cutLabel(s string) string {
-	const most = 28
-	n := 0
-	for i := range s {
-		if n++; n > most {
-			return s[:i] + "…"
-		}
-	}
-	return s
-}

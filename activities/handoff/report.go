@@ -55,6 +55,7 @@ func (f *facts) add(input, output, answer string) {
 // sample is a row that the report shows, beside the row that it was made of.
 type sample struct {
 	rebased.Example
+	hash   uint64         // of its id
 	Source []rebased.Cell // nil when it is not known
 }
 
@@ -62,8 +63,8 @@ type sample struct {
 type pick struct{ rows []sample }
 
 func (p *pick) offer(e *rebased.Example) {
-	order := func(a, b sample) int { return cmp.Compare(hashOf(string(a.Row)), hashOf(string(b.Row))) }
-	s := sample{Example: *e}
+	order := func(a, b sample) int { return cmp.Compare(a.hash, b.hash) }
+	s := sample{Example: *e, hash: hashOf(string(e.Row))}
 	at, _ := slices.BinarySearchFunc(p.rows, s, order)
 	if at == reportRows {
 		return
@@ -130,7 +131,7 @@ func report(task rebased.Task, m Manifest, s survey) []byte {
 	data.Origins = bars(names[:min(reportSources, len(names))], series{values: rows[:min(reportSources, len(names))]})
 	var out bytes.Buffer
 	funcs := template.FuncMap{
-		"share": func(of float64) string { return fmt.Sprintf("%.1f %%", 100*of) }, "cut": cutText, "tally": tally, "reasons": reasons,
+		"share": func(of float64) string { return fmt.Sprintf("%.1f %%", 100*of) }, "cut": func(text string) string { return cut(text, reportText) }, "tally": tally, "reasons": reasons,
 		"part": func(n int) string { return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(1, s.rows))) },
 	}
 	if err := template.Must(template.New(reportName).Funcs(funcs).Parse(reportTemplate)).Execute(&out, data); err != nil {
@@ -204,10 +205,11 @@ func lengthChart(before, after lengths) template.HTML {
 	return bars(labels, series{"in the version", is}, series{"before deduplication", was})
 }
 
-func cutText(text string) string {
+// cut shortens a text to so many characters.
+func cut(text string, most int) string {
 	n := 0
 	for i := range text {
-		if n++; n > reportText {
+		if n++; n > most {
 			return text[:i] + "…"
 		}
 	}

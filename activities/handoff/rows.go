@@ -3,6 +3,7 @@ package handoff
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/rebased/rebased"
@@ -60,11 +61,10 @@ type survey struct {
 }
 
 func newSurvey(ctx context.Context, rows *rows, removed Removed, validation float64) (survey, error) {
-	s := survey{teachers: map[string]int{}, sources: map[Origin]int{}, facts: newFacts(), before: newFacts()}
+	s := survey{teachers: map[string]int{}, sources: map[Origin]int{}, facts: newFacts()}
 	var hashes []uint64
 	err := rows.each(ctx, func(_ int, e *rebased.Example) error {
 		s.add(e.Input, e.Output, e.Answer)
-		s.before.add(e.Input, e.Output, e.Answer)
 		s.scores = append(s.scores, e.Score)
 		s.pick.offer(e)
 		s.teachers[e.Teacher]++
@@ -78,6 +78,8 @@ func newSurvey(ctx context.Context, rows *rows, removed Removed, validation floa
 		return nil
 	})
 	s.splits = newSplits(s.rows, hashes, validation)
+	s.before = s.facts
+	s.before.labels = maps.Clone(s.labels)
 	if err == nil && removed != nil {
 		err = removed(ctx, func(r *rebased.Reject) { s.before.add(r.Input, r.Output, rebased.ShortAnswer(r.Output)) })
 	}

@@ -2,19 +2,11 @@ package index
 
 import (
 	"context"
-	"crypto/sha256"
 	"slices"
 	"sync"
+
+	"github.com/rebased/rebased"
 )
-
-// textKey stands for a text as it is encoded.
-type textKey [16]byte
-
-func keyOf(text string) (key textKey) {
-	sum := sha256.Sum256([]byte(text))
-	copy(key[:], sum[:])
-	return key
-}
 
 // Vectors keeps the vectors of texts that were encoded last, so that cells which recur from batch to batch are encoded once. It is bounded, and
 // safe for concurrent use. It is of one encoder.
@@ -23,16 +15,16 @@ type Vectors struct {
 	most   int // values, in each of the two
 	values int // in young
 	// What is asked for moves to young; when young is full, it becomes old, and what was old is forgotten.
-	young, old map[textKey][]float32
+	young, old map[rebased.TextKey][]float32
 }
 
 // NewVectors makes an empty store of at most so many bytes of vectors.
 func NewVectors(bytes int) *Vectors {
-	return &Vectors{most: bytes / 4 / 2, young: make(map[textKey][]float32)}
+	return &Vectors{most: bytes / 4 / 2, young: make(map[rebased.TextKey][]float32)}
 }
 
 // get fills in what is known.
-func (v *Vectors) get(keys []textKey, vectors [][]float32) {
+func (v *Vectors) get(keys []rebased.TextKey, vectors [][]float32) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i, key := range keys {
@@ -46,7 +38,7 @@ func (v *Vectors) get(keys []textKey, vectors [][]float32) {
 }
 
 // add keeps copies: the encoder's own may hold on to the memory of many.
-func (v *Vectors) add(keys []textKey, vectors [][]float32) {
+func (v *Vectors) add(keys []rebased.TextKey, vectors [][]float32) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i, key := range keys {
@@ -54,9 +46,9 @@ func (v *Vectors) add(keys []textKey, vectors [][]float32) {
 	}
 }
 
-func (v *Vectors) put(key textKey, vector []float32) {
+func (v *Vectors) put(key rebased.TextKey, vector []float32) {
 	if v.values+len(vector) > v.most {
-		v.old, v.young, v.values = v.young, make(map[textKey][]float32), 0
+		v.old, v.young, v.values = v.young, make(map[rebased.TextKey][]float32), 0
 	}
 	v.young[key] = vector
 	v.values += len(vector)
@@ -67,13 +59,13 @@ func (x *Indexer) known(ctx context.Context, texts []string, tick func()) ([][]f
 	if x.vectors == nil {
 		return x.encode(ctx, texts, tick)
 	}
-	vectors, keys := make([][]float32, len(texts)), make([]textKey, len(texts))
+	vectors, keys := make([][]float32, len(texts)), make([]rebased.TextKey, len(texts))
 	for i, text := range texts {
-		keys[i] = keyOf(text)
+		keys[i] = rebased.NewTextKey(text)
 	}
 	x.vectors.get(keys, vectors)
 	var missing []string
-	var missingKeys []textKey
+	var missingKeys []rebased.TextKey
 	for i, v := range vectors {
 		if v == nil {
 			missing, missingKeys = append(missing, texts[i]), append(missingKeys, keys[i])

@@ -147,5 +147,5 @@ func (m *Importer) store(ctx context.Context, name, revision string, all content
 	if body, err = json.Marshal(corpus); err != nil {
 		return rebased.Corpus{}, nil, fmt.Errorf("encode revision %s: %w", revision, err)
 	}
-	return corpus, body, putOnce(ctx, m.Objects, key, body)
+	return corpus, body, rebased.PutOnce(ctx, m.Objects, key, body)
 }

@@ -109,7 +109,7 @@ func WriteSources(ctx context.Context, objects rebased.Objects, sources []rebase
 		return "", fmt.Errorf("encode the list of sources: %w", err)
 	}
 	key = rebased.UploadKey(sha256Hex(body))
-	return key, putOnce(ctx, objects, key, body)
+	return key, rebased.PutOnce(ctx, objects, key, body)
 }
 
 // ReadSources reads a list that WriteSources stored.
@@ -122,15 +122,6 @@ func ReadSources(ctx context.Context, objects rebased.Objects, key string) (sour
 		return nil, rebased.E(rebased.Invalid, "read the list of sources %s: %w", key, err)
 	}
 	return sources, nil
-}
-
-// putOnce writes an object whose key is made of its content.
-func putOnce(ctx context.Context, objects rebased.Objects, key string, body []byte) error {
-	_, err := objects.PutIfAbsent(ctx, key, body)
-	if rebased.KindOf(err) == rebased.Conflict {
-		return nil
-	}
-	return err
 }
 
 func sha256Hex(body []byte) string {

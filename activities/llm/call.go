@@ -267,7 +267,7 @@ func (c *call) ask(ctx context.Context) (Answer, error) {
 }
 
 func (c *call) sleep(d time.Duration) error {
-	if err := sleepFor(c.sending, d); err != nil {
+	if err := rebased.Sleep(c.sending, d); err != nil {
 		return context.Cause(c.sending)
 	}
 	return nil

@@ -27,7 +27,7 @@ type Store struct {
 
 // NewStore keeps answers in objects.
 func NewStore(objects rebased.Objects) *Store {
-	return &Store{objects: objects, sleep: sleepFor, logs: map[string]*Log{}}
+	return &Store{objects: objects, sleep: rebased.Sleep, logs: map[string]*Log{}}
 }
 
 // Open gives the log of a scope with everything that is stored in it by now. It stays in memory until all who have opened it have closed it.
@@ -406,15 +406,4 @@ func (l *Log) follow(ctx context.Context, n int) error {
 	defer l.mu.Unlock()
 	l.learn(n, s)
 	return nil
-}
-
-func sleepFor(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

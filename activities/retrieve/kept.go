@@ -2,7 +2,6 @@ package retrieve
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"sync/atomic"
 
@@ -11,24 +10,14 @@ import (
 	"github.com/rebased/rebased"
 )
 
-// TextKey names a text by the first 16 bytes of its SHA-256.
-type TextKey [16]byte
-
-// KeyOf names a text.
-func KeyOf(text string) (key TextKey) {
-	sum := sha256.Sum256([]byte(text))
-	copy(key[:], sum[:])
-	return key
-}
-
 // Vectors keeps the vectors of texts, those of each encoder apart, so that a text is encoded, and paid for, once over all builds and nights.
 // Errors carry a rebased.Kind.
 type Vectors interface {
 	// Vectors gives what is kept of an encoder's vectors; a text of which there is none is absent from the answer.
-	Vectors(ctx context.Context, encoder string, texts []TextKey) (map[TextKey][]float32, error)
+	Vectors(ctx context.Context, encoder string, texts []rebased.TextKey) (map[rebased.TextKey][]float32, error)
 	// Keep keeps vectors of one length, bit for bit, each over what was kept of its text. When it returns nil they are durable, and seen by the
 	// next call.
-	Keep(ctx context.Context, encoder string, vectors map[TextKey][]float32) error
+	Keep(ctx context.Context, encoder string, vectors map[rebased.TextKey][]float32) error
 }
 
 const (
@@ -47,11 +36,11 @@ type kept struct {
 
 // Encode implements rebased.Encoder. Texts that stand there several times are encoded once.
 func (k kept) Encode(ctx context.Context, texts []string) ([][]float32, error) {
-	keys := make([]TextKey, len(texts))
-	first := make(map[TextKey]int, len(texts))
-	var distinct []TextKey
+	keys := make([]rebased.TextKey, len(texts))
+	first := make(map[rebased.TextKey]int, len(texts))
+	var distinct []rebased.TextKey
 	for i, text := range texts {
-		keys[i] = KeyOf(text)
+		keys[i] = rebased.NewTextKey(text)
 		if _, known := first[keys[i]]; !known {
 			first[keys[i]] = i
 			distinct = append(distinct, keys[i])
@@ -84,7 +73,7 @@ func (k kept) Encode(ctx context.Context, texts []string) ([][]float32, error) {
 }
 
 // encode encodes and keeps the texts at some places, step by step.
-func (k kept) encode(ctx context.Context, texts []string, keys []TextKey, places []int, out [][]float32) error {
+func (k kept) encode(ctx context.Context, texts []string, keys []rebased.TextKey, places []int, out [][]float32) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(keepers)
 	for from := 0; from < len(places) && ctx.Err() == nil; from += keepStep {
@@ -101,7 +90,7 @@ func (k kept) encode(ctx context.Context, texts []string, keys []TextKey, places
 			if len(vectors) != len(some) {
 				return fmt.Errorf("encoder %s gave %d vectors for %d texts", k.Identity(), len(vectors), len(some))
 			}
-			fresh := make(map[TextKey][]float32, len(step))
+			fresh := make(map[rebased.TextKey][]float32, len(step))
 			for i, place := range step {
 				out[place], fresh[keys[place]] = vectors[i], vectors[i]
 			}

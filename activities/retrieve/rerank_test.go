@@ -165,7 +165,7 @@ func TestAnIndexThatCannotRankInTwoStagesSaysSo(t *testing.T) {
 		t.Errorf("got %v, want Invalid", err)
 	}
 	broken := new(mem.Vectors)
-	if err := broken.Keep(t.Context(), "finer:test:40", map[retrieve.TextKey][]float32{retrieve.KeyOf(f.task.Instruction): {1}}); err != nil {
+	if err := broken.Keep(t.Context(), "finer:test:40", map[rebased.TextKey][]float32{rebased.NewTextKey(f.task.Instruction): {1}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.twoStages(t, newFiner(), broken, rebased.Rerank{}); rebased.KindOf(err) != rebased.Invalid {

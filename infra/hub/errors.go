@@ -69,13 +69,7 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 			value = m[1]
 		}
 	}
-	var wait time.Duration
-	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
-		wait = time.Duration(min(max(seconds, 0), maxRetryAfter.Seconds()) * float64(time.Second))
-	} else if date, err := http.ParseTime(value); err == nil {
-		wait = date.Sub(now)
-	}
-	return min(max(wait, 0), maxRetryAfter)
+	return rebased.ParseRetryAfter(value, now, maxRetryAfter)
 }
 
 const maxQuote = 300 // bytes of another's words in an error

@@ -52,7 +52,7 @@ func New(cfg Config) (*Hub, error) {
 		return nil, rebased.E(rebased.Invalid, "HF_ENDPOINT must be http(s)://host[:port][/path]")
 	}
 	if cfg.Wait == nil {
-		cfg.Wait = sleep
+		cfg.Wait = rebased.Sleep
 	}
 	h := &Hub{endpoint: endpoint, token: cfg.Token, wait: cfg.Wait, stall: time.Minute}
 	h.client = &http.Client{Transport: own{h, transport()}, CheckRedirect: checkRedirect}
@@ -146,15 +146,4 @@ func escapePath(path string) string {
 		segments[i] = url.PathEscape(s)
 	}
 	return strings.Join(segments, "/")
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -14,14 +14,14 @@ var _ retrieve.Vectors = (*Vectors)(nil)
 // Vectors keeps the vectors of texts in memory. The zero value is empty and ready to use.
 type Vectors struct {
 	mu   sync.RWMutex
-	kept map[string]map[retrieve.TextKey][]float32
+	kept map[string]map[rebased.TextKey][]float32
 }
 
 // Vectors implements retrieve.Vectors.
-func (v *Vectors) Vectors(ctx context.Context, encoder string, texts []retrieve.TextKey) (map[retrieve.TextKey][]float32, error) {
+func (v *Vectors) Vectors(ctx context.Context, encoder string, texts []rebased.TextKey) (map[rebased.TextKey][]float32, error) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	found := make(map[retrieve.TextKey][]float32, len(texts))
+	found := make(map[rebased.TextKey][]float32, len(texts))
 	for _, text := range texts {
 		if vector, ok := v.kept[encoder][text]; ok {
 			found[text] = slices.Clone(vector)
@@ -31,7 +31,7 @@ func (v *Vectors) Vectors(ctx context.Context, encoder string, texts []retrieve.
 }
 
 // Keep implements retrieve.Vectors.
-func (v *Vectors) Keep(ctx context.Context, encoder string, vectors map[retrieve.TextKey][]float32) error {
+func (v *Vectors) Keep(ctx context.Context, encoder string, vectors map[rebased.TextKey][]float32) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -46,10 +46,10 @@ func (v *Vectors) Keep(ctx context.Context, encoder string, vectors map[retrieve
 		}
 	}
 	if v.kept == nil {
-		v.kept = make(map[string]map[retrieve.TextKey][]float32)
+		v.kept = make(map[string]map[rebased.TextKey][]float32)
 	}
 	if v.kept[encoder] == nil {
-		v.kept[encoder] = make(map[retrieve.TextKey][]float32)
+		v.kept[encoder] = make(map[rebased.TextKey][]float32)
 	}
 	for text, vector := range vectors {
 		v.kept[encoder][text] = slices.Clone(vector)

@@ -76,7 +76,7 @@ func (t table[T]) WriteHashed(ctx context.Context, prefix string, rows []T) (reb
 		return rebased.File{}, err
 	}
 	key := prefix + sum + ".parquet"
-	if _, err := t.objects.PutIfAbsent(ctx, key, data); err != nil && rebased.KindOf(err) != rebased.Conflict {
+	if err := rebased.PutOnce(ctx, t.objects, key, data); err != nil {
 		return rebased.File{}, err
 	}
 	return rebased.File{Key: key, SHA256: sum, Size: int64(len(data)), Rows: len(rows)}, nil

@@ -15,25 +15,25 @@ import (
 
 // Vectors checks every promise of retrieve.Vectors. open gives one that may keep vectors of other encoders; the suite uses names of its own.
 func Vectors(t *testing.T, open func(t *testing.T) retrieve.Vectors) {
-	some := func(n, dimensions int) map[retrieve.TextKey][]float32 {
-		vectors := make(map[retrieve.TextKey][]float32, n)
+	some := func(n, dimensions int) map[rebased.TextKey][]float32 {
+		vectors := make(map[rebased.TextKey][]float32, n)
 		for i := range n {
 			v := make([]float32, dimensions)
 			for d := range v {
 				v[d] = float32(rand.NormFloat64()) //nolint:gosec // no secret
 			}
-			vectors[retrieve.KeyOf(fmt.Sprint("text ", i))] = v
+			vectors[rebased.NewTextKey(fmt.Sprint("text ", i))] = v
 		}
 		return vectors
 	}
 	name := func() string { return fmt.Sprintf("porttest:8:%016x", rand.Uint64()) } //nolint:gosec // see above
-	read := func(t *testing.T, v retrieve.Vectors, encoder string, of map[retrieve.TextKey][]float32) map[retrieve.TextKey][]float32 {
+	read := func(t *testing.T, v retrieve.Vectors, encoder string, of map[rebased.TextKey][]float32) map[rebased.TextKey][]float32 {
 		t.Helper()
 		got, err := v.Vectors(t.Context(), encoder, slices.Collect(maps.Keys(of)))
 		noError(t, err)
 		return got
 	}
-	same := func(t *testing.T, got, want map[retrieve.TextKey][]float32) {
+	same := func(t *testing.T, got, want map[rebased.TextKey][]float32) {
 		t.Helper()
 		if !maps.EqualFunc(got, want, slices.Equal[[]float32]) {
 			t.Errorf("%d vectors came back for %d, or others", len(got), len(want))
@@ -46,10 +46,10 @@ func Vectors(t *testing.T, open func(t *testing.T) retrieve.Vectors) {
 	})
 	t.Run("vectors come back bit for bit, zero ones too, and others are absent", func(t *testing.T) {
 		v, encoder, all := open(t), name(), some(1000, 8)
-		all[retrieve.KeyOf("nothing")] = make([]float32, 8)
+		all[rebased.NewTextKey("nothing")] = make([]float32, 8)
 		noError(t, v.Keep(t.Context(), encoder, all))
 		wanted := maps.Clone(all)
-		wanted[retrieve.KeyOf("unknown")] = nil
+		wanted[rebased.NewTextKey("unknown")] = nil
 		same(t, read(t, v, encoder, wanted), all)
 	})
 	t.Run("Keep adds and writes over", func(t *testing.T) {
@@ -82,16 +82,16 @@ func Vectors(t *testing.T, open func(t *testing.T) retrieve.Vectors) {
 	t.Run("what a caller changes later does not reach what is kept", func(t *testing.T) {
 		v, encoder, one := open(t), name(), some(1, 8)
 		noError(t, v.Keep(t.Context(), encoder, one))
-		want := map[retrieve.TextKey][]float32{retrieve.KeyOf("text 0"): slices.Clone(one[retrieve.KeyOf("text 0")])}
-		one[retrieve.KeyOf("text 0")][0]++
-		read(t, v, encoder, want)[retrieve.KeyOf("text 0")][1]++
+		want := map[rebased.TextKey][]float32{rebased.NewTextKey("text 0"): slices.Clone(one[rebased.NewTextKey("text 0")])}
+		one[rebased.NewTextKey("text 0")][0]++
+		read(t, v, encoder, want)[rebased.NewTextKey("text 0")][1]++
 		same(t, read(t, v, encoder, want), want)
 	})
 	t.Run("several may keep the first vectors of an encoder at once", func(t *testing.T) {
 		v, encoder, all := open(t), name(), some(64, 8)
 		done := make(chan error)
 		for key, vector := range all {
-			go func() { done <- v.Keep(t.Context(), encoder, map[retrieve.TextKey][]float32{key: vector}) }()
+			go func() { done <- v.Keep(t.Context(), encoder, map[rebased.TextKey][]float32{key: vector}) }()
 		}
 		for range all {
 			noError(t, <-done)
@@ -105,7 +105,7 @@ func Vectors(t *testing.T, open func(t *testing.T) retrieve.Vectors) {
 		if err := v.Keep(ctx, name(), some(1, 8)); !errors.Is(err, context.Canceled) {
 			t.Errorf("Keep: %v", err)
 		}
-		if _, err := v.Vectors(ctx, name(), []retrieve.TextKey{{}}); !errors.Is(err, context.Canceled) {
+		if _, err := v.Vectors(ctx, name(), []rebased.TextKey{{}}); !errors.Is(err, context.Canceled) {
 			t.Errorf("Vectors: %v", err)
 		}
 	})

@@ -26,10 +26,10 @@ func texts(encoder string) string {
 }
 
 // Vectors implements retrieve.Vectors.
-func (x *Index) Vectors(ctx context.Context, encoder string, of []retrieve.TextKey) (map[retrieve.TextKey][]float32, error) {
-	found := make(map[retrieve.TextKey][]float32, len(of))
+func (x *Index) Vectors(ctx context.Context, encoder string, of []rebased.TextKey) (map[rebased.TextKey][]float32, error) {
+	found := make(map[rebased.TextKey][]float32, len(of))
 	keys := make([]string, len(of))
-	byID := make(map[string]retrieve.TextKey, len(of))
+	byID := make(map[string]rebased.TextKey, len(of))
 	for i, key := range of {
 		keys[i] = textID(key)
 		byID[keys[i]] = key
@@ -43,10 +43,10 @@ func (x *Index) Vectors(ctx context.Context, encoder string, of []retrieve.TextK
 	return found, err
 }
 
-func textID(key retrieve.TextKey) string { return string(rebased.RowKey(key).ID()) }
+func textID(key rebased.TextKey) string { return string(rebased.RowKey(key).ID()) }
 
 // Keep implements retrieve.Vectors.
-func (x *Index) Keep(ctx context.Context, encoder string, vectors map[retrieve.TextKey][]float32) error {
+func (x *Index) Keep(ctx context.Context, encoder string, vectors map[rebased.TextKey][]float32) error {
 	points := make([]*qdrant.PointStruct, 0, len(vectors))
 	size := 0
 	for key, v := range vectors {

@@ -72,12 +72,8 @@ func (s *Store) try(ctx context.Context, size int64, call attempt) error {
 }
 
 func sleep(ctx context.Context, op string, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
+	if rebased.Sleep(ctx, d) != nil {
 		return ended(ctx, op)
 	}
+	return nil
 }

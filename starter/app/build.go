@@ -36,19 +36,12 @@ Ctrl-C leaves the build running and says how to watch or cancel it; the exit sta
 }
 
 func (a *app) build(ctx context.Context, t taskFile, detach bool) error {
-	bucket, err := a.bucket(ctx)
-	if err != nil {
-		return err
-	}
-	temporal, err := a.connectToWorker(ctx)
+	bucket, temporal, err := a.reach(ctx, a.connectToWorker)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
-	if err := t.requireCorpus(ctx, bucket); err != nil {
-		return err
-	}
-	key, err := t.upload(ctx, bucket)
+	key, err := t.submit(ctx, bucket)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,15 @@ func (a *app) connectToWorker(ctx context.Context) (*cluster.Cluster, error) {
 	return temporal, nil
 }
 
+// reach opens the bucket and a connection, which is to be closed.
+func (a *app) reach(ctx context.Context, connect func(context.Context) (*cluster.Cluster, error)) (bucket store, temporal *cluster.Cluster, err error) {
+	if bucket, err = a.bucket(ctx); err != nil {
+		return nil, nil, err
+	}
+	temporal, err = connect(ctx)
+	return bucket, temporal, err
+}
+
 // followCorpus shows the progress of an import or index run until its end.
 func followCorpus[R any](ctx context.Context, a *app, temporal *cluster.Cluster, id, unit string) (R, error) {
 	progress := a.console.Progress()

@@ -81,11 +81,7 @@ func (a *app) importCorpus(ctx context.Context, in importing) error {
 	if err != nil {
 		return err
 	}
-	bucket, err := a.bucket(ctx)
-	if err != nil {
-		return err
-	}
-	temporal, err := a.connectToWorker(ctx)
+	bucket, temporal, err := a.reach(ctx, a.connectToWorker)
 	if err != nil {
 		return err
 	}

@@ -28,11 +28,7 @@ Ctrl-C leaves the run going; the same command finds it again.`,
 }
 
 func (a *app) index(ctx context.Context, name string, in workflows.IndexInput) error {
-	bucket, err := a.bucket(ctx)
-	if err != nil {
-		return err
-	}
-	temporal, err := a.connectToWorker(ctx)
+	bucket, temporal, err := a.reach(ctx, a.connectToWorker)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func uploadModel(ctx context.Context, objects rebased.Objects, encoder, base str
 	}
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
-	if _, err = objects.PutIfAbsent(ctx, rebased.UploadKey(hash), body); err != nil && rebased.KindOf(err) != rebased.Conflict {
+	if err := rebased.PutOnce(ctx, objects, rebased.UploadKey(hash), body); err != nil {
 		return "", fmt.Errorf("put the list of the model %s into the bucket: %w", from, err)
 	}
 	return kind + ":" + rebased.BenchmarkRef(hash, filepath.Base(from)), nil

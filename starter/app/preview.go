@@ -67,19 +67,12 @@ func (a *app) explain(t taskFile) error {
 }
 
 func (a *app) preview(ctx context.Context, t taskFile, rows int, answers bool) error {
-	bucket, err := a.bucket(ctx)
-	if err != nil {
-		return err
-	}
-	temporal, err := a.connectToWorker(ctx)
+	bucket, temporal, err := a.reach(ctx, a.connectToWorker)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
-	if err := t.requireCorpus(ctx, bucket); err != nil {
-		return err
-	}
-	key, err := t.upload(ctx, bucket)
+	key, err := t.submit(ctx, bucket)
 	if err != nil {
 		return err
 	}

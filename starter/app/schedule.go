@@ -82,19 +82,12 @@ func checkSpec(s cluster.ScheduleSpec) error {
 
 func (a *app) createSchedule(cmd *cobra.Command, t taskFile, spec cluster.ScheduleSpec) error {
 	ctx := cmd.Context()
-	bucket, err := a.bucket(ctx)
-	if err != nil {
-		return err
-	}
-	temporal, err := a.connect(ctx)
+	bucket, temporal, err := a.reach(ctx, a.connect)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
-	if err := t.requireCorpus(ctx, bucket); err != nil {
-		return err
-	}
-	key, err := t.upload(ctx, bucket)
+	key, err := t.submit(ctx, bucket)
 	if err != nil {
 		return err
 	}
@@ -106,11 +99,7 @@ func (a *app) createSchedule(cmd *cobra.Command, t taskFile, spec cluster.Schedu
 
 func (a *app) createIndexSchedule(cmd *cobra.Command, in workflows.IndexInput, spec cluster.ScheduleSpec) error {
 	ctx := cmd.Context()
-	bucket, err := a.bucket(ctx)
-	if err != nil {
-		return err
-	}
-	temporal, err := a.connect(ctx)
+	bucket, temporal, err := a.reach(ctx, a.connect)
 	if err != nil {
 		return err
 	}

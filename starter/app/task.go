@@ -50,6 +50,14 @@ func (a *app) readTask(cmd *cobra.Command, file string) (taskFile, error) {
 	return t, err
 }
 
+// submit uploads a task whose corpus is there, and gives the key of its file.
+func (t taskFile) submit(ctx context.Context, bucket store) (key string, err error) {
+	if err := t.requireCorpus(ctx, bucket); err != nil {
+		return "", err
+	}
+	return t.upload(ctx, bucket)
+}
+
 // upload puts the file, and the benchmarks and models that it names, into the bucket, where workflows find them, and gives its key.
 func (t taskFile) upload(ctx context.Context, objects rebased.Objects) (key string, err error) {
 	retrieve, moved, err := t.uploadModels(ctx, objects)
@@ -69,7 +77,7 @@ func (t taskFile) upload(ctx context.Context, objects rebased.Objects) (key stri
 	}
 	sum := sha256.Sum256(t.data)
 	key = rebased.TaskKey(t.task.Name, hex.EncodeToString(sum[:]))
-	if _, err = objects.PutIfAbsent(ctx, key, t.data); err != nil && rebased.KindOf(err) != rebased.Conflict {
+	if err := rebased.PutOnce(ctx, objects, key, t.data); err != nil {
 		return "", fmt.Errorf("put the task file into the bucket: %w", err)
 	}
 	return key, nil
@@ -113,7 +121,7 @@ func (t taskFile) uploadBenchmarks(ctx context.Context, objects rebased.Objects)
 		}
 		sum := sha256.Sum256(body)
 		hash := hex.EncodeToString(sum[:])
-		if _, err = objects.PutIfAbsent(ctx, rebased.UploadKey(hash), body); err != nil && rebased.KindOf(err) != rebased.Conflict {
+		if err := rebased.PutOnce(ctx, objects, rebased.UploadKey(hash), body); err != nil {
 			return nil, fmt.Errorf("put benchmark %s into the bucket: %w", from, err)
 		}
 		refs[i] = rebased.BenchmarkRef(hash, path)

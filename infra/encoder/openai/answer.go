@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	sdk "github.com/openai/openai-go/v3"
@@ -98,8 +97,8 @@ func translate(ctx context.Context, err error) error {
 		return &rebased.Error{Kind: rebased.Unavailable, Op: op, Err: err}
 	}
 	out := &rebased.Error{Kind: kindOf(answered), Op: op, Err: err}
-	if out.Kind == rebased.Throttled || out.Kind == rebased.Unavailable {
-		out.RetryAfter = retryAfter(answered.Response)
+	if (out.Kind == rebased.Throttled || out.Kind == rebased.Unavailable) && answered.Response != nil {
+		out.RetryAfter = rebased.ParseRetryAfter(answered.Response.Header.Get("Retry-After"), time.Now(), maxRetryAfter)
 	}
 	if out.Kind == rebased.Invalid && answered.Message != "" {
 		// The message says what was wrong with the request; those of refused credentials may repeat the credentials.
@@ -120,19 +119,4 @@ func kindOf(err *sdk.Error) rebased.Kind {
 		return rebased.Unavailable
 	}
 	return rebased.Invalid
-}
-
-// retryAfter reads how long the server asks to wait, in seconds or as a date; 0 when it does not say.
-func retryAfter(res *http.Response) time.Duration {
-	if res == nil {
-		return 0
-	}
-	value := res.Header.Get("Retry-After")
-	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
-		return time.Duration(max(0, min(seconds, 24*3600)) * float64(time.Second))
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }

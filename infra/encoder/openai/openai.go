@@ -30,6 +30,7 @@ const (
 	defaultBaseURL      = "https://api.openai.com/v1"
 	defaultMaxTextBytes = 8000
 	defaultTimeout      = 2 * time.Minute
+	maxRetryAfter       = 24 * time.Hour // that a server asks for
 )
 
 // Config says which server and model encode.

@@ -42,20 +42,9 @@ var _ rebased.Encoder = (*Encoder)(nil)
 // New makes an encoder that is patient with inner. wait pauses; nil waits by the clock.
 func New(inner rebased.Encoder, wait func(ctx context.Context, d time.Duration) error) *Encoder {
 	if wait == nil {
-		wait = sleep
+		wait = rebased.Sleep
 	}
 	return &Encoder{Encoder: inner, wait: wait, calls: make(chan struct{}, atOnce)}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Encode implements rebased.Encoder. Of texts that the server takes no request of together, each half is asked for alone: servers have bounds of

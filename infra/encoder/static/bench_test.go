@@ -5,13 +5,11 @@ package static_test
 import (
 	"encoding/json"
 	"os"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rebased/rebased/infra/encoder/static"
+	"github.com/rebased/rebased/infra/porttest"
 )
 
 // BenchmarkEncode reports the texts that a second of processor time encodes, on one goroutine: those of the JSON list that REBASED_TEXTS
@@ -26,15 +24,15 @@ func BenchmarkEncode(b *testing.B) {
 	encoded := 0
 	for b.Loop() {
 		from := encoded % (len(texts) - chunk)
-		before := processorTime(b)
+		before := porttest.ProcessorTime(b)
 		if _, err := e.Encode(b.Context(), texts[from:from+chunk]); err != nil {
 			b.Fatal(err)
 		}
-		used += processorTime(b) - before
+		used += porttest.ProcessorTime(b) - before
 		encoded += chunk
 	}
 	b.ReportMetric(float64(encoded)/used.Seconds(), "texts/cpu-s")
-	b.ReportMetric(peakMegabytes(), "MB")
+	b.ReportMetric(porttest.PeakMegabytes(), "MB")
 }
 
 // chunk is as many texts as one goroutine takes at a time.
@@ -55,26 +53,4 @@ func benchTexts(b *testing.B) (texts []string) {
 		b.Fatalf("%s: %v, or too few texts", name, err)
 	}
 	return texts
-}
-
-// processorTime is what this process has used, so that a busy machine does not change the figure.
-func processorTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}
-
-// peakMegabytes is the most memory that this process has held; 0 where the system does not say.
-func peakMegabytes() float64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	_, after, _ := strings.Cut(string(status), "VmHWM:")
-	kilobytes, _, _ := strings.Cut(strings.TrimSpace(after), " ")
-	n, _ := strconv.ParseFloat(kilobytes, 64) //nolint:errcheck // 0 then
-	return n / 1024
 }

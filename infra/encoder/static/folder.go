@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"math"
@@ -14,6 +13,7 @@ import (
 	"github.com/andybalholm/brotli"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/encoder/modelfile"
 )
 
 // Limits on what Load reads, bytes. The largest Model2Vec models known have 500,000 rows of 256 floats.
@@ -61,22 +61,8 @@ func openFile(folder fs.FS, name string) (io.ReadCloser, error) {
 }
 
 func readFile(folder fs.FS, name string, limit int64) ([]byte, error) {
-	f, err := openFile(folder, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, rebased.E(rebased.NotFound, "no %s in the model's folder: a Model2Vec model has model.safetensors, tokenizer.json and config.json", name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", name, err)
-	}
-	defer func() { _ = f.Close() }() // read only
-	body, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if int64(len(body)) > limit {
-		return nil, rebased.E(rebased.Invalid, "%s is larger than %d bytes, the most that is read", name, limit)
-	}
-	return body, nil
+	open := func(name string) (io.ReadCloser, error) { return openFile(folder, name) }
+	return modelfile.Read(open, name, limit, "a Model2Vec model has model.safetensors, tokenizer.json and config.json")
 }
 
 // hash is the first 8 hex digits of the SHA-256 over the files, so that a model made anew is another model.

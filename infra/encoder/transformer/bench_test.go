@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"os"
 	"runtime"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
-	"time"
+
+	"github.com/rebased/rebased/infra/porttest"
 )
 
 // BenchmarkEncode reports the texts that a second of processor time encodes, on one thread: those of the JSON list that REBASED_TEXTS names, by
@@ -35,15 +33,15 @@ func BenchmarkEncode(b *testing.B) {
 		b.Fatal(err)
 	}
 	var vectors [][]float32
-	encoded, before := 0, processorTime(b)
+	encoded, before := 0, porttest.ProcessorTime(b)
 	for b.Loop() {
 		if vectors, err = e.Encode(b.Context(), texts); err != nil {
 			b.Fatal(err)
 		}
 		encoded += len(texts)
 	}
-	b.ReportMetric(float64(encoded)/(processorTime(b)-before).Seconds(), "texts/cpu-s")
-	b.ReportMetric(peakMegabytes(), "MB")
+	b.ReportMetric(float64(encoded)/(porttest.ProcessorTime(b)-before).Seconds(), "texts/cpu-s")
+	b.ReportMetric(porttest.PeakMegabytes(), "MB")
 	if name := os.Getenv("REBASED_VECTORS"); name != "" {
 		if body, err = json.Marshal(vectors); err == nil {
 			err = os.WriteFile(name, body, 0o600)
@@ -52,26 +50,4 @@ func BenchmarkEncode(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-}
-
-// processorTime is what this process has used, so that a busy machine does not change the figure.
-func processorTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}
-
-// peakMegabytes is the most memory that this process has held; 0 where the system does not say.
-func peakMegabytes() float64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	_, after, _ := strings.Cut(string(status), "VmHWM:")
-	kilobytes, _, _ := strings.Cut(strings.TrimSpace(after), " ")
-	n, _ := strconv.ParseFloat(kilobytes, 64) //nolint:errcheck // 0 then
-	return n / 1024
 }

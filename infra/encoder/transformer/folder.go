@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/encoder/modelfile"
 	"github.com/rebased/rebased/infra/encoder/wordpiece"
 )
 
@@ -66,23 +66,12 @@ func readModel(folder fs.FS) (*model, error) {
 }
 
 func (r reader) file(name string, limit int64) ([]byte, error) {
-	f, err := r.folder.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, rebased.E(rebased.NotFound, "no %s in the model's folder: a sentence transformer has modules.json, tokenizer.json and %s", name, networkFile)
+	open := func(name string) (io.ReadCloser, error) { return r.folder.Open(name) }
+	body, err := modelfile.Read(open, name, limit, "a sentence transformer has modules.json, tokenizer.json and "+networkFile)
+	if err == nil {
+		r.sum(body)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", name, err)
-	}
-	defer func() { _ = f.Close() }() // read only
-	body, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if int64(len(body)) > limit {
-		return nil, rebased.E(rebased.Invalid, "%s is larger than %d bytes, the most that is read", name, limit)
-	}
-	r.sum(body)
-	return body, nil
+	return body, err
 }
 
 func (r reader) decode(name string, into any) error {

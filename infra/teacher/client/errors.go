@@ -109,14 +109,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
 		return AtMostADay(ms * float64(time.Millisecond))
 	}
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds > 0 {
-		return AtMostADay(seconds * float64(time.Second))
-	}
-	if date, err := http.ParseTime(value); err == nil && date.After(now) {
-		return AtMostADay(float64(date.Sub(now)))
-	}
-	return 0
+	return rebased.ParseRetryAfter(h.Get("Retry-After"), now, maxRetryAfter)
 }
 
 // AtMostADay is a wait that a server asks for, in nanoseconds, within bounds.
