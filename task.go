@@ -102,6 +102,8 @@ type Transform struct {
 	Teacher Teacher `json:"teacher"`
 	// Batch has the provider answer in batches: within a day, for less. It holds for every step that asks the teacher.
 	Batch bool `json:"batch"`
+	// CellChars is how much the teacher is shown of a cell, in characters from its start.
+	CellChars int `json:"cell_chars"`
 	// TargetRows is how many rows are wanted, after everything that removes rows: further candidates are taken until they are there. 0 = all candidates
 	// are used.
 	TargetRows int `json:"target_rows"`
@@ -254,6 +256,7 @@ func DefaultTask() Task {
 		Retrieve:   Retrieve{Encoder: "static", Rows: 3000, Mode: ModeDiverse, MaxPerDataset: 300, Exclude: []string{}, Licenses: []string{}},
 		Transform: Transform{
 			Teacher:     Teacher{Provider: ProviderOpenAI, Temperature: 0.7, MaxTokens: 1000, Timeout: 120},
+			CellChars:   250, // as published, arXiv 2407.05463
 			Constraints: Constraints{Labels: []string{}},
 		},
 		Answer:        AnswerSpec{Type: AnswerInferred},
@@ -432,6 +435,9 @@ func validateTeacher(t Task) *FieldError {
 		return fieldError("transform.teacher.timeout", "must be between 1 and 3600 seconds, got %d", teacher.Timeout)
 	case t.Transform.Batch && teacher.Provider != ProviderOpenAI && teacher.Provider != ProviderAnthropic:
 		return fieldError("transform.batch", "must be false with provider %s: it has no batches here", teacher.Provider)
+	}
+	if n := t.Transform.CellChars; n < 50 || n > 16_000 {
+		return fieldError("transform.cell_chars", "must be between 50 and 16000, got %d", n)
 	}
 	if n := t.Transform.TargetRows; n < 0 || n > t.Retrieve.Rows {
 		return fieldError("transform.target_rows", "must be none, or between 1 and retrieve.rows (%d), got %d", t.Retrieve.Rows, n)

@@ -44,12 +44,14 @@ Write a question about the text, and its answer.
 	}
 }
 
-func TestACellIsCutAt250Characters(t *testing.T) {
+func TestACellIsCutWhereTheTaskSays(t *testing.T) {
 	for _, letter := range []string{"x", "é", "あ", "🙂", "\xff"} {
 		for _, n := range []int{0, 249, 250, 251, 1000} {
-			got := shown(candidate(rebased.Cell{Column: "q", Text: strings.Repeat(letter, n)}))
-			if want := strings.Repeat(letter, min(n, 250)); len(got) != 1 || got[0].Column != "q" || got[0].Text != want {
-				t.Errorf("%d times %q: cut to %d bytes, want %d", n, letter, len(got[0].Text), len(want))
+			for _, most := range []int{250, 900} {
+				got := shown(candidate(rebased.Cell{Column: "q", Text: strings.Repeat(letter, n)}), most)
+				if want := strings.Repeat(letter, min(n, most)); len(got) != 1 || got[0].Column != "q" || got[0].Text != want {
+					t.Errorf("%d times %q: cut to %d bytes, want %d", n, letter, len(got[0].Text), len(want))
+				}
 			}
 		}
 	}
@@ -72,12 +74,20 @@ func TestARowOver4000CharactersIsReplacedByItsTwoBestCells(t *testing.T) {
 		row := candidate(c.cells...)
 		row.InColumn, row.OutColumn = c.in, c.out
 		var columns []string
-		for _, shown := range shown(row) {
+		for _, shown := range shown(row, 250) {
 			columns = append(columns, shown.Column)
 		}
 		if got := fmt.Sprint(columns); got != c.want {
 			t.Errorf("%s: shows %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+func TestThePromptShowsAsMuchOfACellAsTheTaskSays(t *testing.T) {
+	task := riverTask()
+	task.Transform.CellChars = 1500
+	if got := Prompt(task, candidate(rebased.Cell{Column: "q", Text: strings.Repeat("é", 2000)})); strings.Count(got, "é") != 1500 {
+		t.Errorf("shows %d characters", strings.Count(got, "é"))
 	}
 }
 
@@ -92,7 +102,7 @@ func FuzzTheRowIsOneLineOfJSON(f *testing.F) {
 		if err := json.Unmarshal([]byte(row), &got); err != nil || strings.ContainsAny(row, "\r\n") {
 			t.Fatalf("%q: %v", row, err)
 		}
-		if want := (map[string]string{column: cut(text, maxCell)}); utf8.ValidString(column) && utf8.ValidString(text) && !maps.Equal(got, want) {
+		if want := (map[string]string{column: cut(text, riverTask().Transform.CellChars)}); utf8.ValidString(column) && utf8.ValidString(text) && !maps.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})

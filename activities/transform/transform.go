@@ -33,7 +33,7 @@ func questions(task rebased.Task, candidates []rebased.Candidate, c *checker) fu
 		return e, problem
 	}
 	return func(i int) llm.Question[example] {
-		return llm.Question[example]{Prompt: prompt(sections, candidates[i]), Shared: len(sections), Parse: read}
+		return llm.Question[example]{Prompt: prompt(sections, candidates[i], task.Transform.CellChars), Shared: len(sections), Parse: read}
 	}
 }
 

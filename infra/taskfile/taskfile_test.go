@@ -180,7 +180,7 @@ func everyField() rebased.Task {
 			Licenses: []string{"mit"}, MinScore: 0.25, Rerank: &rebased.Rerank{Encoder: "transformer:m", Depth: 70, Sample: 4}},
 		Transform: rebased.Transform{Teacher: rebased.Teacher{
 			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3, RPM: 4, TPM: 5},
-		}, Batch: true, TargetRows: 6, Constraints: rebased.Constraints{
+		}, Batch: true, CellChars: 900, TargetRows: 6, Constraints: rebased.Constraints{
 			Span: true, Labels: []string{"(A)", "no"}, Pattern: `.+`, Format: "json", Schema: `{"type": "string"}`, MinChars: 1, MaxChars: 99,
 		}},
 		Answer:        rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
@@ -286,6 +286,7 @@ transform:
       rpm: 4
       tpm: 5
   batch: true
+  cell_chars: 900
   target_rows: 6
   constraints:
     span: true
