@@ -87,6 +87,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	env.RegisterWorkflowWithOptions(workflows.IndexCorpus, workflow.RegisterOptions{Name: workflows.IndexCorpusName})
 	env.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
 	env.RegisterWorkflowWithOptions(workflows.Preview, workflow.RegisterOptions{Name: workflows.PreviewName})
+	env.RegisterWorkflowWithOptions(workflows.Estimate, workflow.RegisterOptions{Name: workflows.EstimateName})
 	rows, datasets := mem.NewTable[rebased.Row](w.objects), mem.NewTable[rebased.Dataset](w.objects)
 	importer, err := ingest.New(ingest.Config{Objects: w.objects, Rows: rows, Datasets: datasets, Parquet: source.Parquet{}, Limits: ingest.DefaultLimits(), Origins: w.origins})
 	if err != nil {
@@ -109,6 +110,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
+		&activities.Estimate{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
 		&activities.Dedupe{Build: build},
 		&activities.Handoff{Build: build, URI: "s3://bucket"},

@@ -14,6 +14,7 @@ const (
 	IndexCorpusName  = "IndexCorpus"
 	ImportCorpusName = "ImportCorpus"
 	PreviewName      = "Preview"
+	EstimateName     = "Estimate"
 
 	QueryProgress = "progress" // rebased.Progress for builds, CorpusProgress for imports and indexes
 	UpdateApprove = "approve"  // Decision -> rebased.Progress
@@ -46,6 +47,15 @@ func ImportID(corpus string) string { return "import/" + corpus }
 
 // PreviewID is the workflow id of a preview.
 func PreviewID(task, preview string) string { return "preview/" + task + "/" + preview }
+
+// EstimateID is the workflow id of an estimate.
+func EstimateID(task, estimate string) string { return "estimate/" + task + "/" + estimate }
+
+// EstimateInput starts Estimate, which ends in a rebased.Estimate.
+type EstimateInput struct {
+	Task    string `json:"task"`     // name
+	TaskKey string `json:"task_key"` // the task file in the bucket, rebased.TaskKey
+}
 
 // PreviewInput starts Preview, which ends in an activities.PreviewResult.
 type PreviewInput struct {

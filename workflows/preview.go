@@ -13,8 +13,7 @@ import (
 // version. Answers are stored, so that a build which asks the same has them for nothing.
 func Preview(ctx workflow.Context, in PreviewInput) (activities.PreviewResult, error) {
 	var rows *activities.Retrieve
-	id := workflow.GetInfo(ctx).WorkflowExecution.ID
-	ref := activities.BuildRef{Task: in.Task, Build: "preview-" + id[strings.LastIndexByte(id, '/')+1:], TaskKey: in.TaskKey}
+	ref := folderOf(ctx, "preview", in.Task, in.TaskKey)
 	var plan activities.PlanResult
 	if in.Answers {
 		var a *activities.Plan
@@ -37,7 +36,14 @@ func Preview(ctx workflow.Context, in PreviewInput) (activities.PreviewResult, e
 	if err := previewAnswers(ctx, teach, ref, plan); err != nil {
 		return activities.PreviewResult{}, err
 	}
-	return out, plain(workflow.ExecuteActivity(ctx, teach.PreviewAnswers, shown).Get(ctx, &out))
+	err := workflow.ExecuteActivity(ctx, teach.PreviewAnswers, shown).Get(ctx, &out)
+	return out, plain(err)
+}
+
+// folderOf names what stands for a build in a workflow that makes no version: its files lie in a folder of that name.
+func folderOf(ctx workflow.Context, what, task, taskKey string) activities.BuildRef {
+	id := workflow.GetInfo(ctx).WorkflowExecution.ID
+	return activities.BuildRef{Task: task, Build: what + "-" + id[strings.LastIndexByte(id, '/')+1:], TaskKey: taskKey}
 }
 
 // previewAnswers has the first shard transformed, within the budget of a build.

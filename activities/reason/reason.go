@@ -91,6 +91,14 @@ func (s step) questions(e rebased.Example) []llm.Question[thought] {
 	return sure
 }
 
+// CallsOfRow is how often a teacher is asked about one example when its answers agree, and at most, asking again for unusable answers left out.
+func CallsOfRow(task rebased.Task) (usual, most int) {
+	if task.Reason.Mode == rebased.ReasonVerified {
+		return task.Reason.Agree, task.Reason.Samples
+	}
+	return 1, 1
+}
+
 // Requests are the first requests that Shard sends for examples.
 func Requests(endpoint string, task rebased.Task, examples []rebased.Example) []llm.Request {
 	s := newStep(task)

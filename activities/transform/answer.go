@@ -42,7 +42,8 @@ const maxStarts = 64
 
 // decoded reads an object that is JSON, from the brace that text begins with.
 func decoded(text string) (fields map[string]json.RawMessage, ok bool) {
-	return fields, json.NewDecoder(strings.NewReader(text)).Decode(&fields) == nil
+	err := json.NewDecoder(strings.NewReader(text)).Decode(&fields)
+	return fields, err == nil
 }
 
 func firstObject(text string, read func(string) (map[string]json.RawMessage, bool)) (map[string]json.RawMessage, bool) {

@@ -29,7 +29,7 @@ Settings come from flags, else from the environment: REBASED_STORE, TEMPORAL_*, 
 	flags.StringVar(&a.temporalNamespace, "temporal-namespace", "", "namespace of Temporal (default $TEMPORAL_NAMESPACE, else default)")
 	root.SetFlagErrorFunc(misuse)
 	root.AddCommand(
-		a.initCommand(), a.schemaCommand(), a.previewCommand(), a.corpusCommand(), a.indexCommand(), a.buildCommand(), a.buildsCommand(),
+		a.initCommand(), a.schemaCommand(), a.previewCommand(), a.estimateCommand(), a.corpusCommand(), a.indexCommand(), a.buildCommand(), a.buildsCommand(),
 		a.versionsCommand(), a.exportCommand(), a.scheduleCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root

@@ -43,12 +43,30 @@ func (c *Cluster) StartPreview(ctx context.Context, id string, in workflows.Prev
 
 // AwaitPreview waits for the result of a preview. One that nobody waits for any more is canceled.
 func (c *Cluster) AwaitPreview(ctx context.Context, id string) (result activities.PreviewResult, err error) {
-	if err = c.await(ctx, id, &result); ctx.Err() != nil {
+	err = c.awaitAttended(ctx, id, &result)
+	return result, err
+}
+
+// StartEstimate starts an estimate and waits until a worker has taken it.
+func (c *Cluster) StartEstimate(ctx context.Context, id string, in workflows.EstimateInput) error {
+	return c.start(ctx, again(id), workflows.EstimateName, in)
+}
+
+// AwaitEstimate waits for the result of an estimate. One that nobody waits for any more is canceled.
+func (c *Cluster) AwaitEstimate(ctx context.Context, id string) (result rebased.Estimate, err error) {
+	err = c.awaitAttended(ctx, id, &result)
+	return result, err
+}
+
+// awaitAttended waits for a workflow that is canceled when nobody waits for it any more.
+func (c *Cluster) awaitAttended(ctx context.Context, id string, result any) error {
+	err := c.await(ctx, id, result)
+	if ctx.Err() != nil {
 		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callWait)
 		defer cancel()
 		_ = c.temporal.CancelWorkflow(call, id, "") // it ends by itself too
 	}
-	return result, err
+	return err
 }
 
 // again are the options of a workflow that runs under one id time and again, once at a time.

@@ -153,6 +153,7 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 	w.RegisterWorkflowWithOptions(workflows.IndexCorpus, workflow.RegisterOptions{Name: workflows.IndexCorpusName})
 	w.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
 	w.RegisterWorkflowWithOptions(workflows.Preview, workflow.RegisterOptions{Name: workflows.PreviewName})
+	w.RegisterWorkflowWithOptions(workflows.Estimate, workflow.RegisterOptions{Name: workflows.EstimateName})
 
 	rows, datasets := parquet.Rows(p.objects), parquet.Datasets(p.objects)
 	build := &activities.Build{
@@ -171,6 +172,7 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
+		&activities.Estimate{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
 		&activities.Dedupe{Build: build},
 		&activities.Handoff{Build: build, URI: p.uri},

@@ -112,7 +112,8 @@ func (s *stack) setLatency(ctx context.Context, latency time.Duration) error {
 }
 
 func (s *stack) teacherStats(ctx context.Context) (stats teacher.Stats, err error) {
-	return stats, s.askTeacher(ctx, http.MethodGet, "/stats", nil, &stats)
+	err = s.askTeacher(ctx, http.MethodGet, "/stats", nil, &stats)
+	return stats, err
 }
 
 func (s *stack) askTeacher(ctx context.Context, method, path string, in, out any) error {
