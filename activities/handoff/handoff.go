@@ -12,9 +12,12 @@
 package handoff
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"time"
 
 	"github.com/rebased/rebased"
 )
@@ -105,7 +108,14 @@ func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 		before = m.Counts.Train + m.Counts.Validation
 	}
 	staged.Closed = manifest.Quality.closed(in.Task.Gates, survey.rows, before)
-	return staged, nil
+	record, err := v.Record(ctx, in.Task.Name, staged.Version)
+	if rebased.KindOf(err) == rebased.NotFound {
+		return staged, nil
+	}
+	if r := record.refused(); r != nil {
+		staged.Closed = append(staged.Closed, fmt.Sprintf("this version was rolled back by %s on %s: %s", r.By, r.At.Format(time.DateOnly), cmp.Or(r.Reason, "no reason given")))
+	}
+	return staged, err
 }
 
 func versionOf(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:6]) }

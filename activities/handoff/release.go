@@ -42,6 +42,28 @@ type Record struct {
 	Manifest       string    `json:"manifest"` // key in the bucket
 	ManifestSHA256 string    `json:"manifest_sha256"`
 	Releases       []Release `json:"releases"` // one a build that released this version, in the order of time
+	// RolledBack are the decisions to put an earlier version in this one's place.
+	RolledBack []Rollback `json:"rolled_back,omitempty"`
+}
+
+// Rollback is a decision that a version is not to be used any more.
+type Rollback struct {
+	To     string    `json:"to"` // the version that takes its place
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// refused tells by which rollback the version was last put aside; nil when it was not, or was released again since.
+func (r Record) refused() *Rollback {
+	if len(r.RolledBack) == 0 {
+		return nil
+	}
+	last := r.RolledBack[len(r.RolledBack)-1]
+	if n := len(r.Releases); n > 0 && r.Releases[n-1].ReleasedAt.After(last.At) {
+		return nil
+	}
+	return &last
 }
 
 // Release is one decision of a Record.

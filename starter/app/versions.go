@@ -20,10 +20,10 @@ import (
 func (a *app) versionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "versions",
-		Short: "List and look at the dataset versions of a task",
+		Short: "List, compare and choose the dataset versions of a task",
 		RunE:  group,
 	}
-	cmd.AddCommand(a.versionsListCommand(), a.versionsShowCommand())
+	cmd.AddCommand(a.versionsListCommand(), a.versionsShowCommand(), a.versionsDiffCommand(), a.versionsRollbackCommand())
 	return cmd
 }
 

@@ -32,7 +32,7 @@ func (w *world) version(released bool, outputs ...string) string {
 	for i, output := range outputs {
 		rows = append(rows, rebased.Example{
 			Input: "in" + string(rune('0'+i)), Output: output, Answer: output,
-			Lineage: rebased.Lineage{DatasetID: rebased.DatasetID{Name: "o/d", Config: "c", Split: "train"}, Row: "r", Teacher: "m"},
+			Lineage: rebased.Lineage{DatasetID: rebased.DatasetID{Name: "o/d", Config: "c", Split: "train"}, Row: rebased.RowID("r" + string(rune('0'+i))), Teacher: "m"},
 		})
 	}
 	in.Rows = handoff.Parts{Count: 1, Read: func(context.Context, int) ([]rebased.Example, error) { return rows, nil }}

@@ -1,0 +1,72 @@
+package handoff
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/rebased/rebased"
+)
+
+// RollbackInput is the decision to go back to an earlier version.
+type RollbackInput struct {
+	Task    string
+	Version string // to go back to
+	By      string
+	Reason  string
+	At      time.Time
+}
+
+// Rollback makes a version that was released before the latest one again, and gives which version it took the place of. That one is marked, so that
+// a later build which makes the same version waits for a person. The mark is written first: a rollback that is killed in between is repeated.
+// Errors: NotFound when there is no such version or none is released; Conflict when it is the latest already, was never released, or another
+// release came between.
+func (v Versions) Rollback(ctx context.Context, in RollbackInput) (replaced string, err error) {
+	now, found, err := v.Latest(ctx, in.Task)
+	switch {
+	case err != nil:
+		return "", err
+	case !found:
+		return "", rebased.E(rebased.NotFound, "task %s has no released version", in.Task)
+	case now.Version == in.Version:
+		return "", rebased.E(rebased.Conflict, "version %s of task %s is the latest already", in.Version, in.Task)
+	}
+	if _, _, err := v.manifest(ctx, in.Task, in.Version); err != nil {
+		return "", err
+	}
+	if _, err := v.Record(ctx, in.Task, in.Version); rebased.KindOf(err) == rebased.NotFound {
+		return "", rebased.E(rebased.Conflict, "version %s of task %s was never released: approve its build, or build again", in.Version, in.Task)
+	} else if err != nil {
+		return "", err
+	}
+	at := in.At.UTC()
+	if err := v.mark(ctx, now, Rollback{To: in.Version, By: in.By, Reason: in.Reason, At: at}); err != nil {
+		return "", err
+	}
+	release := ReleaseInput{
+		Task: in.Task, Version: in.Version, Build: "rollback-" + at.Format("20060102-150405.000"), ApprovedBy: in.By, Reason: in.Reason, At: at,
+	}
+	if _, err := v.Release(ctx, release); err != nil {
+		return "", err
+	}
+	after, _, err := v.Latest(ctx, in.Task)
+	if err == nil && after.Version != in.Version {
+		err = rebased.E(rebased.Conflict, "version %s of task %s was released meanwhile, by build %s: look at it, then roll back again", after.Version, in.Task, after.Build)
+	}
+	return now.Version, err
+}
+
+// mark enters a rollback into the record of the version that is put aside.
+func (v Versions) mark(ctx context.Context, from Latest, r Rollback) error {
+	key := rebased.ReleaseKey(from.Task, from.Version)
+	return v.swap(ctx, key, func(there []byte) ([]byte, error) {
+		record := Record{Task: from.Task, Version: from.Version, Manifest: from.Manifest, ManifestSHA256: from.ManifestSHA256}
+		if there != nil {
+			if err := json.Unmarshal(there, &record); err != nil {
+				return nil, rebased.E(rebased.Invalid, "%s: %w", key, err)
+			}
+		}
+		record.RolledBack = append(record.RolledBack, r)
+		return encodeJSON(record), nil
+	})
+}
