@@ -14,7 +14,8 @@ import (
 	"github.com/rebased/rebased/activities/transform"
 )
 
-// Redrive takes the rows of an earlier build into a new one: those rejected for some reasons to be tried again, all others as they are.
+// Redrive takes the rows of an earlier build into a new one: those rejected for some reasons to be tried again, those of a recalled source not at
+// all, all others as they are.
 type Redrive struct{ *Build }
 
 // RedriveInput names the build whose rejects are tried again.
@@ -22,8 +23,9 @@ type RedriveInput struct {
 	BuildRef
 	Of        string           `json:"of"` // the earlier build, of the same task
 	Reasons   []rebased.Reason `json:"reasons"`
-	ShardRows int              `json:"shard_rows"` // the most rows of one shard
-	Lanes     int              `json:"lanes"`      // shards that run side by side
+	Without   string           `json:"without,omitempty"` // a dataset's name or a row's id: rows of it are left out; "" = none
+	ShardRows int              `json:"shard_rows"`        // the most rows of one shard
+	Lanes     int              `json:"lanes"`             // shards that run side by side
 }
 
 // Select writes the rows to try again as the new build's retrieved shards, and after them the rows and rejects that stay, each in the folder of
@@ -45,8 +47,11 @@ func (a *Redrive) selectRows(ctx context.Context, in RedriveInput, progress func
 		return RankResult{}, err
 	}
 	progress(len(before.candidates))
+	if err := before.recall(in); err != nil {
+		return RankResult{}, err
+	}
 	stay, again, rest := before.split(in.Reasons)
-	if len(again) == 0 {
+	if len(again) == 0 && len(in.Reasons) > 0 {
 		return RankResult{}, rebased.E(rebased.Invalid, "build %s has no row that was rejected as %s: rebased builds show %s lists its rejects",
 			in.Of, words(in.Reasons), in.Of)
 	}
@@ -107,6 +112,36 @@ type earlier struct {
 	skipped    map[string]int
 }
 
+// SkippedRecalled counts the rows that a redrive leaves out since their source was recalled.
+const SkippedRecalled = "recalled"
+
+// FromSource tells whether a row is of a source: a dataset, by its name in any case, or the row itself, by its id.
+func FromSource(source string, dataset rebased.DatasetID, id rebased.RowID) bool {
+	return strings.EqualFold(source, dataset.Name) || strings.EqualFold(source, string(id))
+}
+
+// recall takes the rows of a recalled source out.
+func (e *earlier) recall(in RedriveInput) error {
+	if in.Without == "" {
+		return nil
+	}
+	before := len(e.candidates)
+	e.candidates = slices.DeleteFunc(e.candidates, func(c rebased.Candidate) bool { return FromSource(in.Without, c.Dataset, c.ID) })
+	e.examples = slices.DeleteFunc(e.examples, func(x rebased.Example) bool { return FromSource(in.Without, x.DatasetID, x.Row) })
+	for step, rejects := range e.rejects {
+		e.rejects[step] = slices.DeleteFunc(rejects, func(r rebased.Reject) bool { return FromSource(in.Without, r.DatasetID, r.Row) })
+	}
+	recalled := before - len(e.candidates)
+	if recalled == 0 {
+		return rebased.E(rebased.Invalid, "build %s has no row of %s", in.Of, in.Without)
+	}
+	if e.skipped == nil {
+		e.skipped = map[string]int{}
+	}
+	e.skipped[SkippedRecalled] += recalled
+	return nil
+}
+
 // earlier reads a build that went through all its rows.
 func (a *Redrive) earlier(ctx context.Context, in RedriveInput, task rebased.Task) (earlier, error) {
 	of := BuildRef{Task: in.Task, Build: in.Of, TaskKey: rebased.BuildKey(in.Task, in.Of, "task.yaml")}
@@ -135,12 +170,29 @@ func (a *Redrive) earlier(ctx context.Context, in RedriveInput, task rebased.Tas
 		}
 		sum += len(out.rejects[step])
 	}
+	if was.Transform.TargetRows > 0 { // the candidates that it did not need
+		out.reached()
+	}
 	if sum != len(out.candidates) || len(out.candidates) == 0 {
 		return earlier{}, rebased.E(rebased.Invalid, "build %s has gone through %d of its %d rows: only a build that has gone through all can be redriven",
 			in.Of, sum, len(out.candidates))
 	}
 	out.skipped, err = a.skipped(ctx, of)
 	return out, err
+}
+
+// reached leaves the candidates of which there is an example or a reject.
+func (e *earlier) reached() {
+	known := make(map[rebased.RowID]bool, len(e.examples))
+	for _, x := range e.examples {
+		known[x.Row] = true
+	}
+	for _, rejects := range e.rejects {
+		for _, r := range rejects {
+			known[r.Row] = true
+		}
+	}
+	e.candidates = slices.DeleteFunc(e.candidates, func(c rebased.Candidate) bool { return !known[c.ID] })
 }
 
 // skipped reads what a build kept out before it had candidates, as far as it has ended.
@@ -160,7 +212,7 @@ func (a *Redrive) skipped(ctx context.Context, of BuildRef) (map[string]int, err
 }
 
 // split tells the rejects that stay, by step, from the candidates to try again; rest are all other candidates.
-func (e earlier) split(reasons []rebased.Reason) (stay map[string][]rebased.Reject, again, rest []rebased.Candidate) {
+func (e *earlier) split(reasons []rebased.Reason) (stay map[string][]rebased.Reject, again, rest []rebased.Candidate) {
 	stay = map[string][]rebased.Reject{}
 	wanted := map[rebased.RowID]bool{}
 	for step, rejects := range e.rejects {

@@ -122,7 +122,7 @@ func (b *build) retrieve(ctx workflow.Context) error {
 func (b *build) redrive(ctx workflow.Context) error {
 	var a *activities.Redrive
 	b.state.Progress.Phase = "retrieve"
-	in := activities.RedriveInput{BuildRef: b.ref, Of: b.in.Redrive.Build, Reasons: b.in.Redrive.Reasons, ShardRows: shardRows, Lanes: shardsAtOnce}
+	in := activities.RedriveInput{BuildRef: b.ref, Of: b.in.Redrive.Build, Reasons: b.in.Redrive.Reasons, Without: b.in.Redrive.Without, ShardRows: shardRows, Lanes: shardsAtOnce}
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.Select, in).Get(ctx, &b.state.Ranked)
 	if err != nil {
 		return refused(err)

@@ -78,10 +78,12 @@ type BuildInput struct {
 	Continued *buildState `json:"continued,omitempty"` // set by the run before, when its history grew long
 }
 
-// Redrive names the rejects of an earlier build of the same task that are tried again, in a new build with the rows that were good.
+// Redrive names the rejects of an earlier build of the same task that are tried again, in a new build with the rows that were good, or a source whose rows are
+// left out of it.
 type Redrive struct {
 	Build   string           `json:"build"`
 	Reasons []rebased.Reason `json:"reasons"`
+	Without string           `json:"without,omitempty"` // a dataset's name or a row's id, whose rows are left out; "" = none
 }
 
 // Decision is a person's word on a waiting build.

@@ -150,3 +150,53 @@ func TestABuildThatWasCutShortCannotBeRedriven(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestARecalledSourceIsLeftOutAndNothingIsPaid(t *testing.T) {
+	for _, mode := range []string{"none", "rationale"} {
+		for _, target := range []string{"}", ", target_rows: 30}"} {
+			yaml := strings.Replace(budgetYAML, "mode: rationale", "mode: "+mode, 1)
+			yaml = strings.Replace(yaml, "50}}", "50}"+target, 1)
+			w := newWorld()
+			w.indexed(t, 300)
+			first, err := w.runBuild(t, w.environment(t), "1", yaml)
+			if err != nil {
+				t.Fatal(err)
+			}
+			paid, _ := w.teacher.Asked()
+			in := w.build(t, yaml)
+			in.Redrive = &workflows.Redrive{Build: "1", Without: "SET1"}
+			second, err := run[rebased.BuildResult](t, w.environment(t), workflows.BuildID("numbers", "2"), workflows.BuildDatasetName, in)
+			if err != nil || second.State != rebased.StateReleased {
+				t.Fatalf("%s %q: %+v, %v", mode, target, second, err)
+			}
+			checkSum(t, second)
+			if now, _ := w.teacher.Asked(); now != paid {
+				t.Errorf("%s %q: %d calls were made", mode, target, now-paid)
+			}
+			if second.Skipped[activities.SkippedRecalled] == 0 || second.Rows >= first.Rows || second.Rows == 0 {
+				t.Errorf("%s %q: skipped %v, %d rows after %d", mode, target, second.Skipped, second.Rows, first.Rows)
+			}
+			manifest, _, err := w.objects.Get(t.Context(), rebased.VersionKey("numbers", second.Version, "manifest.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(manifest), `"dataset": "set`) || strings.Contains(string(manifest), `"set1"`) {
+				t.Errorf("%s %q: the version comes from %s", mode, target, manifest)
+			}
+		}
+	}
+}
+
+func TestARecallOfASourceThatABuildDoesNotHaveIsRefused(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 300)
+	if _, err := w.runBuild(t, w.environment(t), "1", budgetYAML); err != nil {
+		t.Fatal(err)
+	}
+	in := w.build(t, budgetYAML)
+	in.Redrive = &workflows.Redrive{Build: "1", Without: "other/set"}
+	_, err := run[rebased.BuildResult](t, w.environment(t), workflows.BuildID("numbers", "2"), workflows.BuildDatasetName, in)
+	if err == nil || !strings.Contains(err.Error(), "build 1 has no row of other/set") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -3,6 +3,7 @@ package handoff
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/rebased/rebased"
@@ -16,6 +17,12 @@ type RollbackInput struct {
 	Reason  string
 	At      time.Time
 }
+
+// rollbackPrefix begins what stands for a build in the record of a release by rollback.
+const rollbackPrefix = "rollback-"
+
+// Made tells whether a build released the version, and not a rollback.
+func (r Release) Made() bool { return !strings.HasPrefix(r.Build, rollbackPrefix) }
 
 // Rollback makes a version that was released before the latest one again, and gives which version it took the place of. That one is marked, so that
 // a later build which makes the same version waits for a person. The mark is written first: a rollback that is killed in between is repeated.
@@ -44,7 +51,7 @@ func (v Versions) Rollback(ctx context.Context, in RollbackInput) (replaced stri
 		return "", err
 	}
 	release := ReleaseInput{
-		Task: in.Task, Version: in.Version, Build: "rollback-" + at.Format("20060102-150405.000"), ApprovedBy: in.By, Reason: in.Reason, At: at,
+		Task: in.Task, Version: in.Version, Build: rollbackPrefix + at.Format("20060102-150405.000"), ApprovedBy: in.By, Reason: in.Reason, At: at,
 	}
 	if _, err := v.Release(ctx, release); err != nil {
 		return "", err

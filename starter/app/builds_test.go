@@ -101,7 +101,7 @@ func TestRaiseBudgetTakesThePersonToTheBuildThatWaitsAtItsBudget(t *testing.T) {
 func TestRedriveStartsABuildThatNamesTheOldOne(t *testing.T) {
 	w := newWorld(t)
 	w.corpus()
-	w.want(args("builds redrive squad/1"), 2, "", "rebased: --reason is required: why the rows to try again were rejected: see rebased builds redrive --help\n")
+	w.want(args("builds redrive squad/1"), 2, "", "rebased: --reason is required: why the rows to try again were rejected; or --without: what to leave out: see rebased builds redrive --help\n")
 	status, _, stderr := w.run("builds", "redrive", "squad/1", "--reason", "duplicate")
 	if status != 2 || !strings.Contains(stderr, `got "duplicate"`) {
 		t.Errorf("status %d: %s", status, stderr)

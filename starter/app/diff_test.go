@@ -52,6 +52,11 @@ func TestAVersionIsRolledBack(t *testing.T) {
 	if err != nil || latest.Version != first || time.Since(latest.ReleasedAt) > time.Hour {
 		t.Errorf("latest is %+v, %v", latest, err)
 	}
+	w.want(args("versions show squad"), 0, `version      squad@`+first+`
+released     `+latest.ReleasedAt.Format(time.RFC3339)+` (latest)
+approved by  ada
+build        bx
+…`, "")
 	record, err := versionsOf(w.bucket).Record(t.Context(), "squad", second)
 	if err != nil || len(record.RolledBack) != 1 || record.RolledBack[0].By != "ada" || record.RolledBack[0].Reason != "labels" {
 		t.Errorf("got %+v, %v", record, err)

@@ -15,18 +15,19 @@ import (
 )
 
 func (a *app) redriveCommand() *cobra.Command {
-	var file string
+	var file, without string
 	var reasons []string
 	var detach bool
 	cmd := &cobra.Command{
-		Use:   "redrive [BUILD] --reason R...",
+		Use:   "redrive [BUILD] [--reason R...] [--without DATASET-OR-ROW]",
 		Short: "Try rejected rows of a build again, in a new build with the rows that were good",
 		Long: fmt.Sprintf(`Try the rows of a build that were rejected for some reasons again, in a new build that takes over the rows that were good. -f gives it a
 changed task file of the same task (another prompt, model or limit); without it the task is that of the build. Duplicates are found anew.
+--without leaves the rows of a dataset (owner/name) out, or the one of a corpus row's id; alone it makes a version of what is stored, without a call.
 Reasons: %s.`, strings.Join(redrivable(), ", ")),
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			chosen, err := chooseReasons(cmd, reasons)
+			chosen, err := chooseReasons(cmd, reasons, without)
 			if err != nil {
 				return err
 			}
@@ -42,12 +43,13 @@ Reasons: %s.`, strings.Join(redrivable(), ", ")),
 					_, err := a.bucket(cmd.Context())
 					return err
 				}
-				return a.redrive(cmd.Context(), temporal, bucket, b, t, chosen, detach)
+				return a.redrive(cmd.Context(), temporal, bucket, b, t, workflows.Redrive{Build: b.Build, Reasons: chosen, Without: without}, detach)
 			})
 		},
 	}
 	fileFlag(cmd, &file)
 	cmd.Flags().StringSliceVar(&reasons, "reason", nil, "why the rows were rejected; several with commas")
+	cmd.Flags().StringVar(&without, "without", "", "a dataset, owner/name, or a row's id: rows of it are left out")
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "start the build and leave")
 	return cmd
 }
@@ -60,9 +62,9 @@ func redrivable() []string {
 	}
 }
 
-func chooseReasons(cmd *cobra.Command, names []string) (reasons []rebased.Reason, err error) {
-	if len(names) == 0 {
-		return nil, misuse(cmd, errors.New("--reason is required: why the rows to try again were rejected"))
+func chooseReasons(cmd *cobra.Command, names []string, without string) (reasons []rebased.Reason, err error) {
+	if len(names) == 0 && without == "" {
+		return nil, misuse(cmd, errors.New("--reason is required: why the rows to try again were rejected; or --without: what to leave out"))
 	}
 	for _, name := range names {
 		if !slices.Contains(redrivable(), name) {
@@ -74,9 +76,9 @@ func chooseReasons(cmd *cobra.Command, names []string) (reasons []rebased.Reason
 }
 
 func (a *app) redrive(
-	ctx context.Context, temporal *cluster.Cluster, bucket store, b cluster.Build, t taskFile, reasons []rebased.Reason, detach bool,
+	ctx context.Context, temporal *cluster.Cluster, bucket store, b cluster.Build, t taskFile, redrive workflows.Redrive, detach bool,
 ) error {
-	in := workflows.BuildInput{Task: b.Task, TaskKey: rebased.BuildKey(b.Task, b.Build, "task.yaml"), Redrive: &workflows.Redrive{Build: b.Build, Reasons: reasons}}
+	in := workflows.BuildInput{Task: b.Task, TaskKey: rebased.BuildKey(b.Task, b.Build, "task.yaml"), Redrive: &redrive}
 	if !b.State.Final() && b.State != rebased.StateAwaitingApproval {
 		return rebased.E(rebased.Invalid, "%s is %s: only a build that has gone through all its rows can be redriven", b.Name(), b.State)
 	}

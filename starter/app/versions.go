@@ -23,7 +23,7 @@ func (a *app) versionsCommand() *cobra.Command {
 		Short: "List, compare and choose the dataset versions of a task",
 		RunE:  group,
 	}
-	cmd.AddCommand(a.versionsListCommand(), a.versionsShowCommand(), a.versionsDiffCommand(), a.versionsRollbackCommand())
+	cmd.AddCommand(a.versionsListCommand(), a.versionsShowCommand(), a.versionsDiffCommand(), a.versionsRollbackCommand(), a.versionsRecallCommand())
 	return cmd
 }
 
@@ -50,7 +50,7 @@ type versionSummary struct {
 	Latest     bool      `json:"latest"`
 	Released   bool      `json:"released"`
 	ReleasedAt time.Time `json:"released_at,omitzero"` // the last time
-	Build      string    `json:"build"`                // that released it last
+	Build      string    `json:"build"`                // that made and released it last
 	ApprovedBy string    `json:"approved_by"`
 	Train      int       `json:"train"` // rows
 	Validation int       `json:"validation"`
@@ -134,7 +134,12 @@ func readVersion(ctx context.Context, bucket store, task, name, latest string) (
 	}
 	if n := len(record.Releases); n > 0 {
 		last := record.Releases[n-1]
-		v.Released, v.ReleasedAt, v.Build, v.ApprovedBy = true, last.ReleasedAt, last.Build, last.ApprovedBy
+		v.Released, v.ReleasedAt, v.ApprovedBy = true, last.ReleasedAt, last.ApprovedBy
+		for _, r := range record.Releases {
+			if r.Made() {
+				v.Build = r.Build
+			}
+		}
 	}
 	return v, manifest, nil
 }
