@@ -49,7 +49,7 @@ func (b *build) await(ctx workflow.Context, tickets []activities.Ticket) error {
 	}
 	b.state.Progress.Batches = len(w.open)
 	waits := func(t activities.Ticket) bool { return slices.Contains(w.open, t) }
-	err := workflow.Await(ctx, func() bool { return w.failed != nil || !slices.ContainsFunc(tickets, waits) })
+	err := b.until(ctx, func() bool { return w.failed != nil || !slices.ContainsFunc(tickets, waits) })
 	if err == nil {
 		err = w.failed
 	}

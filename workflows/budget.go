@@ -77,7 +77,7 @@ func (b *build) take(ctx workflow.Context, lanes int, need *rebased.Amount) (reb
 		if holders == 0 && b.state.Progress.State != rebased.StateBudgetExhausted {
 			b.setState(ctx, rebased.StateBudgetExhausted, p.exhausted(b.ref.Build, *need))
 		}
-		if err := workflow.Await(ctx, func() bool { return p.raises > raises || p.holders < holders }); err != nil {
+		if err := b.until(ctx, func() bool { return p.raises > raises || p.holders < holders }); err != nil {
 			return rebased.Amount{}, err
 		}
 	}

@@ -50,7 +50,8 @@ type build struct {
 	resumes  int                // how many resume updates came
 	asking   workflow.Semaphore // a place for each shard that asks a teacher
 	batches  batches
-	parts    int // files of deduplicated rows
+	parts    int   // files of deduplicated rows
+	failed   error // of a shard: what ends the build once the others that are under way have ended
 }
 
 func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {
@@ -157,7 +158,13 @@ func (b *build) shards(ctx workflow.Context) error {
 		b.asking = workflow.NewSemaphore(ctx, int64(b.lanes()))
 	}
 	end := min(b.state.Limit, b.state.Ranked.Shards)
-	next, err := inWindow(ctx, b.state.NextShard, end, b.width(), b.shard)
+	next, err := inWindow(ctx, b.state.NextShard, end, b.width(), func(ctx workflow.Context, n int) error {
+		err := b.shard(ctx, n)
+		if err != nil && ctx.Err() == nil && workflow.GetVersion(ctx, "a failed shard ends what waits", workflow.DefaultVersion, 1) > workflow.DefaultVersion {
+			b.failed = err
+		}
+		return err
+	})
 	if err != nil {
 		return plain(err)
 	}

@@ -80,10 +80,21 @@ func (b *build) untilResumed(ctx workflow.Context, step func() error) error {
 		}
 		seen := b.resumes
 		b.setState(ctx, rebased.StatePaused, messageOf(err))
-		if err := workflow.Await(ctx, func() bool { return b.resumes > seen }); err != nil {
+		if err := b.until(ctx, func() bool { return b.resumes > seen }); err != nil {
 			return err
 		}
 	}
+}
+
+// until waits for something that a shard needs, but no longer than there is a use for it: until another shard has failed for good.
+func (b *build) until(ctx workflow.Context, met func() bool) error {
+	if err := workflow.Await(ctx, func() bool { return b.failed != nil || met() }); err != nil {
+		return err
+	}
+	if b.failed != nil && !met() {
+		return b.failed
+	}
+	return nil
 }
 
 // awaitApproval waits for a person's word on a staged version. why says which gates hold it; "" = the task asks for approval.
