@@ -11,7 +11,7 @@ import (
 )
 
 // findIndex reads the record of a corpus's index for an encoder. NotFound: the corpus is not indexed, or for other encoders alone.
-// Unavailable: an update is under way.
+// Conflict: an update is under way.
 func findIndex(ctx context.Context, objects rebased.Objects, corpus, encoder string) (rebased.Index, error) {
 	if _, err := rebased.ReadCorpus(ctx, objects, corpus); err != nil {
 		return rebased.Index{}, err
@@ -28,7 +28,7 @@ func findIndex(ctx context.Context, objects rebased.Objects, corpus, encoder str
 	case err != nil:
 		return rebased.Index{}, rebased.E(rebased.Invalid, "read the record of the index of %s: %w", corpus, err)
 	case record.Updating != "":
-		return rebased.Index{}, rebased.E(rebased.Unavailable, "the index of corpus %q is being updated: wait for `rebased index %s` to end", corpus, corpus)
+		return rebased.Index{}, rebased.E(rebased.Conflict, "the index of corpus %q is being updated: wait for `rebased index %s` to end", corpus, corpus)
 	}
 	return record, nil
 }

@@ -63,7 +63,8 @@ type PlanInput struct {
 
 // PlanResult is what the build depends on, by reference.
 type PlanResult struct {
-	TaskKey  string                `json:"task_key"` // the frozen task, in the build's folder
+	Waits    string                `json:"waits,omitempty"` // what is to end before a plan can be made, a sentence; "" = this is one
+	TaskKey  string                `json:"task_key"`        // the frozen task, in the build's folder
 	Corpus   string                `json:"corpus"`
 	Revision string                `json:"revision"`  // pinned: the revision that is indexed
 	Encoder  string                `json:"encoder"`   // identity, and that of retrieve.rerank
@@ -83,7 +84,9 @@ type PlanResult struct {
 
 // Check checks bucket, index, encoder, corpus and teacher, then writes the frozen task. Every error is one line for the user.
 func (a *Plan) Check(ctx context.Context, in PlanInput) (PlanResult, error) {
-	out, err := a.check(ctx, in)
+	work, _, stop := heartbeat(ctx)
+	defer stop()
+	out, err := a.check(work, in)
 	return out, translate(ctx, err)
 }
 
@@ -111,6 +114,9 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 		identity += " reranked by " + better.Identity()
 	}
 	found, err := findIndex(ctx, a.Objects, task.Corpus, encoder.Identity())
+	if rebased.KindOf(err) == rebased.Conflict {
+		return PlanResult{Waits: err.Error()}, nil
+	}
 	if err != nil {
 		return PlanResult{}, err
 	}

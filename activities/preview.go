@@ -67,6 +67,9 @@ func (a *Retrieve) PreviewRows(ctx context.Context, in PreviewInput) (PreviewRes
 	work, progress, stop := heartbeat(ctx)
 	defer stop()
 	out, err := a.previewRows(work, in, progress)
+	if rebased.KindOf(err) == rebased.Conflict {
+		err = rebased.E(rebased.Unavailable, "%w", err) // the next attempt takes what the index holds then
+	}
 	return out, translate(ctx, err)
 }
 

@@ -32,6 +32,7 @@ type RankInput struct {
 
 // RankResult counts what was found. The candidates are in retrieved/, one part a shard.
 type RankResult struct {
+	Moved   string         `json:"moved,omitempty"` // the index is not the one of the plan any more, a sentence; there are no rows then
 	Rows    int            `json:"rows"`
 	Shards  int            `json:"shards"`
 	Skipped map[string]int `json:"skipped"`
@@ -59,6 +60,9 @@ func (a *Retrieve) rank(ctx context.Context, in RankInput, progress func(int)) (
 		return RankResult{}, err
 	}
 	ranking, err := a.ranking(ctx, task, in.Corpus, in.Revision, progress)
+	if rebased.KindOf(err) == rebased.Conflict {
+		return RankResult{Moved: err.Error()}, nil
+	}
 	if err != nil {
 		return RankResult{}, err
 	}

@@ -100,7 +100,16 @@ func (b *build) plan(ctx workflow.Context) error {
 		options = unattendedPlanOptions
 	}
 	in := activities.PlanInput{Task: b.ref.Task, Build: b.ref.Build, TaskKey: b.in.TaskKey}
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), a.Check, in).Get(ctx, &b.state.Plan)
+	var err error
+	for planned := false; !planned; {
+		b.state.Plan = activities.PlanResult{}
+		err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), a.Check, in).Get(ctx, &b.state.Plan)
+		if b.state.Progress.Detail = b.state.Plan.Waits; b.state.Plan.Waits == "" {
+			planned = true
+		} else if err := workflow.Sleep(ctx, indexWait); err != nil {
+			return err
+		}
+	}
 	b.ref.TaskKey = b.state.Plan.TaskKey
 	b.state.Purse = newPurse(b.state.Plan.Budget)
 	b.showSpend()
@@ -114,6 +123,14 @@ func (b *build) retrieve(ctx workflow.Context) error {
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.Rank, in).Get(ctx, &b.state.Ranked)
 	if err != nil {
 		return plain(err)
+	}
+	if b.state.Ranked.Moved != "" { // nothing is paid yet
+		workflow.GetLogger(ctx).Info("planned again", "because", b.state.Ranked.Moved)
+		b.state.Ranked, b.state.Progress.Phase = activities.RankResult{}, "plan"
+		if err := b.plan(ctx); err != nil {
+			return err
+		}
+		return b.retrieve(ctx)
 	}
 	b.limit(b.enough(0, 0))
 	return nil

@@ -17,11 +17,17 @@ func Estimate(ctx workflow.Context, in EstimateInput) (out rebased.Estimate, err
 	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, planOptions), plan.Check, check).Get(ctx, &estimate.Plan); err != nil {
 		return out, refused(err)
 	}
+	if estimate.Plan.Waits != "" {
+		return out, refused(rebased.E(rebased.Conflict, "%s", estimate.Plan.Waits))
+	}
 	estimate.TaskKey = estimate.Plan.TaskKey
 	ctx = workflow.WithActivityOptions(ctx, previewOptions)
 	rank := activities.RankInput{BuildRef: estimate.BuildRef, Corpus: estimate.Plan.Corpus, Revision: estimate.Plan.Revision, ShardRows: shardRows, Lanes: 1}
 	if err := workflow.ExecuteActivity(ctx, rows.Rank, rank).Get(ctx, &estimate.Ranked); err != nil {
 		return out, refused(err)
+	}
+	if estimate.Ranked.Moved != "" {
+		return out, refused(rebased.E(rebased.Conflict, "%s", estimate.Ranked.Moved))
 	}
 	err = workflow.ExecuteActivity(ctx, teach.Calls, estimate).Get(ctx, &out)
 	return out, refused(err)

@@ -23,6 +23,9 @@ const (
 	pollPart  = 4
 )
 
+// indexWait is how often a build looks whether the update of its index has ended.
+const indexWait = 15 * time.Second
+
 // adaptiveInFlight is the most calls of a build under way when its task sets no cap.
 const adaptiveInFlight = 256
 
@@ -31,13 +34,16 @@ const adaptiveInFlight = 256
 // Heartbeats carry cancellation, so every step that takes more than seconds has them; the timeout is far above the interval so that a busy
 // machine is not taken for a dead one. A step is tried until its provider, bucket or index is back: outages end, and paid answers are kept.
 var (
+	// A plan may fetch models of encoders and read benchmarks.
 	planOptions = workflow.ActivityOptions{
-		StartToCloseTimeout: time.Minute,
+		StartToCloseTimeout: time.Hour,
+		HeartbeatTimeout:    time.Minute,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3},
 	}
 	// A build that no person watches waits for what is down in the night.
 	unattendedPlanOptions = workflow.ActivityOptions{
-		StartToCloseTimeout: time.Minute,
+		StartToCloseTimeout: time.Hour,
+		HeartbeatTimeout:    time.Minute,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 5 * time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute, MaximumAttempts: 15},
 	}
 	// To plan an index may mean to list all of it.

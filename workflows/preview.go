@@ -21,6 +21,9 @@ func Preview(ctx workflow.Context, in PreviewInput) (activities.PreviewResult, e
 		if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, planOptions), a.Check, check).Get(ctx, &plan); err != nil {
 			return activities.PreviewResult{}, refused(err)
 		}
+		if plan.Waits != "" {
+			return activities.PreviewResult{}, refused(rebased.E(rebased.Conflict, "%s", plan.Waits))
+		}
 		ref.TaskKey = plan.TaskKey
 	}
 	ctx = workflow.WithActivityOptions(ctx, previewOptions)

@@ -121,8 +121,8 @@ func New(c Config) (*Ranker, error) {
 //     of them, then by score and id.
 //
 // Scores are computed from the stored vectors in one fixed order of summation: the same index gives the same ranking, whatever server holds
-// it. progress is called with the number of rows found so far. Unavailable: the index is being updated, or was while Rank ran; Invalid: it
-// holds another revision or encoder, or the task leaves no dataset.
+// it. progress is called with the number of rows found so far. Unavailable: the index is being updated; Conflict: it holds another revision,
+// or came to while Rank ran; Invalid: it is of another encoder, or the task leaves no dataset.
 //
 // A task with retrieve.rerank is ranked in two stages: of the rows that score best by a prediction, as many as its depth, the better encoder's
 // scores decide. The quota alone does not make such a ranking short, but what else keeps rows out may.
@@ -134,7 +134,7 @@ func (r *Ranker) Rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 	}
 	ranking, err := r.rank(ctx, task, corpus, idx, progress)
 	// An update in the meantime explains every answer and every error, so it is the first thing to look for.
-	if moved := r.stood(ctx, corpus, idx); moved != nil {
+	if moved := r.pin(ctx, corpus, idx); moved != nil {
 		return Ranking{}, moved
 	}
 	return ranking, err

@@ -179,8 +179,8 @@ func TestAnIndexThatIsBeingUpdatedIsUnavailable(t *testing.T) {
 	moved := f.record
 	moved.Revision = "r2"
 	ends := &rounding{Index: f.Index, random: f.random, during: func() { f.PutRecord(t, "hub", moved) }}
-	if err := try(ends); rebased.KindOf(err) != rebased.Unavailable {
-		t.Errorf("begins and ends meanwhile: got %v, want Unavailable", err)
+	if err := try(ends); rebased.KindOf(err) != rebased.Conflict {
+		t.Errorf("begins and ends meanwhile: got %v, want Conflict", err)
 	}
 	f.PutRecord(t, "hub", f.record)
 	rebuilt := f.record
@@ -193,8 +193,8 @@ func TestAnIndexThatIsBeingUpdatedIsUnavailable(t *testing.T) {
 		t.Errorf("rebuilt since its record was read: got %v, want Unavailable", err)
 	}
 	f.PutRecord(t, "hub", moved)
-	if err := try(f.Index); rebased.KindOf(err) != rebased.Invalid {
-		t.Errorf("holds another revision: got %v, want Invalid", err)
+	if err := try(f.Index); rebased.KindOf(err) != rebased.Conflict {
+		t.Errorf("holds another revision: got %v, want Conflict", err)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/rebased/rebased"
 )
 
-// pin checks that an index holds a corpus revision, wholly and for this encoder. Unavailable: it is being updated; Invalid: it holds
-// something else.
+// pin checks that an index holds a corpus revision, wholly and for this encoder. Unavailable: it is being updated; Conflict: it holds another
+// revision by now; Invalid: it is of another encoder.
 func (r *Ranker) pin(ctx context.Context, corpus rebased.Corpus, idx rebased.Index) error {
 	if idx.Encoder != r.encoder.Identity() {
 		return rebased.E(rebased.Invalid, "index of %s is of encoder %q, the task asks for %q: run `rebased index %s --encoder …`",
@@ -31,17 +31,7 @@ func (r *Ranker) pin(ctx context.Context, corpus rebased.Corpus, idx rebased.Ind
 	case record.Collection != idx.Collection:
 		return rebased.E(rebased.Unavailable, "index of %s was rebuilt meanwhile, as %s", corpus.Name, record.Collection)
 	case record.Revision != corpus.Revision:
-		return rebased.E(rebased.Invalid, "index of %s holds revision %q, not %s: run `rebased index %s` and start again",
-			corpus.Name, record.Revision, corpus.Revision, corpus.Name)
+		return rebased.E(rebased.Conflict, "index of %s holds revision %s by now, not %s any more: start again", corpus.Name, record.Revision, corpus.Revision)
 	}
 	return nil
-}
-
-// stood reports that an index which pin has passed was updated since.
-func (r *Ranker) stood(ctx context.Context, corpus rebased.Corpus, idx rebased.Index) error {
-	err := r.pin(ctx, corpus, idx)
-	if rebased.KindOf(err) == rebased.Invalid {
-		return rebased.E(rebased.Unavailable, "index of %s was updated while it was read", corpus.Name)
-	}
-	return err
 }

@@ -156,6 +156,9 @@ func buildStep(p rebased.Progress) console.Step {
 		step.Done, step.Total, step.Unit = p.Asked, p.ToAsk, "rows asked about"
 	}
 	var facts []string
+	if p.Detail != "" && p.Phase == "plan" {
+		facts = append(facts, p.Detail)
+	}
 	if p.Retrieved > 0 && p.Phase != "transform" {
 		facts = append(facts, fmt.Sprintf("%s of %s rows", console.Thousands(p.Rows), console.Thousands(p.Retrieved)))
 	}
