@@ -17,8 +17,8 @@ type partWriter struct {
 	limits  Limits
 
 	// Rows are known by 64 bits of their first id: a wrong hit costs nothing but a number that no row needed.
-	seen   map[uint64]struct{} // some 16 bytes a row, the one thing that grows with a split
-	repeat map[uint64]int      // how often a row was there again
+	seen   *keySet        // the one thing that grows with a split
+	repeat map[uint64]int // how often a row was there again
 
 	open  []rebased.Row
 	room  []rebased.Cell // of the last rows
@@ -30,7 +30,7 @@ type partWriter struct {
 func newPartWriter(m *Importer, corpus string, dataset rebased.DatasetID) *partWriter {
 	return &partWriter{
 		table: m.Rows, objects: m.Objects, prefix: rebased.CorpusPartPrefix(corpus, dataset), dataset: dataset, limits: m.Limits,
-		seen: map[uint64]struct{}{}, repeat: map[uint64]int{},
+		seen: new(keySet), repeat: map[uint64]int{},
 	}
 }
 
@@ -48,11 +48,10 @@ func (w *partWriter) add(ctx context.Context, cells []rebased.Cell) error {
 func (w *partWriter) hold(cells []rebased.Cell) {
 	row := rebased.Row{ID: rebased.NewRowID(w.dataset, cells, 0), Dataset: w.dataset, Cells: w.keep(cells)}
 	key := firstBits(row.ID)
-	if _, known := w.seen[key]; known {
+	if w.seen.add(key) {
 		w.repeat[key]++
 		row.ID = rebased.NewRowID(w.dataset, cells, w.repeat[key])
 	}
-	w.seen[key] = struct{}{}
 	w.open = append(w.open, row)
 	w.rows++
 	for _, cell := range cells {
@@ -77,7 +76,7 @@ func (w *partWriter) full() bool {
 
 // restart forgets the rows that were held; none may have been written.
 func (w *partWriter) restart() {
-	clear(w.seen)
+	w.seen = new(keySet)
 	clear(w.repeat)
 	w.open, w.bytes, w.rows = w.open[:0], 0, 0
 }
