@@ -111,7 +111,14 @@ func (s *Schema[T]) writeGroup(w file.SerialRowGroupWriter, rows []T) error {
 		if err != nil {
 			return err
 		}
-		if err := l.write(chunk, rows); err != nil {
+		done := false
+		if l.repeat && l.see != nil {
+			done, err = writeRecurring(l, chunk, rows)
+		}
+		if !done && err == nil {
+			err = l.write(chunk, rows)
+		}
+		if err != nil {
 			return fmt.Errorf("column %s: %w", l.path, err)
 		}
 		if err := chunk.Close(); err != nil {
