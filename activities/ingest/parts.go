@@ -22,6 +22,7 @@ type partWriter struct {
 
 	open  []rebased.Row
 	room  []rebased.Cell // of the last rows
+	texts []byte         // of one row
 	bytes int
 	rows  int // all
 	parts []rebased.Part
@@ -59,13 +60,20 @@ func (w *partWriter) hold(cells []rebased.Cell) {
 	}
 }
 
-// keep copies cells into a place that many rows share.
+// keep copies cells into a place that many rows share, and the texts of the row into one.
 func (w *partWriter) keep(cells []rebased.Cell) []rebased.Cell {
 	if cap(w.room)-len(w.room) < len(cells) {
 		w.room = make([]rebased.Cell, 0, max(roomCells, len(cells)))
 	}
-	first := len(w.room)
-	w.room = append(w.room, cells...)
+	w.texts = w.texts[:0]
+	for _, cell := range cells {
+		w.texts = append(w.texts, cell.Text...)
+	}
+	first, rest := len(w.room), string(w.texts)
+	for _, cell := range cells {
+		w.room = append(w.room, rebased.Cell{Column: cell.Column, Text: rest[:len(cell.Text)]})
+		rest = rest[len(cell.Text):]
+	}
 	return w.room[first:len(w.room):len(w.room)]
 }
 
