@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strconv"
 
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
 	"github.com/rebased/rebased"
 )
 
@@ -21,17 +24,24 @@ type partWriter struct {
 	repeat map[uint64]int // how often a row was there again
 
 	open  []rebased.Row
-	room  []rebased.Cell // of the last rows
+	cells []rebased.Cell // of the last rows
 	texts []byte         // of one row
 	bytes int
 	rows  int // all
-	parts []rebased.Part
+
+	writing *errgroup.Group
+	room    *semaphore.Weighted // bytes of the parts that are being written
+	parts   []*rebased.Part
 }
 
-func newPartWriter(m *Importer, corpus string, dataset rebased.DatasetID) *partWriter {
+// partsAtOnce is how many parts of a split are written while the next is read, where they are small: all together may have the bytes of a large one.
+const partsAtOnce = 2
+
+// newPartWriter makes a writer whose parts are written by the goroutines of a group.
+func newPartWriter(m *Importer, corpus string, dataset rebased.DatasetID, writing *errgroup.Group) *partWriter {
 	return &partWriter{
 		table: m.Rows, objects: m.Objects, prefix: rebased.CorpusPartPrefix(corpus, dataset), dataset: dataset, limits: m.Limits,
-		seen: new(keySet), repeat: map[uint64]int{},
+		seen: new(keySet), repeat: map[uint64]int{}, writing: writing, room: semaphore.NewWeighted(int64(m.Limits.PartBytes)),
 	}
 }
 
@@ -62,19 +72,19 @@ func (w *partWriter) hold(cells []rebased.Cell) {
 
 // keep copies cells into a place that many rows share, and the texts of the row into one.
 func (w *partWriter) keep(cells []rebased.Cell) []rebased.Cell {
-	if cap(w.room)-len(w.room) < len(cells) {
-		w.room = make([]rebased.Cell, 0, max(roomCells, len(cells)))
+	if cap(w.cells)-len(w.cells) < len(cells) {
+		w.cells = make([]rebased.Cell, 0, max(roomCells, len(cells)))
 	}
 	w.texts = w.texts[:0]
 	for _, cell := range cells {
 		w.texts = append(w.texts, cell.Text...)
 	}
-	first, rest := len(w.room), string(w.texts)
+	first, rest := len(w.cells), string(w.texts)
 	for _, cell := range cells {
-		w.room = append(w.room, rebased.Cell{Column: cell.Column, Text: rest[:len(cell.Text)]})
+		w.cells = append(w.cells, rebased.Cell{Column: cell.Column, Text: rest[:len(cell.Text)]})
 		rest = rest[len(cell.Text):]
 	}
-	return w.room[first:len(w.room):len(w.room)]
+	return w.cells[first:len(w.cells):len(w.cells)]
 }
 
 // full says that the open part takes no more.
@@ -89,21 +99,47 @@ func (w *partWriter) restart() {
 	w.open, w.bytes, w.rows = w.open[:0], 0, 0
 }
 
-// flush writes the open part; without rows there is none.
+// flush closes the open part and has it written beside what follows, once there is room; without rows there is none. Its error is that of close.
 func (w *partWriter) flush(ctx context.Context) error {
 	if len(w.open) == 0 {
 		return nil
 	}
-	file, err := w.table.WriteHashed(ctx, w.prefix, w.open)
-	if err != nil {
-		return fmt.Errorf("write a part of %s: %w", w.dataset, err)
-	}
-	if err := rebased.PutPartIDs(ctx, w.objects, file, w.open); err != nil {
+	size := int64(min(max(w.bytes, w.limits.PartBytes/partsAtOnce), w.limits.PartBytes))
+	if err := w.room.Acquire(ctx, size); err != nil {
 		return err
 	}
-	w.parts = append(w.parts, rebased.Part{File: file, Dataset: w.dataset, Frequent: Frequent(w.open)})
-	w.open, w.bytes = w.open[:0], 0
+	rows, part := w.open, new(rebased.Part)
+	w.parts = append(w.parts, part)
+	w.open, w.bytes = make([]rebased.Row, 0, len(rows)), 0
+	w.writing.Go(func() (err error) {
+		defer w.room.Release(size)
+		*part, err = w.write(ctx, rows)
+		return err
+	})
 	return nil
+}
+
+// close waits until nothing is being written any more and gives the parts in their order.
+func (w *partWriter) close() ([]rebased.Part, error) {
+	if err := w.writing.Wait(); err != nil {
+		return nil, err
+	}
+	parts := make([]rebased.Part, 0, len(w.parts))
+	for _, part := range w.parts {
+		parts = append(parts, *part)
+	}
+	return parts, nil
+}
+
+func (w *partWriter) write(ctx context.Context, rows []rebased.Row) (rebased.Part, error) {
+	file, err := w.table.WriteHashed(ctx, w.prefix, rows)
+	if err != nil {
+		return rebased.Part{}, fmt.Errorf("write a part of %s: %w", w.dataset, err)
+	}
+	if err := rebased.PutPartIDs(ctx, w.objects, file, rows); err != nil {
+		return rebased.Part{}, err
+	}
+	return rebased.Part{File: file, Dataset: w.dataset, Frequent: Frequent(rows)}, nil
 }
 
 // firstBits takes 64 random bits of an id: its first 8 and last 8 hex digits.
