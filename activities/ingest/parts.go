@@ -23,14 +23,12 @@ type partWriter struct {
 	seen   *keySet        // the one thing that grows with a split
 	repeat map[uint64]int // how often a row was there again
 
-	open  []rebased.Row
-	cells []rebased.Cell // of the last rows
-	texts []byte         // of one row
-	bytes int
-	rows  int // all
+	open *openPart
+	rows int // all
 
 	writing *errgroup.Group
 	room    *semaphore.Weighted // bytes of the parts that are being written
+	written chan *openPart      // their place can be taken again
 	parts   []*rebased.Part
 }
 
@@ -41,11 +39,10 @@ const partsAtOnce = 2
 func newPartWriter(m *Importer, corpus string, dataset rebased.DatasetID, writing *errgroup.Group) *partWriter {
 	return &partWriter{
 		table: m.Rows, objects: m.Objects, prefix: rebased.CorpusPartPrefix(corpus, dataset), dataset: dataset, limits: m.Limits,
-		seen: new(keySet), repeat: map[uint64]int{}, writing: writing, room: semaphore.NewWeighted(int64(m.Limits.PartBytes)),
+		seen: new(keySet), repeat: map[uint64]int{},
+		open: new(openPart), writing: writing, room: semaphore.NewWeighted(int64(m.Limits.PartBytes)), written: make(chan *openPart, partsAtOnce),
 	}
 }
-
-const roomCells = 1024
 
 // add takes a copy of the cells as the next row.
 func (w *partWriter) add(ctx context.Context, cells []rebased.Cell) error {
@@ -57,65 +54,54 @@ func (w *partWriter) add(ctx context.Context, cells []rebased.Cell) error {
 
 // hold takes a copy of the cells as the next row, and writes nothing.
 func (w *partWriter) hold(cells []rebased.Cell) {
-	row := rebased.Row{ID: rebased.NewRowID(w.dataset, cells, 0), Dataset: w.dataset, Cells: w.keep(cells)}
-	key := firstBits(row.ID)
+	id := rebased.NewRowID(w.dataset, cells, 0)
+	key := firstBits(id)
 	if w.seen.add(key) {
 		w.repeat[key]++
-		row.ID = rebased.NewRowID(w.dataset, cells, w.repeat[key])
+		id = rebased.NewRowID(w.dataset, cells, w.repeat[key])
 	}
-	w.open = append(w.open, row)
+	w.open.add(id, w.dataset, cells)
 	w.rows++
-	for _, cell := range cells {
-		w.bytes += len(cell.Column) + len(cell.Text)
-	}
-}
-
-// keep copies cells into a place that many rows share, and the texts of the row into one.
-func (w *partWriter) keep(cells []rebased.Cell) []rebased.Cell {
-	if cap(w.cells)-len(w.cells) < len(cells) {
-		w.cells = make([]rebased.Cell, 0, max(roomCells, len(cells)))
-	}
-	w.texts = w.texts[:0]
-	for _, cell := range cells {
-		w.texts = append(w.texts, cell.Text...)
-	}
-	first, rest := len(w.cells), string(w.texts)
-	for _, cell := range cells {
-		w.cells = append(w.cells, rebased.Cell{Column: cell.Column, Text: rest[:len(cell.Text)]})
-		rest = rest[len(cell.Text):]
-	}
-	return w.cells[first:len(w.cells):len(w.cells)]
 }
 
 // full says that the open part takes no more.
 func (w *partWriter) full() bool {
-	return len(w.open) >= w.limits.PartRows || w.bytes >= w.limits.PartBytes
+	return len(w.open.rows) >= w.limits.PartRows || w.open.bytes >= w.limits.PartBytes
 }
 
 // restart forgets the rows that were held; none may have been written.
 func (w *partWriter) restart() {
 	w.seen = new(keySet)
 	clear(w.repeat)
-	w.open, w.bytes, w.rows = w.open[:0], 0, 0
+	w.open, w.rows = new(openPart), 0
 }
 
 // flush closes the open part and has it written beside what follows, once there is room; without rows there is none. Its error is that of close.
 func (w *partWriter) flush(ctx context.Context) error {
-	if len(w.open) == 0 {
+	if len(w.open.rows) == 0 {
 		return nil
 	}
-	size := int64(min(max(w.bytes, w.limits.PartBytes/partsAtOnce), w.limits.PartBytes))
+	size := int64(min(max(w.open.bytes, w.limits.PartBytes/partsAtOnce), w.limits.PartBytes))
 	if err := w.room.Acquire(ctx, size); err != nil {
 		return err
 	}
-	rows, part := w.open, new(rebased.Part)
+	full, part := w.open, new(rebased.Part)
 	w.parts = append(w.parts, part)
-	w.open, w.bytes = make([]rebased.Row, 0, len(rows)), 0
 	w.writing.Go(func() (err error) {
 		defer w.room.Release(size)
-		*part, err = w.write(ctx, rows)
+		*part, err = w.write(ctx, full.rows)
+		full.clear()
+		select {
+		case w.written <- full:
+		default:
+		}
 		return err
 	})
+	select {
+	case w.open = <-w.written:
+	default:
+		w.open = new(openPart)
+	}
 	return nil
 }
 
