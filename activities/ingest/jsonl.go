@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -225,7 +226,7 @@ func (f *flattener) number() []byte {
 
 // skip passes over one of some bytes, if it stands there.
 func (f *flattener) skip(these string) bool {
-	if f.at < len(f.text) && bytes.IndexByte([]byte(these), f.text[f.at]) >= 0 {
+	if f.at < len(f.text) && strings.IndexByte(these, f.text[f.at]) >= 0 {
 		f.at++
 		return true
 	}

@@ -34,7 +34,7 @@ func TestAPartThatCannotBeWrittenEndsTheConversion(t *testing.T) {
 	b := newBucket(t, limits)
 	full := fullBucket{Table: b.Rows, left: new(atomic.Int64), asked: new(atomic.Int64)}
 	full.left.Store(3)
-	b.Importer.Rows = full
+	b.Rows = full
 	ctx := context.Background()
 	sources, err := ingest.Upload(ctx, b.objects, discover(t, tree(t, map[string]string{"a.jsonl": numbered(0, 100_000)})), limits, nil)
 	if err != nil {
