@@ -54,7 +54,7 @@ type Table[T any] interface {
 	Pick(ctx context.Context, key string, places []int32) ([]T, error)
 	// Write stores rows at a key and says what was written.
 	Write(ctx context.Context, key string, rows []T) (File, error)
-	// WriteHashed stores rows at prefix + SHA-256 of the bytes + ".parquet"; writing the same rows again is a success.
+	// WriteHashed stores rows at prefix + SHA-256 of the bytes + ".parquet"; writing the same rows again is a success. Nothing of the rows is kept.
 	WriteHashed(ctx context.Context, prefix string, rows []T) (File, error)
 	// Encode writes the bytes of a table of all parts' rows to w, one part at a time in memory. It ends with the first error of parts. The same
 	// parts give the same bytes; those of a table written whole may differ.

@@ -3,7 +3,6 @@ package rebased
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 )
 
 // RowID names a row by what it says: equal rows of one dataset split differ by their occurrence only, so that a row keeps its id when others
@@ -57,19 +56,56 @@ type RowKey [16]byte
 // Key gives the key of an id. Invalid: it has not the form of one.
 func (id RowID) Key() (RowKey, error) {
 	var key RowKey
-	if len(id) == len("00000000-0000-0000-0000-000000000000") {
-		digits := string(id[:8] + id[9:13] + id[14:18] + id[19:23] + id[24:])
-		if _, err := hex.Decode(key[:], []byte(digits)); err == nil && key.ID() == id {
-			return key, nil
-		}
+	if len(id) != idBytes {
+		return RowKey{}, id.invalid()
 	}
-	return RowKey{}, E(Invalid, "row id %q is no UUID in lower case", string(id))
+	at := 0
+	for i := range key {
+		if dashBefore(i) {
+			if id[at] != '-' {
+				return RowKey{}, id.invalid()
+			}
+			at++
+		}
+		high, low := hexValue(id[at]), hexValue(id[at+1])
+		if high|low > 0xf {
+			return RowKey{}, id.invalid()
+		}
+		key[i] = high<<4 | low
+		at += 2
+	}
+	return key, nil
+}
+
+const idBytes = len("00000000-0000-0000-0000-000000000000")
+
+func dashBefore(i int) bool { return i == 4 || i == 6 || i == 8 || i == 10 }
+
+// hexValue is that of a digit in lower case, 0xff of anything else.
+func hexValue(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 0xff
+}
+
+func (id RowID) invalid() error {
+	return E(Invalid, "row id %q is no UUID in lower case", string(id))
 }
 
 // ID writes the key as an id.
 func (k RowKey) ID() RowID {
-	s := hex.EncodeToString(k[:])
-	return RowID(s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:])
+	id := make([]byte, 0, idBytes)
+	for i, b := range k {
+		if dashBefore(i) {
+			id = append(id, '-')
+		}
+		id = append(id, "0123456789abcdef"[b>>4], "0123456789abcdef"[b&0xf])
+	}
+	return RowID(id)
 }
 
 // Scores are the terms of the method's row score (arXiv 2407.05463), each a cosine in [-1, 1], and the columns that decided the first two.

@@ -58,7 +58,7 @@ const MostLetters = 255
 // TextLetters counts the letters and digits of a text, at most MostLetters: what a short text has to say.
 func TextLetters(text string) (n int) {
 	for _, r := range text {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+		if 'a' <= r && r <= 'z' || r >= utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' {
 			if n++; n == MostLetters {
 				break
 			}

@@ -73,7 +73,7 @@ func addRecords(ctx context.Context, set *decontaminate.Set, name string, body [
 		}
 		var texts []string
 		for _, cell := range record.Cells.Cells() {
-			texts = append(texts, cell.Text)
+			texts = append(texts, strings.Clone(cell.Text)) // which is good for this record only
 		}
 		if err := set.Add(name, record.Line, texts); err != nil {
 			return err

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/rebased/rebased"
 )
@@ -15,19 +16,20 @@ const (
 type RowCells struct {
 	limits Limits
 	cells  []rebased.Cell
-	before []string       // columns of a row before; none occurs twice
-	same   bool           // the columns so far are the first ones of before: then at is empty
-	at     map[string]int // column -> its place in cells
-	joined map[int][]byte // place -> text of a column with several values
+	before []string          // columns of a row before; none occurs twice
+	same   bool              // the columns so far are the first ones of before: then at is empty
+	at     map[string]int    // column -> its place in cells
+	names  map[string]string // columns, each once, copied
+	joined map[int][]byte    // place -> text of a column with several values
 	bytes  int
 }
 
 // NewRowCells makes an empty row that refuses to grow over the limits.
 func NewRowCells(limits Limits) *RowCells {
-	return &RowCells{limits: limits, at: map[string]int{}, joined: map[int][]byte{}}
+	return &RowCells{limits: limits, at: map[string]int{}, names: map[string]string{}, joined: map[int][]byte{}}
 }
 
-// Reset makes the row empty again. Slices from Cells are no longer good.
+// Reset makes the row empty again. What came from Cells is no longer good.
 func (r *RowCells) Reset() {
 	if !r.same {
 		r.before = r.before[:0]
@@ -42,10 +44,10 @@ func (r *RowCells) Reset() {
 	}
 }
 
-// Add puts a value into a column.
+// Add puts a value into a column. The text must stay as it is until Reset; the column's name need not.
 func (r *RowCells) Add(column, text string) error {
 	r.bytes += len(text) + 1
-	i, known := r.find(column)
+	column, i, known := r.find(column)
 	if !known {
 		r.bytes += len(column)
 	}
@@ -69,22 +71,38 @@ func (r *RowCells) Add(column, text string) error {
 	return nil
 }
 
-// find gives the place of a column. Rows that have the columns of the row before, in their order, need no map.
-func (r *RowCells) find(column string) (i int, known bool) {
+// find gives the place of a column, and its name to keep. Rows that have the columns of the row before, in their order, need no map.
+func (r *RowCells) find(column string) (name string, i int, known bool) {
 	if n := len(r.cells); r.same {
 		if n < len(r.before) && r.before[n] == column {
-			return 0, false
+			return r.before[n], 0, false
 		}
 		r.same = false
 		for i, cell := range r.cells {
 			r.at[cell.Column] = i
 		}
 	}
-	i, known = r.at[column]
-	return i, known
+	if i, known = r.at[column]; known {
+		return column, i, known
+	}
+	return r.name(column), 0, false
 }
 
-// Cells gives the cells in the order in which their columns came first. The slice is good until Reset; its strings stay good.
+const mostNames = 1 << 14 // that are kept for the rows to come
+
+func (r *RowCells) name(column string) string {
+	name, known := r.names[column]
+	if !known {
+		if len(r.names) == mostNames {
+			clear(r.names)
+		}
+		name = strings.Clone(column)
+		r.names[name] = name
+	}
+	return name
+}
+
+// Cells gives the cells in the order in which their columns came first. Slice and texts are good until Reset.
 func (r *RowCells) Cells() []rebased.Cell {
 	if len(r.joined) > 0 {
 		for i, text := range r.joined {
@@ -98,10 +116,12 @@ func (r *RowCells) Cells() []rebased.Cell {
 // Len is the number of cells.
 func (r *RowCells) Len() int { return len(r.cells) }
 
+var errLongName = fmt.Errorf("a column's name is longer than %d bytes", maxNameBytes)
+
 // DottedName is the name of a field inside a named value; the outermost name is "".
 func DottedName(outer, field string) (string, error) {
 	if len(outer)+1+len(field) > maxNameBytes {
-		return "", fmt.Errorf("a column's name is longer than %d bytes", maxNameBytes)
+		return "", errLongName
 	}
 	if outer == "" {
 		return field, nil

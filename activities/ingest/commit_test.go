@@ -154,7 +154,7 @@ func TestTheRevisionIsNamedAfterTheContent(t *testing.T) {
 	if len(corpus.Revision) != 12 || corpus.Datasets.Key != rebased.CorpusDatasetsKey("test", corpus.Revision) {
 		t.Errorf("revision %q with datasets at %s", corpus.Revision, corpus.Datasets.Key)
 	}
-	if fmt.Sprint(corpus.Options) != "[max_rows_per_config=7 reader=2]" {
+	if fmt.Sprint(corpus.Options) != "[max_rows_per_config=7 reader=3]" {
 		t.Errorf("options %v", corpus.Options)
 	}
 	manifest, _, err := b.objects.Get(context.Background(), rebased.CorpusManifestKey("test"))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/rebased/rebased"
 )
 
@@ -50,20 +52,17 @@ func (r *Run) Convert(ctx context.Context, split []rebased.Source, progress func
 		out: Converted{Dataset: describe(split), Files: len(split), Origin: split[0].Origin},
 	}
 	defer c.near.close()
-	c.parts = newPartWriter(r.importer, r.imp.Corpus, c.out.Dataset.DatasetID)
-	good, err := c.survey(ctx)
-	if err != nil {
-		return Converted{}, err
-	}
-	if c.counting {
-		err = c.take(ctx, good, newStride(sum(good), c.most))
-	} else {
-		err = c.parts.flush(ctx)
+	writing, ctx := errgroup.WithContext(ctx)
+	c.parts = newPartWriter(r.importer, r.imp.Corpus, c.out.Dataset.DatasetID, writing)
+	err := c.run(ctx)
+	parts, failed := c.parts.close()
+	if failed != nil {
+		return Converted{}, failed // which has ended the reading too
 	}
 	if err != nil {
 		return Converted{}, err
 	}
-	c.out.Parts, c.out.Dataset.Rows = c.parts.parts, c.parts.rows
+	c.out.Parts, c.out.Dataset.Rows = parts, c.parts.rows
 	if c.out.Bad > 0 {
 		c.out.Dataset.ETag = "" // read again next time, so that the next import tells of them too
 	}
@@ -84,6 +83,18 @@ type conversion struct {
 	parts    *partWriter
 	counting bool // there are more rows than are taken: the first reading counts them only
 	near     near // the file being read
+}
+
+// run reads the split and has its parts written.
+func (c *conversion) run(ctx context.Context) error {
+	good, err := c.survey(ctx)
+	switch {
+	case err != nil:
+		return err
+	case c.counting:
+		return c.take(ctx, good, newStride(sum(good), c.most))
+	}
+	return c.parts.flush(ctx)
 }
 
 // survey reads everything once and gives the number of good rows at the start of each file. It takes them too, until there are more than wanted or

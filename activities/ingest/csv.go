@@ -14,7 +14,7 @@ import (
 var errLongRecord = errors.New("a record is too long; is a quote left open?")
 
 // readCSV reads records (RFC 4180) under a header, with the delimiter that sniff finds. An empty field gives no cell, as null does elsewhere.
-func readCSV(r *bufio.Reader, limits Limits) iter.Seq2[Record, error] {
+func readCSV(r *bufio.Reader, isUTF8 func() bool, limits Limits) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		skipped := 0
 		delimiter, named := namedDelimiter(r)
@@ -23,19 +23,19 @@ func readCSV(r *bufio.Reader, limits Limits) iter.Seq2[Record, error] {
 		} else {
 			delimiter = sniff(r)
 		}
-		readSeparated(r, delimiter, skipped, limits)(yield)
+		readSeparated(r, isUTF8, delimiter, skipped, limits)(yield)
 	}
 }
 
 // readTSV reads records with tabs between their fields.
-func readTSV(r *bufio.Reader, limits Limits) iter.Seq2[Record, error] {
+func readTSV(r *bufio.Reader, isUTF8 func() bool, limits Limits) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		readSeparated(r, '\t', 0, limits)(yield)
+		readSeparated(r, isUTF8, '\t', 0, limits)(yield)
 	}
 }
 
 // readSeparated reads what stands behind so many skipped lines.
-func readSeparated(r io.Reader, delimiter rune, skipped int, limits Limits) iter.Seq2[Record, error] {
+func readSeparated(r io.Reader, isUTF8 func() bool, delimiter rune, skipped int, limits Limits) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		guard := &recordGuard{r: r, max: int64(limits.RowBytes) + readBuffer}
 		reader := csv.NewReader(guard)
@@ -64,7 +64,7 @@ func readSeparated(r io.Reader, delimiter rune, skipped int, limits Limits) iter
 			default:
 				record.Line, _ = reader.FieldPos(0)
 				record.Line += skipped
-				if err := addCSV(cells, header, fields); err != nil {
+				if err := addCSV(cells, header, fields, isUTF8()); err != nil {
 					record = Record{Line: record.Line, Bad: err.Error()}
 				}
 			}
@@ -96,7 +96,7 @@ func readHeader(reader *csv.Reader) ([]string, error) {
 	return header, nil
 }
 
-func addCSV(cells *RowCells, header, fields []string) error {
+func addCSV(cells *RowCells, header, fields []string, isUTF8 bool) error {
 	cells.Reset()
 	if len(fields) != len(header) {
 		return fmt.Errorf("has %d fields, the header has %d", len(fields), len(header))
@@ -105,7 +105,7 @@ func addCSV(cells *RowCells, header, fields []string) error {
 		if field == "" {
 			continue
 		}
-		if !utf8.ValidString(field) {
+		if !isUTF8 && !utf8.ValidString(field) {
 			return errors.New("is not UTF-8")
 		}
 		if err := cells.Add(header[i], field); err != nil {

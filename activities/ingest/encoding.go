@@ -78,6 +78,9 @@ func (w *encodingWatch) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// isUTF8 says that nothing wrong was found so far.
+func (w *encodingWatch) isUTF8() bool { return w.found == "" }
+
 // look goes over the next bytes and gives the place of the first that is wrong, -1 when there is none.
 func (w *encodingWatch) look(p []byte, last bool) int {
 	text, carried := p, len(w.rest)
@@ -101,9 +104,16 @@ func validPrefix(p []byte) int {
 	const step = 4096
 	at := 0
 	for at < len(p) {
-		if end := at + step; end < len(p) && utf8.Valid(p[at:end]) { // by far the fastest where nothing is wrong
-			at = end
-			continue
+		if end := at + step; end < len(p) { // by far the fastest where nothing is wrong
+			for range utf8.UTFMax - 1 {
+				if !utf8.RuneStart(p[end]) {
+					end--
+				}
+			}
+			if utf8.Valid(p[at:end]) {
+				at = end
+				continue
+			}
 		}
 		for end := min(at+step, len(p)); at < end; {
 			letter, size := utf8.DecodeRune(p[at:])

@@ -12,7 +12,7 @@ import (
 // Record is one record of a file, as it was read.
 type Record struct {
 	Line  int       // 1-based; of Parquet the number of the row
-	Cells *RowCells // the row, good until the next record is read; nil when Bad or Note says why
+	Cells *RowCells // the row, good with its texts until the next record is read; nil when Bad or Note says why
 	Bad   string    // why this record is left out; "" for a good one
 	Note  string    // something that is left out of the rows, said once a file, for instance a column of images
 }

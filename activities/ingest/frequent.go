@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rebased/rebased"
 )
@@ -20,12 +22,30 @@ const (
 )
 
 // Frequent lists the short texts that stand in many of some rows, by rebased.TextHash as 16 hex digits, ascending.
+//
+// Few texts recur, so their openings are counted first, in a sketch that may count too many but never too few; hashed are those whose opening recurs.
 func Frequent(rows []rebased.Row) []string {
+	least := max(frequentRows, len(rows)/frequentShare)
+	var sketch [1 << 16]uint32
+	var places []uint16 // in the sketch, of the cells of all rows
+	for _, row := range rows {
+		for _, cell := range row.Cells {
+			place := uint16(0)
+			if mayBeFrequent(cell.Text) {
+				place = opening(cell.Text)
+				sketch[place]++
+			}
+			places = append(places, place)
+		}
+	}
 	counts := map[uint64]int{}
 	last := map[uint64]int{} // the row that a text was last counted in
+	at := 0
 	for i, row := range rows {
 		for _, cell := range row.Cells {
-			if len(cell.Text) < frequentLeast || len(cell.Text) > frequentBytes {
+			place := places[at]
+			at++
+			if int(sketch[place]) < least || !mayBeFrequent(cell.Text) {
 				continue
 			}
 			if n := rebased.TextLetters(cell.Text); n < frequentLeast || n > frequentMost {
@@ -38,7 +58,6 @@ func Frequent(rows []rebased.Row) []string {
 			}
 		}
 	}
-	least := max(frequentRows, len(rows)/frequentShare)
 	maps.DeleteFunc(counts, func(_ uint64, n int) bool { return n < least })
 	hashes := slices.SortedFunc(maps.Keys(counts), func(a, b uint64) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b)) })
 	var listed []string
@@ -47,4 +66,31 @@ func Frequent(rows []rebased.Row) []string {
 	}
 	slices.Sort(listed)
 	return listed
+}
+
+func mayBeFrequent(text string) bool { return len(text) >= frequentLeast && len(text) <= frequentBytes }
+
+// opening is a hash of the first letters and digits of a text, in lower case: texts of one rebased.TextHash have one opening.
+func opening(text string) uint16 {
+	hash := uint64(14695981039346656037) // FNV-1a
+	for i, n := 0, 0; i < len(text) && n < frequentLeast; {
+		r, size := rune(text[i]), 1
+		switch {
+		case 'a' <= r && r <= 'z' || '0' <= r && r <= '9':
+		case 'A' <= r && r <= 'Z':
+			r += 'a' - 'A'
+		case r < utf8.RuneSelf:
+			i++
+			continue
+		default:
+			r, size = utf8.DecodeRuneInString(text[i:])
+			if r = unicode.ToLower(r); !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+				i += size
+				continue
+			}
+		}
+		hash = (hash ^ uint64(r)) * 1099511628211 //nolint:gosec // not negative
+		i, n = i+size, n+1
+	}
+	return uint16(hash >> 48) //nolint:gosec // its highest bits
 }

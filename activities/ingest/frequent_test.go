@@ -2,7 +2,9 @@ package ingest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/rebased/rebased"
@@ -39,5 +41,33 @@ func TestShortTextsThatStandInManyRowsAreFrequent(t *testing.T) {
 	}
 	if got := Frequent(large); len(got) > 0 {
 		t.Errorf("99 of 10,000 rows: %v", got)
+	}
+}
+
+// Texts that differ by case and white space are one, whatever their letters are: 'K' may be the sign of kelvin, which is no ASCII.
+func TestAFrequentTextIsFoundInAllItsSpellings(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	spelled := func(text string) string {
+		var out strings.Builder
+		for _, r := range text {
+			other := []string{string(r), strings.ToUpper(string(r)), strings.ReplaceAll(string(r), "k", "\u212a")}
+			out.WriteString(other[random.IntN(3)])
+			if r == ' ' {
+				out.WriteString([]string{"", "\n", "\u00a0\t"}[random.IntN(3)])
+			}
+		}
+		return out.String()
+	}
+	for _, text := range []string{"one kind knight asks", "\u00e9t\u00e9 \u2014 kept \u65e5\u672c\u8a9e and more", "1 2 3 4 5 6 7 8 9 10 11 (k)", "\u0130stanbul \u0130k \u0130k"} {
+		rows := make([]rebased.Row, 500)
+		for i := range rows {
+			rows[i].Cells = []rebased.Cell{{Text: fmt.Sprint("row number ", i, " with its text")}}
+		}
+		for _, i := range random.Perm(len(rows))[:frequentRows] {
+			rows[i].Cells = append(rows[i].Cells, rebased.Cell{Text: spelled(text)})
+		}
+		if got, want := Frequent(rows), []string{fmt.Sprintf("%016x", rebased.TextHash(text))}; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
 	}
 }

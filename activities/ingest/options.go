@@ -7,7 +7,7 @@ import (
 )
 
 // readerVersion changes when the same file would give other rows, so that rows made by an older reader are not taken over.
-const readerVersion = 2
+const readerVersion = 3
 
 // Options are the user's settings that shape the rows of a corpus.
 type Options struct {

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strconv"
 
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
 	"github.com/rebased/rebased"
 )
 
@@ -17,24 +20,29 @@ type partWriter struct {
 	limits  Limits
 
 	// Rows are known by 64 bits of their first id: a wrong hit costs nothing but a number that no row needed.
-	seen   map[uint64]struct{} // some 16 bytes a row, the one thing that grows with a split
-	repeat map[uint64]int      // how often a row was there again
+	seen   *keySet        // the one thing that grows with a split
+	repeat map[uint64]int // how often a row was there again
 
-	open  []rebased.Row
-	room  []rebased.Cell // of the last rows
-	bytes int
-	rows  int // all
-	parts []rebased.Part
+	open *openPart
+	rows int // all
+
+	writing *errgroup.Group
+	room    *semaphore.Weighted // bytes of the parts that are being written
+	written chan *openPart      // their place can be taken again
+	parts   []*rebased.Part
 }
 
-func newPartWriter(m *Importer, corpus string, dataset rebased.DatasetID) *partWriter {
+// partsAtOnce is how many parts of a split are written while the next is read, where they are small: all together may have the bytes of a large one.
+const partsAtOnce = 2
+
+// newPartWriter makes a writer whose parts are written by the goroutines of a group.
+func newPartWriter(m *Importer, corpus string, dataset rebased.DatasetID, writing *errgroup.Group) *partWriter {
 	return &partWriter{
 		table: m.Rows, objects: m.Objects, prefix: rebased.CorpusPartPrefix(corpus, dataset), dataset: dataset, limits: m.Limits,
-		seen: map[uint64]struct{}{}, repeat: map[uint64]int{},
+		seen: new(keySet), repeat: map[uint64]int{},
+		open: new(openPart), writing: writing, room: semaphore.NewWeighted(int64(m.Limits.PartBytes)), written: make(chan *openPart, partsAtOnce),
 	}
 }
-
-const roomCells = 1024
 
 // add takes a copy of the cells as the next row.
 func (w *partWriter) add(ctx context.Context, cells []rebased.Cell) error {
@@ -46,57 +54,78 @@ func (w *partWriter) add(ctx context.Context, cells []rebased.Cell) error {
 
 // hold takes a copy of the cells as the next row, and writes nothing.
 func (w *partWriter) hold(cells []rebased.Cell) {
-	row := rebased.Row{ID: rebased.NewRowID(w.dataset, cells, 0), Dataset: w.dataset, Cells: w.keep(cells)}
-	key := firstBits(row.ID)
-	if _, known := w.seen[key]; known {
+	id := rebased.NewRowID(w.dataset, cells, 0)
+	key := firstBits(id)
+	if w.seen.add(key) {
 		w.repeat[key]++
-		row.ID = rebased.NewRowID(w.dataset, cells, w.repeat[key])
+		id = rebased.NewRowID(w.dataset, cells, w.repeat[key])
 	}
-	w.seen[key] = struct{}{}
-	w.open = append(w.open, row)
+	w.open.add(id, w.dataset, cells)
 	w.rows++
-	for _, cell := range cells {
-		w.bytes += len(cell.Column) + len(cell.Text)
-	}
-}
-
-// keep copies cells into a place that many rows share.
-func (w *partWriter) keep(cells []rebased.Cell) []rebased.Cell {
-	if cap(w.room)-len(w.room) < len(cells) {
-		w.room = make([]rebased.Cell, 0, max(roomCells, len(cells)))
-	}
-	first := len(w.room)
-	w.room = append(w.room, cells...)
-	return w.room[first:len(w.room):len(w.room)]
 }
 
 // full says that the open part takes no more.
 func (w *partWriter) full() bool {
-	return len(w.open) >= w.limits.PartRows || w.bytes >= w.limits.PartBytes
+	return len(w.open.rows) >= w.limits.PartRows || w.open.bytes >= w.limits.PartBytes
 }
 
 // restart forgets the rows that were held; none may have been written.
 func (w *partWriter) restart() {
-	clear(w.seen)
+	w.seen = new(keySet)
 	clear(w.repeat)
-	w.open, w.bytes, w.rows = w.open[:0], 0, 0
+	w.open, w.rows = new(openPart), 0
 }
 
-// flush writes the open part; without rows there is none.
+// flush closes the open part and has it written beside what follows, once there is room; without rows there is none. Its error is that of close.
 func (w *partWriter) flush(ctx context.Context) error {
-	if len(w.open) == 0 {
+	if len(w.open.rows) == 0 {
 		return nil
 	}
-	file, err := w.table.WriteHashed(ctx, w.prefix, w.open)
-	if err != nil {
-		return fmt.Errorf("write a part of %s: %w", w.dataset, err)
-	}
-	if err := rebased.PutPartIDs(ctx, w.objects, file, w.open); err != nil {
+	size := int64(min(max(w.open.bytes, w.limits.PartBytes/partsAtOnce), w.limits.PartBytes))
+	if err := w.room.Acquire(ctx, size); err != nil {
 		return err
 	}
-	w.parts = append(w.parts, rebased.Part{File: file, Dataset: w.dataset, Frequent: Frequent(w.open)})
-	w.open, w.bytes = w.open[:0], 0
+	full, part := w.open, new(rebased.Part)
+	w.parts = append(w.parts, part)
+	w.writing.Go(func() (err error) {
+		defer w.room.Release(size)
+		*part, err = w.write(ctx, full.rows)
+		full.clear()
+		select {
+		case w.written <- full:
+		default:
+		}
+		return err
+	})
+	select {
+	case w.open = <-w.written:
+	default:
+		w.open = new(openPart)
+	}
 	return nil
+}
+
+// close waits until nothing is being written any more and gives the parts in their order.
+func (w *partWriter) close() ([]rebased.Part, error) {
+	if err := w.writing.Wait(); err != nil {
+		return nil, err
+	}
+	parts := make([]rebased.Part, 0, len(w.parts))
+	for _, part := range w.parts {
+		parts = append(parts, *part)
+	}
+	return parts, nil
+}
+
+func (w *partWriter) write(ctx context.Context, rows []rebased.Row) (rebased.Part, error) {
+	file, err := w.table.WriteHashed(ctx, w.prefix, rows)
+	if err != nil {
+		return rebased.Part{}, fmt.Errorf("write a part of %s: %w", w.dataset, err)
+	}
+	if err := rebased.PutPartIDs(ctx, w.objects, file, rows); err != nil {
+		return rebased.Part{}, err
+	}
+	return rebased.Part{File: file, Dataset: w.dataset, Frequent: Frequent(rows)}, nil
 }
 
 // firstBits takes 64 random bits of an id: its first 8 and last 8 hex digits.

@@ -116,7 +116,7 @@ func TestAColumnOfDocumentsBecomesPassages(t *testing.T) {
 	if want := []string{"other.csv: has no column body of documents: its rows are taken as they are", "wiki.jsonl: column body is split into passages; columns that are left out: id, url"}; !slices.Equal(notes, want) {
 		t.Errorf("notes %q", notes)
 	}
-	if fmt.Sprint(corpus.Options) != "[max_rows_per_config=0 reader=2 documents=body]" {
+	if fmt.Sprint(corpus.Options) != "[max_rows_per_config=0 reader=3 documents=body]" {
 		t.Errorf("options %v", corpus.Options)
 	}
 }

@@ -17,7 +17,7 @@ const zstdWindow = 128 << 20 // the largest that its command line makes without 
 // textFormat reads a format of text, compressed or not: records, or one document.
 type textFormat struct {
 	ext      string
-	records  func(*bufio.Reader, Limits) iter.Seq2[Record, error]
+	records  func(r *bufio.Reader, isUTF8 func() bool, limits Limits) iter.Seq2[Record, error] // isUTF8: all that was read so far
 	document func(*bufio.Reader, Limits, *passages) error
 	title    string // of a document that has none of its own
 }
@@ -62,7 +62,7 @@ func (t textFormat) Records(ctx context.Context, file *io.SectionReader, limits 
 			t.split(plain, limits, yield)
 			return
 		}
-		for record, err := range t.records(plain, limits) {
+		for record, err := range t.records(plain, watch.isUTF8, limits) {
 			if !yield(record, err) {
 				return
 			}

@@ -106,10 +106,19 @@ func writeAll[T, V any](w file.ColumnChunkWriter, rows []T, get func(*T) V) erro
 	if !ok {
 		return fmt.Errorf("a column of %s cannot hold %T", w.Type(), *new(V))
 	}
-	values := make([]V, len(rows))
-	for i := range rows {
-		values[i] = get(&rows[i])
+	values := make([]V, 0, min(len(rows), writtenAtOnce))
+	for len(rows) > 0 {
+		some := rows[:min(len(rows), writtenAtOnce)]
+		values, rows = values[:0], rows[len(some):]
+		for i := range some {
+			values = append(values, get(&some[i]))
+		}
+		if _, err := typed.WriteBatch(values, nil, nil); err != nil {
+			return err
+		}
 	}
-	_, err := typed.WriteBatch(values, nil, nil)
-	return err
+	return nil
 }
+
+// writtenAtOnce is how many values are handed to the vendor's writer at once. It is a multiple of pageBatch, so that it moves no border of a page.
+const writtenAtOnce = 16 * pageBatch

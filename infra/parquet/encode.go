@@ -21,6 +21,7 @@ const (
 // Encode makes the bytes of a Parquet file. A text that is not UTF-8 is Invalid, as Parquet strings and their readers refuse it.
 func Encode[T any](s *Schema[T], rows []T) ([]byte, error) {
 	var out bytes.Buffer
+	out.Grow(s.textBytes(rows) / 2) // about what becomes of them
 	err := EncodeTo(&out, s, func(yield func([]T, error) bool) { yield(rows, nil) })
 	if err != nil {
 		return nil, err
@@ -84,6 +85,19 @@ func (s *Schema[T]) writePart(w *file.Writer, rows []T) error {
 	return nil
 }
 
+func (s *Schema[T]) textBytes(rows []T) (size int) {
+	count := func(text string) { size += len(text) }
+	for _, l := range s.leaves() {
+		if l.see == nil || l.repeat {
+			continue
+		}
+		for i := range rows {
+			l.see(&rows[i], count)
+		}
+	}
+	return size
+}
+
 // group says how many rows from the first on make the next row group, and checks their texts.
 func (s *Schema[T]) group(rows []T, first int) (n int, err error) {
 	leaves := s.leaves()
@@ -111,7 +125,14 @@ func (s *Schema[T]) writeGroup(w file.SerialRowGroupWriter, rows []T) error {
 		if err != nil {
 			return err
 		}
-		if err := l.write(chunk, rows); err != nil {
+		done := false
+		if l.repeat && l.see != nil {
+			done, err = writeRecurring(l, chunk, rows)
+		}
+		if !done && err == nil {
+			err = l.write(chunk, rows)
+		}
+		if err != nil {
 			return fmt.Errorf("column %s: %w", l.path, err)
 		}
 		if err := chunk.Close(); err != nil {

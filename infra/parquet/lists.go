@@ -65,24 +65,30 @@ func writeLists[T, E any](w file.ColumnChunkWriter, rows []T, at func(*T) *[]E, 
 	if !ok {
 		return fmt.Errorf("a column of %s cannot hold strings", w.Type())
 	}
-	count := 0
-	for i := range rows {
-		count += max(1, len(*at(&rows[i])))
+	values := make([]parquet.ByteArray, 0, writtenAtOnce)
+	definition, repetition := make([]int16, 0, writtenAtOnce), make([]int16, 0, writtenAtOnce)
+	flush := func() error {
+		_, err := typed.WriteBatch(values, definition, repetition)
+		values, definition, repetition = values[:0], definition[:0], repetition[:0]
+		return err
 	}
-	values := make([]parquet.ByteArray, 0, count)
-	definition, repetition := make([]int16, 0, count), make([]int16, 0, count)
 	for i := range rows {
 		elements := *at(&rows[i])
-		if len(elements) == 0 {
-			definition, repetition = append(definition, 0), append(repetition, 0)
-		}
-		for j := range elements {
+		for j := range max(1, len(elements)) {
+			if len(definition) == writtenAtOnce {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+			if len(elements) == 0 {
+				definition, repetition = append(definition, 0), append(repetition, 0)
+				continue
+			}
 			values = append(values, bytesOf(*text(&elements[j])))
 			definition, repetition = append(definition, 1), append(repetition, int16(min(j, 1))) //nolint:gosec // 0 or 1
 		}
 	}
-	_, err := typed.WriteBatch(values, definition, repetition)
-	return err
+	return flush()
 }
 
 func makeLists[T, E any](b *batch, d *decoding, rows []T, at func(*T) *[]E) error {

@@ -1,12 +1,16 @@
 package parquet
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/apache/arrow/go/v17/parquet/file"
 
 	"github.com/rebased/rebased"
 )
@@ -159,6 +163,47 @@ func wantBack[T any](t *testing.T, s *Schema[T], rows []T) {
 			if !reflect.DeepEqual(some[i], want[i]) {
 				t.Fatalf("of %d rows every %dth: row %d came back otherwise", len(rows), stride, i)
 			}
+		}
+	}
+}
+
+// TestDictionariesAreWrittenAsTheVendorDoes holds writeRecurring to the bytes that the vendor makes of the texts themselves, in dictionaries that are small,
+// too large and all but empty.
+func TestDictionariesAreWrittenAsTheVendorDoes(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	many := randomRows(random, 3000)
+	large := randomRows(random, 300)
+	for i := range large {
+		large[i].Dataset.Config = strings.Repeat("x", 2000) + fmt.Sprint(i)
+		for range 10 {
+			large[i].Cells = append(large[i].Cells, rebased.Cell{Column: fmt.Sprint(strings.Repeat("y", 500), random.Uint64()), Text: "z"})
+		}
+	}
+	for name, rows := range map[string][]rebased.Row{"many": many, "large": large, "without cells": make([]rebased.Row, 5), "none": nil} {
+		s := RowSchema()
+		var want bytes.Buffer
+		out := file.NewParquetWriter(&want, s.root(), file.WithWriterProps(s.settings()))
+		if len(rows) > 0 {
+			group := out.AppendRowGroup()
+			for _, l := range s.leaves() {
+				chunk, err := group.NextColumn()
+				if err == nil {
+					err = errors.Join(l.write(chunk, rows), chunk.Close())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := group.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := out.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Encode(s, rows)
+		if err != nil || !bytes.Equal(got, want.Bytes()) {
+			t.Errorf("%s: other bytes than the vendor's, %v", name, err)
 		}
 	}
 }

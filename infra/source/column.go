@@ -29,9 +29,10 @@ type column struct {
 	level      int     // place in them
 	slot       int     // place among the values of the batch
 
-	value func(slot int) (string, bool) // of the batch
-	note  string                        // to be told with the row
-	noted bool                          // once is enough
+	value  func(slot int) (string, bool) // of the batch, good until the next
+	isUTF8 bool                          // all values of the batch are known to be
+	note   string                        // to be told with the row
+	noted  bool                          // once is enough
 }
 
 // newColumns makes the columns of a file in the order of its schema.
@@ -90,10 +91,11 @@ func (c *column) takeValues() error {
 		if len(chunks) != 1 {
 			return fmt.Errorf("the values come in %d chunks", len(chunks))
 		}
-		values, ok := chunks[0].(interface{ Value(slot int) []byte })
+		values, ok := chunks[0].(slots)
 		if !ok {
 			return fmt.Errorf("the values come as %s", chunks[0].DataType())
 		}
+		c.isUTF8 = areUTF8(values)
 		c.value = func(slot int) (string, bool) { return c.text.bytes(values.Value(slot)) }
 	case parquet.Types.Boolean:
 		values := c.reader.Values()
@@ -117,6 +119,25 @@ func (c *column) takeValues() error {
 		return fmt.Errorf("its type %s cannot be read", c.leaf.PhysicalType())
 	}
 	return nil
+}
+
+// slots are byte strings one behind another; an absent one is empty.
+type slots interface {
+	Len() int
+	Value(slot int) []byte
+}
+
+// areUTF8 looks at all values at once, which is faster than one by one. False may be wrong.
+func areUTF8(values slots) bool {
+	if all, ok := values.(interface{ ValueBytes() []byte }); !ok || !utf8.Valid(all.ValueBytes()) {
+		return false
+	}
+	for i := range values.Len() {
+		if v := values.Value(i); len(v) > 0 && !utf8.RuneStart(v[0]) { // then the value before may end within a letter
+			return false
+		}
+	}
+	return true
 }
 
 // addRow puts the values of the next row of the batch into its cells. After an error it stands at the next row all the same.
@@ -148,7 +169,7 @@ func (c *column) addValue(cells *ingest.RowCells) error {
 		return nil
 	case !ok:
 		return nil
-	case !utf8.ValidString(text):
+	case !c.isUTF8 && !utf8.ValidString(text):
 		return fmt.Errorf("column %s is not UTF-8", c.name)
 	}
 	return cells.Add(c.name, text)

@@ -137,10 +137,20 @@ func (t *table) yieldRow(cells *ingest.RowCells, yield func(ingest.Record, error
 	t.row++
 	cells.Reset()
 	record := ingest.Record{Line: t.row, Cells: cells}
-	for _, c := range t.columns {
-		if err := contain(func() error { return c.addRow(cells) }); err != nil && record.Bad == "" {
+	for next := 0; next < len(t.columns); {
+		err := contain(func() (err error) {
+			for err == nil && next < len(t.columns) {
+				c := t.columns[next]
+				next++
+				err = c.addRow(cells)
+			}
+			return err
+		})
+		if err != nil && record.Bad == "" {
 			record.Bad = err.Error()
 		}
+	}
+	for _, c := range t.columns {
 		if c.note != "" && !yield(ingest.Record{Note: c.note}, nil) {
 			return false
 		}

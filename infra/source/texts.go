@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow/float16"
 	"github.com/apache/arrow/go/v17/parquet"
@@ -120,7 +121,7 @@ func (t texts) instant(v int64) time.Time {
 	return time.Unix(v/perSecond, v%perSecond*int64(t.unit)).UTC()
 }
 
-// bytes writes a byte string as what it stands for; ok is false where it is no text.
+// bytes writes a byte string as what it stands for; ok is false where it is no text. The text may be the bytes themselves.
 func (t texts) bytes(v []byte) (text string, ok bool) {
 	switch {
 	case t.kind == kindDecimal:
@@ -131,9 +132,14 @@ func (t texts) bytes(v []byte) (text string, ok bool) {
 	case t.kind == kindFloat16 && len(v) == 2:
 		return floatText(float64(float16.FromLEBytes(v).Float32()), 32)
 	case t.kind == kindText:
-		return string(v), true
+		return view(v), true
 	}
-	return string(v), isText(v)
+	return view(v), isText(v)
+}
+
+// view gives bytes as a string without a copy.
+func view(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // a record's texts are good until the next, and a batch lasts as long
 }
 
 // isText tells text from other bytes: small numbers are UTF-8 as well, but control characters.
