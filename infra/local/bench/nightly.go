@@ -167,6 +167,7 @@ func (m *measurement) nightlyOf(ctx context.Context, s *servers, name, dir strin
 			name: fmt.Sprintf("  CPU of all after %s changed (%s rows, %s cells)", how.name, thousands(rows), thousands(n.Cells)), unit: inShare,
 			value: 100 * n.cpu() / full.cpu(), target: nightlyMost, worker: spent{CPU: n.worker}, servers: spent{CPU: n.cpu() - n.worker},
 		})
+		m.addParts(n, 1000, inMilliseconds)
 		dir = changed // the next night changes more
 		changed += "-too"
 	}
@@ -175,6 +176,7 @@ func (m *measurement) nightlyOf(ctx context.Context, s *servers, name, dir strin
 		return err
 	}
 	m.add(figure{name: "  CPU of all after nothing changed", unit: inShare, value: 100 * n.cpu() / full.cpu(), worker: spent{CPU: n.worker}, servers: spent{CPU: n.cpu() - n.worker}})
+	m.addParts(n, 1000, inMilliseconds)
 	return nil
 }
 
@@ -185,6 +187,11 @@ func (m *measurement) addIndex(name string, n night) {
 		name: fmt.Sprintf("index %s, %s cells: CPU of all a million cells", name, thousands(n.Cells)), unit: inSeconds, value: n.cpu() / million,
 		worker: spent{CPU: n.worker}, servers: spent{CPU: n.cpu() - n.worker},
 	})
+	m.addParts(n, 1/million, inSeconds)
+}
+
+// addParts adds what an index cost by what it was for, in CPU seconds times a factor, the largest part first.
+func (m *measurement) addParts(n night, factor float64, unit unit) {
 	parts := map[string]float64{}
 	for what, share := range n.shares {
 		parts["worker, "+what] = share * n.worker
@@ -198,7 +205,7 @@ func (m *measurement) addIndex(name string, n night) {
 	}
 	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(parts[b], parts[a]) })
 	for _, part := range names {
-		m.add(figure{name: "  " + part, unit: inSeconds, value: parts[part] / million})
+		m.add(figure{name: "  " + part, unit: unit, value: parts[part] * factor})
 	}
 }
 
