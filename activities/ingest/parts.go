@@ -15,6 +15,7 @@ type partWriter struct {
 	prefix  string
 	dataset rebased.DatasetID
 	limits  Limits
+	change  *change // from the revision before; nil: not followed
 
 	// Rows are known by 64 bits of their first id: a wrong hit costs nothing but a number that no row needed.
 	seen   map[uint64]struct{} // some 16 bytes a row, the one thing that grows with a split
@@ -92,6 +93,9 @@ func (w *partWriter) flush(ctx context.Context) error {
 		return fmt.Errorf("write a part of %s: %w", w.dataset, err)
 	}
 	if err := rebased.PutPartIDs(ctx, w.objects, file, w.open); err != nil {
+		return err
+	}
+	if err := w.change.part(file.Key, w.open); err != nil {
 		return err
 	}
 	w.parts = append(w.parts, rebased.Part{File: file, Dataset: w.dataset, Frequent: Frequent(w.open)})
