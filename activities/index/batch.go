@@ -110,7 +110,7 @@ func (w *writing) add(ctx context.Context, work []Work) error {
 	return nil
 }
 
-// copied reads work whose rows stand in one table of copies. nil: they do not, or the table is gone, or is another one.
+// copied reads work whose rows stand in one table of copies. nil: they do not, or the table is gone.
 func (w *writing) copied(ctx context.Context, work []Work) ([][]rebased.Row, error) {
 	if work[0].Copies == "" {
 		return nil, nil
@@ -131,11 +131,6 @@ func (w *writing) copied(ctx context.Context, work []Work) ([][]rebased.Row, err
 	read := make([][]rebased.Row, len(work))
 	for i, item := range work {
 		read[i], rows = rows[:len(item.Rows)], rows[len(item.Rows):]
-		for _, row := range read[i] {
-			if row.Dataset != w.batch.Corpus.Parts[item.Part].Dataset {
-				return nil, nil
-			}
-		}
 	}
 	return read, nil
 }

@@ -14,12 +14,12 @@ import (
 type unit int
 
 const (
-	inSeconds unit = iota // at most its target
-	inBytes               // at most its target
-	inPercent             // at least its target
-	inShare               // per cent, at most its target
-	inCount               // at most its target
-	inMilliseconds        // at most its target
+	inSeconds      unit = iota // at most its target
+	inBytes                    // at most its target
+	inPercent                  // at least its target
+	inShare                    // per cent, at most its target
+	inCount                    // at most its target
+	inMilliseconds             // at most its target
 )
 
 // figure is one line of the table.
