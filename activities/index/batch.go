@@ -121,7 +121,7 @@ func (w *writing) copied(ctx context.Context, work []Work) ([][]rebased.Row, err
 			places = append(places, int32(item.At+i)) //nolint:gosec // rows of a table are not that many
 		}
 	}
-	rows, err := w.Indexer.rows.Pick(ctx, work[0].Copies, places)
+	rows, err := w.rows.Pick(ctx, work[0].Copies, places)
 	if kind := rebased.KindOf(err); kind == rebased.NotFound || kind == rebased.Invalid { // the parts have them all the same
 		return nil, nil
 	}

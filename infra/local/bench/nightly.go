@@ -3,13 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -180,7 +180,7 @@ func (m *measurement) nightlyOf(ctx context.Context, s *servers, name, dir strin
 	return nil
 }
 
-// addIndex adds what a full index cost, a million cells, and for what, the largest part first.
+// addIndex adds what a full index cost, a million cells, and for what.
 func (m *measurement) addIndex(name string, n night) {
 	million := float64(n.Cells) / 1e6
 	m.add(figure{
@@ -190,22 +190,19 @@ func (m *measurement) addIndex(name string, n night) {
 	m.addParts(n, 1/million, inSeconds)
 }
 
-// addParts adds what an index cost by what it was for, in CPU seconds times a factor, the largest part first.
+// addParts adds what an index cost by what it was for, in CPU seconds times a factor; always the same lines, so that runs can be put together.
 func (m *measurement) addParts(n night, factor float64, unit unit) {
-	parts := map[string]float64{}
-	for what, share := range n.shares {
-		parts["worker, "+what] = share * n.worker
+	var known []string
+	for _, p := range purposes {
+		if !slices.Contains(known, p.purpose) {
+			known = append(known, p.purpose)
+		}
 	}
-	for part, cpu := range n.servers {
-		parts["server, "+part] = cpu
+	for _, what := range append(known, noPurpose) {
+		m.add(figure{name: "  worker, " + what, unit: unit, value: n.shares[what] * n.worker * factor})
 	}
-	var names []string
-	for part := range parts {
-		names = append(names, part)
-	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(parts[b], parts[a]) })
-	for _, part := range names {
-		m.add(figure{name: "  " + part, unit: unit, value: parts[part] * factor})
+	for _, part := range slices.Sorted(maps.Keys(n.servers)) {
+		m.add(figure{name: "  server, " + part, unit: unit, value: n.servers[part] * factor})
 	}
 }
 
