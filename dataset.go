@@ -69,6 +69,8 @@ type Index struct {
 	Revision   string `json:"revision"` // the corpus revision that is wholly indexed; "" = none yet
 	Updating   string `json:"updating"` // the revision that Collection is being brought to; "" = none
 
+	Described string `json:"described,omitempty"` // SHA-256 of the texts that the descriptions in Collection are of; "" = not known
+
 	Beside         string `json:"beside,omitempty"`          // a collection that a rebuild fills beside; "" = none
 	BesideRevision string `json:"beside_revision,omitempty"` // the revision that it is being brought to
 	Left           string `json:"left,omitempty"`            // the collection before, to be dropped

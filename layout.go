@@ -44,6 +44,16 @@ func CorpusPartPrefix(corpus string, d DatasetID) string {
 // PartIDsKey is where the ids of a part's rows stand, beside the part.
 func PartIDsKey(partKey string) string { return strings.TrimSuffix(partKey, ".parquet") + ".ids" }
 
+// CorpusDifferenceKey is what a revision has changed in the one before.
+func CorpusDifferenceKey(corpus, revision string) string {
+	return path.Join("corpora", corpus, "differences", revision+".json")
+}
+
+// CorpusCopiesPrefix is the prefix of tables of rows that came with an import, for Table.WriteHashed.
+func CorpusCopiesPrefix(corpus string) string {
+	return path.Join("corpora", corpus, "differences", "rows-")
+}
+
 // CorpusIndexKey is the record of a corpus's index, by its alias.
 func CorpusIndexKey(corpus, alias string) string {
 	return CorpusIndexPrefix(corpus) + KeySegment(alias) + ".json"

@@ -17,12 +17,11 @@ const heartbeatEvery = time.Second
 var errStopping = errors.New("the worker is stopping")
 
 // heartbeat reports progress once a second until stop is called. The number is how many rows, files or parts are done; rows end out of order, so
-// the largest counts. The work's context ends with the activity's, and when the worker stops.
+// the largest counts. What ends before the first second is up says nothing: a word to Temporal costs as much as a small step. The work's context ends with the activity's, and when the worker stops.
 func heartbeat(ctx context.Context) (work context.Context, progress func(done int), stop func()) {
 	var most atomic.Int64
 	work, cancel := context.WithCancelCause(ctx)
 	stopping := activity.GetWorkerStopChannel(ctx)
-	activity.RecordHeartbeat(ctx, 0)
 	go func() {
 		ticker := time.NewTicker(heartbeatEvery)
 		defer ticker.Stop()

@@ -83,6 +83,8 @@ type IndexBeginResult struct {
 	Fresh    int           `json:"fresh"`  // rows to write
 	Gone     int           `json:"gone"`   // rows to remove
 	Reused   int           `json:"reused"` // parts of which nothing is to be written
+	Done     bool          `json:"done"`   // a small update, which has been done: Current too
+	Cells    int           `json:"cells"`  // that it wrote
 }
 
 // IndexBegin checks the connections, plans the update and marks the index as being updated.
@@ -113,10 +115,35 @@ func (a *Index) begin(ctx context.Context, in IndexBeginInput) (IndexBeginResult
 		Index: record, Revision: corpus.Revision, Parts: len(corpus.Parts), Rows: corpus.RowCount(), Current: record.Updating == "",
 		Batches: len(plan.Batches), Fresh: plan.Rows, Gone: plan.Removes(), Reused: len(corpus.Parts) - len(plan.Work),
 	}
-	if !out.Current {
-		out.Plan, err = index.StorePlan(ctx, a.Objects, in.Corpus, plan)
+	if out.Current {
+		return out, nil
 	}
+	if !in.Rebuild && record.Revision != "" && len(plan.Batches) <= 1 {
+		if cells, err := a.atOnce(ctx, indexer, corpus, record, plan); err == nil {
+			out.Current, out.Done, out.Cells, out.Batches = true, true, cells, 0
+			return out, nil
+		} // else the steps of a larger update find out what is wrong, and are tried until it is not
+	}
+	out.Plan, err = index.StorePlan(ctx, a.Objects, in.Corpus, plan)
 	return out, err
+}
+
+// atOnce does a small update, for which steps of their own would cost more than the work.
+func (a *Index) atOnce(ctx context.Context, indexer *index.Indexer, corpus rebased.Corpus, record rebased.Index, plan index.Plan) (cells int, err error) {
+	for n := range plan.Batches {
+		batch, err := plan.Batch(corpus, n)
+		if err != nil {
+			return 0, err
+		}
+		done, err := indexer.Batch(ctx, record, batch, func(int) {})
+		if err != nil {
+			return 0, err
+		}
+		cells += done.Cells
+	}
+	_, err = indexer.Finish(ctx, corpus, plan, false)
+	a.forget()
+	return cells, err
 }
 
 func (a *Index) indexer(ctx context.Context, encoder string) (*index.Indexer, error) {

@@ -128,6 +128,9 @@ func (a *Ingest) batch(ctx context.Context, in ImportBatchInput, progress func(i
 		out.Files += done.Files
 		out.Rows += done.Dataset.Rows
 	}
+	if err := run.WriteCopies(ctx, converted); err != nil {
+		return out, err
+	}
 	body, err := json.Marshal(converted)
 	if err != nil {
 		return out, fmt.Errorf("encode batch %d: %w", in.N, err)

@@ -1,13 +1,16 @@
 package workflows_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/index"
 	"github.com/rebased/rebased/workflows"
 )
 
@@ -60,5 +63,30 @@ func TestAnIndexRunWhoseHistoryGrewLongGoesOnAsNew(t *testing.T) {
 	again := workflows.IndexInput{Corpus: "hub", Encoder: "static"}
 	if got, err = run[workflows.IndexResult](t, w.environment(t), workflows.IndexID("hub"), workflows.IndexCorpusName, again); err != nil || got.Cells != 0 || got.Reused != 3 {
 		t.Errorf("a run over an unchanged corpus encoded: %+v, %v", got, err)
+	}
+}
+
+func TestASmallUpdateOfAnIndexIsOneStepUnlessItFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		down  error
+		steps int
+	}{"nothing fails": {nil, 1}, "a write fails": {rebased.E(rebased.Unavailable, "down"), 3}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.indexed(t, 120)
+			w.importRows(t, 126)
+			w.down["write"] = c.down
+			env, steps := w.environment(t), 0
+			env.SetOnActivityStartedListener(func(*activity.Info, context.Context, converter.EncodedValues) { steps++ })
+			in := workflows.IndexInput{Corpus: "hub", Encoder: "static"}
+			got, err := run[workflows.IndexResult](t, env, workflows.IndexID("hub"), workflows.IndexCorpusName, in)
+			if err != nil || got.Fresh != 6 || got.Gone != 0 || got.Cells != 12 || got.Rows != 126 || got.Reused != 0 || steps != c.steps {
+				t.Errorf("got %+v in %d steps, %v; want 6 rows and 12 cells in %d", got, steps, err, c.steps)
+			}
+			names, err := w.index.Count(t.Context(), index.Alias("hub", "hash:test:24"))
+			if err != nil || names != 126 {
+				t.Errorf("the index has %d rows, %v; want 126", names, err)
+			}
+		})
 	}
 }

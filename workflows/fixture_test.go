@@ -14,6 +14,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
+	"github.com/rebased/rebased/activities/index"
 	"github.com/rebased/rebased/activities/index/indextest"
 	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
@@ -36,6 +37,20 @@ type world struct {
 func newWorld() *world {
 	objects := mem.NewObjects()
 	return &world{objects: objects, index: &mem.Index{}, teacher: &mem.Batcher{}, answers: llm.NewStore(objects), down: map[string]error{}}
+}
+
+// writer is the index for writes, of which one fails when w.down says so of "write".
+type writer struct {
+	*mem.Index
+	world *world
+}
+
+func (w writer) Upsert(ctx context.Context, collection string, points []index.Point) error {
+	if err := w.world.down["write"]; err != nil {
+		delete(w.world.down, "write")
+		return err
+	}
+	return w.Index.Upsert(ctx, collection, points)
 }
 
 type connection struct {
@@ -104,7 +119,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	bucket, server := connection{"bucket", w}, connection{"index", w}
 	for _, steps := range []any{
 		&activities.Ingest{Objects: w.objects, Bucket: bucket, Importer: importer},
-		&activities.Index{Objects: w.objects, Rows: rows, Datasets: datasets, Writer: w.index, Server: server, Encoders: w},
+		&activities.Index{Objects: w.objects, Rows: rows, Datasets: datasets, Writer: writer{w.index, w}, Server: server, Encoders: w},
 		&activities.Plan{Objects: w.objects, Bucket: bucket, Index: server, Tasks: tasks{}, Teachers: teachers{w}, Prices: prices{}, Encoders: w, Parquet: source.Parquet{}},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: w.index, Encoders: w, Parquet: source.Parquet{}},
 		&activities.Redrive{Build: build},

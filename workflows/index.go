@@ -46,7 +46,9 @@ func IndexCorpus(ctx workflow.Context, in IndexInput) (IndexResult, error) {
 		b := state.Begun
 		state.Result = IndexResult{Corpus: in.Corpus, Revision: b.Revision, Encoder: b.Index.Encoder, Parts: b.Parts, Reused: b.Reused, Rows: b.Rows, Fresh: b.Fresh, Gone: b.Gone}
 		if b.Current {
-			state.Result.Reused = b.Parts
+			if state.Result.Cells = b.Cells; !b.Done {
+				state.Result.Reused = b.Parts
+			}
 			return state.Result, nil
 		}
 		state.Progress.Phase, state.Progress.Total = "encode", state.units()

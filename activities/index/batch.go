@@ -51,7 +51,10 @@ func (x *Indexer) Batch(ctx context.Context, idx rebased.Index, b Batch, progres
 	w := &writing{Indexer: x, collection: idx.Collection, batch: b, skip: b.From, progress: progress}
 	for i := 0; i < len(b.Work); {
 		end, size := i, int64(0)
-		for end < len(b.Work) && (end == i || end-i < readers && size+b.Corpus.Parts[b.Work[end].Part].Size <= readBytes) {
+		for copies := b.Work[i].Copies; copies != "" && end < len(b.Work) && b.Work[end].Copies == copies; {
+			end++
+		}
+		for b.Work[i].Copies == "" && end < len(b.Work) && b.Work[end].Copies == "" && (end == i || end-i < readers && size+b.Corpus.Parts[b.Work[end].Part].Size <= readBytes) {
 			size += b.Corpus.Parts[b.Work[end].Part].Size
 			end++
 		}
@@ -79,29 +82,25 @@ type writing struct {
 	result BatchResult
 }
 
-// add reads parts side by side and takes their rows in.
+// add reads work side by side, or what stands in one table of copies at once, and takes its rows in.
 func (w *writing) add(ctx context.Context, work []Work) error {
-	read := make([][]rebased.Row, len(work))
-	group, inner := errgroup.WithContext(ctx)
+	passed := make([]int, len(work)) // rows of each that are written already
 	for i, item := range work {
 		rows := item.rows(w.batch.Corpus)
-		passed := min(rows, w.skip)
-		w.skip, w.met, w.result.Rows = w.skip-passed, w.met+passed, w.result.Rows+rows
-		if passed == rows {
-			continue
-		}
-		group.Go(func() (err error) {
-			if read[i], err = w.rowsOf(inner, w.batch.Corpus.Parts[item.Part], item.Rows); err == nil {
-				read[i] = read[i][passed:]
-			}
-			return err
-		})
+		passed[i] = min(rows, w.skip)
+		w.skip, w.met, w.result.Rows = w.skip-passed[i], w.met+passed[i], w.result.Rows+rows
 	}
-	if err := group.Wait(); err != nil {
+	read, err := w.copied(ctx, work)
+	if err != nil {
 		return err
 	}
-	for _, rows := range read {
-		if err := w.take(ctx, rows); err != nil {
+	if read == nil {
+		if read, err = w.parts(ctx, work, passed); err != nil {
+			return err
+		}
+	}
+	for i, rows := range read {
+		if err := w.take(ctx, rows[min(passed[i], len(rows)):]); err != nil {
 			return err
 		}
 		if err := w.write(ctx, maxWritePoints); err != nil {
@@ -109,6 +108,48 @@ func (w *writing) add(ctx context.Context, work []Work) error {
 		}
 	}
 	return nil
+}
+
+// copied reads work whose rows stand in one table of copies. nil: they do not, or the table is gone.
+func (w *writing) copied(ctx context.Context, work []Work) ([][]rebased.Row, error) {
+	if work[0].Copies == "" {
+		return nil, nil
+	}
+	var places []int32
+	for _, item := range work {
+		for i := range item.Rows {
+			places = append(places, int32(item.At+i)) //nolint:gosec // rows of a table are not that many
+		}
+	}
+	rows, err := w.rows.Pick(ctx, work[0].Copies, places)
+	if kind := rebased.KindOf(err); kind == rebased.NotFound || kind == rebased.Invalid { // the parts have them all the same
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", work[0].Copies, err)
+	}
+	read := make([][]rebased.Row, len(work))
+	for i, item := range work {
+		read[i], rows = rows[:len(item.Rows)], rows[len(item.Rows):]
+	}
+	return read, nil
+}
+
+// parts reads work from the parts; of what is written already nothing.
+func (w *writing) parts(ctx context.Context, work []Work, passed []int) ([][]rebased.Row, error) {
+	read := make([][]rebased.Row, len(work))
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	for i, item := range work {
+		if passed[i] == item.rows(w.batch.Corpus) {
+			continue
+		}
+		group.Go(func() (err error) {
+			read[i], err = w.rowsOf(inner, w.batch.Corpus.Parts[item.Part], item.Rows)
+			return err
+		})
+	}
+	return read, group.Wait()
 }
 
 // rowsOf reads the rows of a part that are to be written.

@@ -30,9 +30,19 @@ func all(corpus rebased.Corpus) []Work {
 }
 
 // difference finds the rows of one revision that another does not have, and the other way round. Parts that both name are not looked into;
-// rows of one dataset split alone can be the same row.
+// rows of one dataset split alone can be the same row. Of splits whose change no import has told, the ids of all rows are read.
 func (x *Indexer) difference(ctx context.Context, from, to rebased.Corpus) (work []Work, gone []rebased.RowKey, err error) {
 	changed := changes(from, to)
+	told, err := x.recorded(ctx, from, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	for id, c := range changed {
+		if fresh, old, ok := c.take(told[id]); ok {
+			work, gone = append(work, fresh...), append(gone, old...)
+			delete(changed, id)
+		}
+	}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(readers)

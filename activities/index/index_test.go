@@ -29,8 +29,9 @@ func TestARunEndsWithEveryRowInTheIndex(t *testing.T) {
 		t.Errorf("%+v was written, want 64 cells of 32 rows", done)
 	}
 	want.Revision, want.Updating = "r1", ""
-	if got := w.finish(t, corpus, plan); got != want {
-		t.Errorf("Finish gave %+v, want %+v", got, want)
+	got := w.finish(t, corpus, plan)
+	if want.Described = got.Described; got != want || got.Described == "" {
+		t.Errorf("Finish gave %+v, want %+v with what is described", got, want)
 	}
 	w.holds(t, record, corpus)
 	for _, name := range []string{record.Collection, alias} {
@@ -261,7 +262,7 @@ func TestARebuildServesNothingUntilItIsWhole(t *testing.T) {
 		return done
 	}
 	done := finish()
-	want := rebased.Index{Alias: old.Alias, Collection: old.Alias + "-2", Encoder: old.Encoder, Dimensions: 24, Revision: "r2"}
+	want := rebased.Index{Alias: old.Alias, Collection: old.Alias + "-2", Encoder: old.Encoder, Dimensions: 24, Revision: "r2", Described: done.Described}
 	if done != want || finish() != want {
 		t.Errorf("Finish gave %+v, want %+v", done, want)
 	}

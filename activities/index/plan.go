@@ -31,6 +31,9 @@ type Plan struct {
 type Work struct {
 	Part int     `json:"part"`           // place in the corpus
 	Rows []int32 `json:"rows,omitempty"` // places in the part, ascending; none = all
+
+	Copies string `json:"copies,omitempty"` // a table that has these rows too; "" = none
+	At     int    `json:"at,omitempty"`     // place of the first of them there
 }
 
 // rows is how many rows are to be written.
@@ -41,13 +44,18 @@ func (w Work) rows(corpus rebased.Corpus) int {
 	return corpus.Parts[w.Part].Rows
 }
 
-// newPlan cuts work into batches, in the order of the parts.
+// newPlan cuts work into batches, in the order of the tables that it is read from.
 func newPlan(corpus rebased.Corpus, work []Work, gone []rebased.RowKey) Plan {
-	slices.SortFunc(work, func(a, b Work) int { return cmp.Compare(a.Part, b.Part) })
+	slices.SortFunc(work, func(a, b Work) int {
+		return cmp.Or(cmp.Compare(a.Copies, b.Copies), cmp.Compare(a.At, b.At), cmp.Compare(a.Part, b.Part))
+	})
 	plan := Plan{Revision: corpus.Revision, Work: work}
 	rows, bytes := batchRows, int64(0)
 	for i, w := range work {
 		n, size := w.rows(corpus), corpus.Parts[w.Part].Size
+		if w.Copies != "" {
+			size = 0 // the rows alone are read
+		}
 		if rows+n > batchRows || bytes+size > batchBytes {
 			plan.Batches = append(plan.Batches, i)
 			rows, bytes = 0, 0
@@ -73,10 +81,13 @@ func (p Plan) batch(n int) []Work {
 }
 
 // gone gives the rows to remove.
-func (p Plan) gone() []rebased.RowKey {
-	ids := make([]rebased.RowKey, p.Removes())
+func (p Plan) gone() []rebased.RowKey { return keys(p.Gone) }
+
+// keys reads keys of 16 bytes each.
+func keys(body []byte) []rebased.RowKey {
+	ids := make([]rebased.RowKey, len(body)/len(rebased.RowKey{}))
 	for i := range ids {
-		copy(ids[i][:], p.Gone[i*len(ids[i]):])
+		copy(ids[i][:], body[i*len(ids[i]):])
 	}
 	return ids
 }

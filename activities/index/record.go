@@ -2,6 +2,8 @@ package index
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
@@ -22,19 +24,23 @@ func (x *Indexer) Begin(ctx context.Context, corpus rebased.Corpus, rebuild bool
 	if rebuild {
 		return x.beginBeside(ctx, corpus, record, etag)
 	}
-	current, plan, err := x.plan(ctx, corpus, record)
-	if err != nil || current {
+	known, plan, err := x.plan(ctx, corpus, record)
+	if err != nil || known && record.Revision == corpus.Revision {
 		return record, Plan{}, err
 	}
-	if record.Updating != corpus.Revision {
-		record.Updating = corpus.Revision
+	before := record
+	record.Updating = corpus.Revision
+	if !known {
+		record.Described = "" // what the server has lost may be that
+	}
+	if record != before {
 		err = x.write(ctx, corpus.Name, record, etag)
 	}
 	return record, plan, err
 }
 
-// plan finds out what is to be done; current: nothing is.
-func (x *Indexer) plan(ctx context.Context, corpus rebased.Corpus, record rebased.Index) (current bool, plan Plan, err error) {
+// plan finds out what is to be done. known: the index holds the revision that its record names; nothing is to be done when that is the corpus's.
+func (x *Indexer) plan(ctx context.Context, corpus rebased.Corpus, record rebased.Index) (known bool, plan Plan, err error) {
 	from, known, err := x.base(ctx, corpus, record)
 	if err != nil || known && from.Revision == corpus.Revision {
 		return known, Plan{}, err
@@ -42,7 +48,7 @@ func (x *Indexer) plan(ctx context.Context, corpus rebased.Corpus, record rebase
 	if known {
 		work, gone, err := x.difference(ctx, from, corpus)
 		if rebased.KindOf(err) != rebased.NotFound { // else files of the old revision are gone
-			return false, newPlan(corpus, work, gone), err
+			return true, newPlan(corpus, work, gone), err
 		}
 	}
 	plan, err = x.inspect(ctx, corpus, record.Collection, record.Dimensions)
@@ -117,9 +123,11 @@ func (x *Indexer) Finish(ctx context.Context, corpus rebased.Corpus, plan Plan, 
 		return rebased.Index{}, rebased.E(rebased.Conflict, "index of %s is being brought to revision %q, not to %s: run `rebased index %s` again",
 			corpus.Name, under, corpus.Revision, corpus.Name)
 	}
-	if err := x.complete(ctx, corpus, record, target, plan.gone()); err != nil {
+	described, err := x.complete(ctx, corpus, record, target, plan.gone())
+	if err != nil {
 		return rebased.Index{}, err
 	}
+	record.Described = described
 	if record.Revision == "" {
 		if err := x.forget(ctx, corpus.Name); err != nil {
 			return rebased.Index{}, err
@@ -139,27 +147,30 @@ func (x *Indexer) Finish(ctx context.Context, corpus rebased.Corpus, plan Plan, 
 	return x.drop(ctx, corpus, record, etag)
 }
 
-// complete makes a collection hold the revision and no more.
-func (x *Indexer) complete(ctx context.Context, corpus rebased.Corpus, record rebased.Index, collection string, gone []rebased.RowKey) error {
+// complete makes a collection hold the revision and no more, and says which descriptions it has.
+func (x *Indexer) complete(ctx context.Context, corpus rebased.Corpus, record rebased.Index, collection string, gone []rebased.RowKey) (described string, err error) {
 	if err := x.remove(ctx, corpus, collection, gone); err != nil {
-		return err
-	}
-	if err := x.describe(ctx, collection, corpus); err != nil {
-		return err
+		return "", err
 	}
 	held, err := x.holds(ctx, collection, corpus)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !held {
 		if err := x.repair(ctx, corpus, record, collection); err != nil {
-			return err
+			return "", err
 		}
 	}
-	if err := x.writer.Alias(ctx, record.Alias, collection); err != nil {
-		return fmt.Errorf("name the index of %s %s: %w", corpus.Name, record.Alias, err)
+	if held && collection == record.Collection {
+		described = record.Described
 	}
-	return nil
+	if described, err = x.describe(ctx, collection, corpus, described); err != nil {
+		return "", err
+	}
+	if err := x.writer.Alias(ctx, record.Alias, collection); err != nil {
+		return "", fmt.Errorf("name the index of %s %s: %w", corpus.Name, record.Alias, err)
+	}
+	return described, nil
 }
 
 func (x *Indexer) remove(ctx context.Context, corpus rebased.Corpus, collection string, gone []rebased.RowKey) error {
@@ -278,27 +289,31 @@ func (x *Indexer) holds(ctx context.Context, collection string, corpus rebased.C
 	return points == corpus.RowCount(), nil
 }
 
-// describe encodes the descriptions of the corpus's datasets. The text is name, configuration and description: two configurations of a
-// dataset often share the description, and some datasets have none.
-func (x *Indexer) describe(ctx context.Context, collection string, corpus rebased.Corpus) error {
+// describe encodes the descriptions of the corpus's datasets, unless they are those that are there. The text is name, configuration and
+// description: two configurations of a dataset often share the description, and some datasets have none.
+func (x *Indexer) describe(ctx context.Context, collection string, corpus rebased.Corpus, before string) (described string, err error) {
 	datasets, err := x.datasets.Read(ctx, corpus.Datasets.Key)
 	if err != nil {
-		return fmt.Errorf("read the datasets of %s: %w", corpus.Name, err)
+		return "", fmt.Errorf("read the datasets of %s: %w", corpus.Name, err)
 	}
-	texts := make([]string, len(datasets))
+	texts, sum := make([]string, len(datasets)), sha256.New()
 	for i, d := range datasets {
 		texts[i] = d.Text()
+		fmt.Fprintf(sum, "%q %q %q %q\n", d.Name, d.Config, d.Split, texts[i])
+	}
+	if described = hex.EncodeToString(sum.Sum(nil)); described == before {
+		return described, nil
 	}
 	vectors, err := x.encode(ctx, texts, func() {})
 	if err != nil {
-		return fmt.Errorf("encode the descriptions of %s: %w", corpus.Name, err)
+		return "", fmt.Errorf("encode the descriptions of %s: %w", corpus.Name, err)
 	}
 	descriptions := make([]Description, len(datasets))
 	for i, d := range datasets {
 		descriptions[i] = Description{Dataset: d.DatasetID, Vector: vectors[i]}
 	}
 	if err := x.writer.ReplaceDescriptions(ctx, collection, descriptions); err != nil {
-		return fmt.Errorf("write the descriptions of %s: %w", corpus.Name, err)
+		return "", fmt.Errorf("write the descriptions of %s: %w", corpus.Name, err)
 	}
-	return nil
+	return described, nil
 }

@@ -42,6 +42,9 @@ func (m *Importer) Commit(ctx context.Context, imp Import, converted []Converted
 	if err != nil {
 		return rebased.Corpus{}, false, err
 	}
+	if err := m.tellChange(ctx, imp, revision, converted); err != nil {
+		return rebased.Corpus{}, false, err
+	}
 	if err := m.retire(ctx, imp.Corpus, current.Revision); err != nil {
 		return rebased.Corpus{}, false, err
 	}

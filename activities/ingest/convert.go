@@ -25,13 +25,16 @@ type Converted struct {
 	Origin string `json:"origin,omitempty"` // the source that the user named, of the files
 	// Failed says why the files could not be fetched; then the split is that of the revision before, if it was there.
 	Failed string `json:"failed,omitempty"`
+	// Change is what is new in a split that the revision before had; nil: not known.
+	Change *rebased.SplitDifference `json:"change,omitempty"`
 }
 
-// Run converts the splits of one import.
+// Run converts the splits of one import, one after the other.
 type Run struct {
 	importer *Importer
 	imp      Import
 	before   previous
+	copies   copies
 }
 
 // Unchanged says whether Convert would take over the split's parts without reading its files.
@@ -43,7 +46,7 @@ func (r *Run) Unchanged(split []rebased.Source) bool {
 // Convert reads the files of one split (an element of Splits) and writes its rows as parts. What cannot be read is told in the result; an error
 // means that bucket, disk or context failed. progress, which may be nil, is called every now and then with the number of records read so far. One
 // reading does where all rows are taken; where there are more than the options take, a first one counts them and a second one takes them at the stride.
-func (r *Run) Convert(ctx context.Context, split []rebased.Source, progress func(read int)) (Converted, error) {
+func (r *Run) Convert(ctx context.Context, split []rebased.Source, progress func(read int)) (out Converted, err error) {
 	if out, ok := r.before.reuse(split); ok {
 		return out, nil
 	}
@@ -54,7 +57,10 @@ func (r *Run) Convert(ctx context.Context, split []rebased.Source, progress func
 	defer c.near.close()
 	writing, ctx := errgroup.WithContext(ctx)
 	c.parts = newPartWriter(r.importer, r.imp.Corpus, c.out.Dataset.DatasetID, writing)
-	err := c.run(ctx)
+	if c.parts.change, err = r.follow(ctx, c.out.Dataset.DatasetID); err != nil {
+		return Converted{}, err
+	}
+	err = c.run(ctx)
 	parts, failed := c.parts.close()
 	if failed != nil {
 		return Converted{}, failed // which has ended the reading too
@@ -63,6 +69,7 @@ func (r *Run) Convert(ctx context.Context, split []rebased.Source, progress func
 		return Converted{}, err
 	}
 	c.out.Parts, c.out.Dataset.Rows = parts, c.parts.rows
+	c.out.Change = c.parts.change.found(parts)
 	if c.out.Bad > 0 {
 		c.out.Dataset.ETag = "" // read again next time, so that the next import tells of them too
 	}

@@ -53,6 +53,9 @@ func (b bucket) convert(t testing.TB, folder ingest.Folder, maxRows int) (ingest
 		}
 		converted = append(converted, out)
 	}
+	if err := run.WriteCopies(ctx, converted); err != nil {
+		t.Fatal(err)
+	}
 	return imp, converted
 }
 

@@ -18,6 +18,7 @@ type partWriter struct {
 	prefix  string
 	dataset rebased.DatasetID
 	limits  Limits
+	change  *change // from the revision before; nil: not followed
 
 	// Rows are known by 64 bits of their first id: a wrong hit costs nothing but a number that no row needed.
 	seen   *keySet        // the one thing that grows with a split
@@ -83,6 +84,10 @@ func (w *partWriter) flush(ctx context.Context) error {
 	}
 	size := int64(min(max(w.open.bytes, w.limits.PartBytes/partsAtOnce), w.limits.PartBytes))
 	if err := w.room.Acquire(ctx, size); err != nil {
+		return err
+	}
+	if err := w.change.part(w.open.rows); err != nil {
+		w.room.Release(size)
 		return err
 	}
 	full, part := w.open, new(rebased.Part)

@@ -46,6 +46,9 @@ func (m *Importer) Sweep(ctx context.Context, corpus, run string, grace time.Dur
 	if err := s.parts(ctx, needed); err != nil {
 		return s.out, err
 	}
+	if err := s.differences(ctx, current.Revision); err != nil {
+		return s.out, err
+	}
 	return s.out, s.runs(ctx, run)
 }
 
@@ -147,6 +150,32 @@ func (s *sweep) parts(ctx context.Context, needed map[string]bool) error {
 		}
 		inside := strings.Split(strings.TrimPrefix(object.Key, prefix), "/") // dataset, config, split, part-…
 		if len(inside) != 4 || !strings.HasPrefix(inside[3], "part-") || needed[stemOf(object.Key)] || !object.Modified.Before(s.old) {
+			continue
+		}
+		if err := s.remove(ctx, object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// differences removes the old differences, with the rows that were copied for them, but that of the current revision. Who misses one reads the
+// revisions themselves.
+func (s *sweep) differences(ctx context.Context, current string) error {
+	kept, err := rebased.ReadDifference(ctx, s.Objects, s.corpus, current)
+	if err != nil && rebased.KindOf(err) != rebased.NotFound {
+		return err
+	}
+	needed := map[string]bool{rebased.CorpusDifferenceKey(s.corpus, current): true}
+	for _, split := range kept.Splits {
+		needed[split.Copies] = true
+	}
+	for object, err := range s.Objects.List(ctx, path.Dir(rebased.CorpusDifferenceKey(s.corpus, "x"))+"/") {
+		if err != nil {
+			return fmt.Errorf("list the differences of revisions: %w", err)
+		}
+		inside := strings.Count(strings.TrimPrefix(object.Key, corpusPrefix(s.corpus)), "/") == 1 // else a part of a dataset that is called so
+		if !inside || needed[object.Key] || !object.Modified.Before(s.old) {
 			continue
 		}
 		if err := s.remove(ctx, object); err != nil {

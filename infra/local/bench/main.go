@@ -24,11 +24,12 @@ func main() {
 	runs := flag.Int("runs", 3, "how often everything is measured, each time on a new stack; the table shows medians")
 	llm := flag.Bool("llm", false, "measure the calls to a teacher instead: rates, stored answers, limits, a kill")
 	retrieval := flag.Bool("retrieval", false, "measure import, index and search instead, beside pyarrow, faiss and numpy")
+	nightly := flag.Bool("nightly", false, "measure what an index costs alone: a full one and one of each night")
 	soak := flag.Bool("soak", false, "build 200,000 generated rows instead, and watch the worker's memory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := bench(ctx, *runs, choose(*llm, *soak, *retrieval)); err != nil {
+	if err := bench(ctx, *runs, choose(*llm, *soak, *retrieval, *nightly)); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -42,9 +43,10 @@ const (
 	calls
 	rows
 	sources
+	nights
 )
 
-func choose(llm, soak, retrieval bool) subject {
+func choose(llm, soak, retrieval, nightly bool) subject {
 	switch {
 	case llm:
 		return calls
@@ -52,6 +54,8 @@ func choose(llm, soak, retrieval bool) subject {
 		return rows
 	case retrieval:
 		return sources
+	case nightly:
+		return nights
 	}
 	return everything
 }

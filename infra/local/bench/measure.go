@@ -51,6 +51,10 @@ func measure(ctx context.Context, p programs, dir string, what subject) ([]figur
 	case sources:
 		err := m.retrieval(ctx)
 		return m.figures, err
+	case nights:
+		m.in.real = true // the targets are ratios of one run
+		err := m.each(ctx, m.nightly)
+		return m.figures, err
 	case rows:
 		err := m.each(ctx, m.start, func(context.Context) error { m.figures = nil; return nil }, m.soak)
 		return m.figures, err

@@ -3,13 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -167,6 +167,7 @@ func (m *measurement) nightlyOf(ctx context.Context, s *servers, name, dir strin
 			name: fmt.Sprintf("  CPU of all after %s changed (%s rows, %s cells)", how.name, thousands(rows), thousands(n.Cells)), unit: inShare,
 			value: 100 * n.cpu() / full.cpu(), target: nightlyMost, worker: spent{CPU: n.worker}, servers: spent{CPU: n.cpu() - n.worker},
 		})
+		m.addParts(n, 1000, inMilliseconds)
 		dir = changed // the next night changes more
 		changed += "-too"
 	}
@@ -175,30 +176,33 @@ func (m *measurement) nightlyOf(ctx context.Context, s *servers, name, dir strin
 		return err
 	}
 	m.add(figure{name: "  CPU of all after nothing changed", unit: inShare, value: 100 * n.cpu() / full.cpu(), worker: spent{CPU: n.worker}, servers: spent{CPU: n.cpu() - n.worker}})
+	m.addParts(n, 1000, inMilliseconds)
 	return nil
 }
 
-// addIndex adds what a full index cost, a million cells, and for what, the largest part first.
+// addIndex adds what a full index cost, a million cells, and for what.
 func (m *measurement) addIndex(name string, n night) {
 	million := float64(n.Cells) / 1e6
 	m.add(figure{
 		name: fmt.Sprintf("index %s, %s cells: CPU of all a million cells", name, thousands(n.Cells)), unit: inSeconds, value: n.cpu() / million,
 		worker: spent{CPU: n.worker}, servers: spent{CPU: n.cpu() - n.worker},
 	})
-	parts := map[string]float64{}
-	for what, share := range n.shares {
-		parts["worker, "+what] = share * n.worker
+	m.addParts(n, 1/million, inSeconds)
+}
+
+// addParts adds what an index cost by what it was for, in CPU seconds times a factor; always the same lines, so that runs can be put together.
+func (m *measurement) addParts(n night, factor float64, unit unit) {
+	var known []string
+	for _, p := range purposes {
+		if !slices.Contains(known, p.purpose) {
+			known = append(known, p.purpose)
+		}
 	}
-	for part, cpu := range n.servers {
-		parts["server, "+part] = cpu
+	for _, what := range append(known, noPurpose) {
+		m.add(figure{name: "  worker, " + what, unit: unit, value: n.shares[what] * n.worker * factor})
 	}
-	var names []string
-	for part := range parts {
-		names = append(names, part)
-	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(parts[b], parts[a]) })
-	for _, part := range names {
-		m.add(figure{name: "  " + part, unit: inSeconds, value: parts[part] / million})
+	for _, part := range slices.Sorted(maps.Keys(n.servers)) {
+		m.add(figure{name: "  server, " + part, unit: unit, value: n.servers[part] * factor})
 	}
 }
 

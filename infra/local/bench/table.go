@@ -14,11 +14,12 @@ import (
 type unit int
 
 const (
-	inSeconds unit = iota // at most its target
-	inBytes               // at most its target
-	inPercent             // at least its target
-	inShare               // per cent, at most its target
-	inCount               // at most its target
+	inSeconds      unit = iota // at most its target
+	inBytes                    // at most its target
+	inPercent                  // at least its target
+	inShare                    // per cent, at most its target
+	inCount                    // at most its target
+	inMilliseconds             // at most its target
 )
 
 // figure is one line of the table.
@@ -99,6 +100,8 @@ func (u unit) text(v float64) string {
 	switch {
 	case u == inShare:
 		return fmt.Sprintf("%.1f %%", v)
+	case u == inMilliseconds:
+		return fmt.Sprintf("%.0f ms", v)
 	case u == inCount:
 		return fmt.Sprintf("%.0f", v)
 	case u == inPercent:
@@ -113,7 +116,7 @@ func (u unit) text(v float64) string {
 
 // known is a dash for what was not measured.
 func known(u unit, v float64) string {
-	if v == 0 && u != inCount && u != inShare {
+	if v == 0 && u != inCount && u != inShare && u != inMilliseconds {
 		return "-"
 	}
 	return u.text(v)
