@@ -31,7 +31,9 @@ type StageInput struct {
 	Rejected  map[string]map[rebased.Reason]int `json:"rejected"` // by step
 	Reasoned  bool                              `json:"reasoned"` // whether the reason step ran
 	Tokens    rebased.Usage                     `json:"tokens"`
-	Parts     int                               `json:"parts"` // files of deduplicated rows; 0 = 1, of a history recorded before there could be more
+	// StepTokens are Tokens by step. They are left out where they do not add up to Tokens: a build that an older program began does not know all.
+	StepTokens map[string]rebased.Usage `json:"step_tokens,omitempty"`
+	Parts      int                      `json:"parts"` // files of deduplicated rows; 0 = 1, of a history recorded before there could be more
 }
 
 // StageResult names the version.
@@ -88,8 +90,16 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 			return found, err
 		},
 	}
+	var known rebased.Usage
+	for _, tokens := range in.StepTokens {
+		known = known.Add(tokens)
+	}
 	for _, step := range steps {
-		spec.Steps = append(spec.Steps, handoff.StepCount{Step: step, Rejected: in.Rejected[step]})
+		count := handoff.StepCount{Step: step, Rejected: in.Rejected[step]}
+		if known == in.Tokens {
+			count.Tokens = in.StepTokens[step]
+		}
+		spec.Steps = append(spec.Steps, count)
 	}
 	staged, err := a.versions().Stage(ctx, spec)
 	if err != nil {

@@ -25,18 +25,22 @@ type cardData struct {
 	LicenseName    string // set when it is "other"
 	SizeCategory   string
 	ValidationRows int
+	Findings       []finding
+	Curve          []Point // best, middle and last
 }
 
 // card writes the dataset card: front matter for hubs and loaders, then prose. Whatever comes from data, a provider or the task is escaped.
 func card(task rebased.Task, m Manifest) []byte {
 	rows := m.Counts.Train + m.Counts.Validation
-	data := cardData{Manifest: m, Task: task, Demo: demo(m.Teacher), SizeCategory: sizeCategory(rows), ValidationRows: m.Counts.Validation}
+	data := cardData{Manifest: m, Task: task, Demo: demo(m.Teacher), SizeCategory: sizeCategory(rows), ValidationRows: m.Counts.Validation, Findings: m.findings(task)}
+	if n := len(m.Scores); n > 0 {
+		data.Curve = []Point{m.Scores[0], m.Scores[n/2], m.Scores[n-1]}
+	}
 	data.HubLicense, data.LicenseName = hubLicense(task.Output.License)
 	funcs := template.FuncMap{
 		"text": escape, "fenced": fenced, "yaml": yamlString, "reasons": reasons, "tally": tally, "percent": func(n int) string {
-			return fmt.Sprintf("%.1f%%", 100*float64(n)/float64(rows))
+			return percent(share(n, rows))
 		},
-		"share": func(of float64) string { return fmt.Sprintf("%.1f%%", 100*of) },
 	}
 	var out bytes.Buffer
 	if err := template.Must(template.New(cardName).Funcs(funcs).Parse(cardTemplate)).Execute(&out, data); err != nil {
