@@ -38,7 +38,7 @@ func card(task rebased.Task, m Manifest) []byte {
 	}
 	data.HubLicense, data.LicenseName = hubLicense(task.Output.License)
 	funcs := template.FuncMap{
-		"text": escape, "fenced": fenced, "yaml": yamlString, "reasons": reasons, "tally": tally, "percent": func(n int) string {
+		"text": escape, "fenced": fenced, "yaml": yamlString, "reasons": reasons, "tally": tally, "title": title, "percent": func(n int) string {
 			return percent(share(n, rows))
 		},
 	}
@@ -106,6 +106,8 @@ func reasons(counts map[rebased.Reason]int) string {
 
 // tally lists counts as "3 duplicate, 1 conflict", the largest first.
 func tally(counts map[string]int) string {
+	counts = maps.Clone(counts)
+	maps.DeleteFunc(counts, func(_ string, n int) bool { return n == 0 })
 	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		if counts[a] != counts[b] {
 			return counts[b] - counts[a]
@@ -113,7 +115,7 @@ func tally(counts map[string]int) string {
 		return strings.Compare(a, b)
 	})
 	for i, name := range names {
-		names[i] = fmt.Sprintf("%d %s", counts[name], strings.ReplaceAll(name, "_", " "))
+		names[i] = fmt.Sprintf("%s %s", count(counts[name]), strings.ReplaceAll(name, "_", " "))
 	}
 	return strings.Join(names, ", ")
 }

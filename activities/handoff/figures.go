@@ -7,8 +7,8 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/rebased/rebased"
@@ -134,7 +134,7 @@ func bins(before, after histogram) []Bin {
 		if at == 1 {
 			label = "1"
 		} else if at > 1 {
-			label = fmt.Sprintf("%d to %d", 1<<(at-1), 1<<at-1)
+			label = fmt.Sprintf("%s to %s", count(1<<(at-1)), count(1<<at-1))
 		}
 		out = append(out, Bin{Label: label, Before: was[at], After: is[at]})
 	}
@@ -199,17 +199,17 @@ func (m *Manifest) findings(task rebased.Task) []finding {
 		reason rebased.Reason
 		what   string
 	}{
-		{rebased.ReasonDuplicate, "rows removed: equal to another"},
-		{rebased.ReasonNearDuplicate, "rows removed: nearly equal to another"},
-		{rebased.ReasonConflict, "rows removed: the input of another, with another output"},
+		{rebased.ReasonDuplicate, "rows removed, equal to another"},
+		{rebased.ReasonNearDuplicate, "rows removed, nearly equal to another"},
+		{rebased.ReasonConflict, "rows removed, with the input of another and another output"},
 	} {
-		all = append(all, finding{repeat.what, strconv.Itoa(m.Counts.Rejected[repeat.reason])})
+		all = append(all, finding{repeat.what, count(m.Counts.Rejected[repeat.reason])})
 	}
-	leaks := "not looked for: the task names no benchmark"
+	leaks := "the task names none"
 	if n := len(task.Decontaminate.Files); n > 0 {
-		leaks = fmt.Sprintf("%d, of %d benchmark%s", m.Counts.Skipped[skippedLeaked], n, plural(n))
+		leaks = fmt.Sprintf("%s, of %d benchmark%s", count(m.Counts.Skipped[skippedLeaked]), n, plural(n))
 	}
-	all = append(all, finding{"rows left out: share text with a benchmark", leaks}, finding{"of the version's rows, have their answer in the input, word for word", percent(q.InInput)})
+	all = append(all, finding{"rows left out, that share text with a benchmark", leaks}, finding{"of the version's rows, have their answer in the input, word for word", percent(q.InInput)})
 	if q.Label != "" {
 		all = append(all, finding{"of the version's rows, have the most frequent answer, “" + q.Label + "”", percent(q.LabelShare)})
 	}
@@ -220,6 +220,15 @@ func (m *Manifest) findings(task rebased.Task) []finding {
 const skippedLeaked = "leaked"
 
 func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
+
+// count writes a number of rows or tokens as 1,234,567.
+func count(n int) string { return grouped(int64(n)) }
+
+// title begins a name as a heading does.
+func title(name string) string {
+	first, size := utf8.DecodeRuneInString(name)
+	return string(unicode.ToUpper(first)) + name[size:]
+}
 
 func plural(n int) string {
 	if n == 1 {

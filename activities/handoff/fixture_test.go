@@ -56,7 +56,7 @@ func input() Input {
 		Task: task, TaskFile: []byte("name: capitals\n"), Revision: "0123456789ab", Encoder: "static/rebased-1/256", Endpoint: "http://127.0.0.1:4010/v1",
 		Retrieved: 20, Skipped: map[string]int{"quota": 7},
 		Steps: []StepCount{
-			{Step: "transform", Rejected: map[rebased.Reason]int{rebased.ReasonUnusable: 2, rebased.ReasonRefused: 1, rebased.ReasonTooLong: 0}},
+			{Step: "transform", Rejected: map[rebased.Reason]int{rebased.ReasonUnusable: 2, rebased.ReasonRefused: 1, rebased.ReasonTooLong: 0}, Tokens: rebased.Usage{InputTokens: 4000, OutputTokens: 900}},
 			{Step: "dedupe", Rejected: map[rebased.Reason]int{rebased.ReasonDuplicate: 3, rebased.ReasonConflict: 1, rebased.ReasonNearDuplicate: 1}},
 		},
 		Tokens: rebased.Usage{InputTokens: 4000, OutputTokens: 900}, Staging: "builds/capitals/b1/handoff",

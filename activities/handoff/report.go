@@ -146,7 +146,7 @@ func report(task rebased.Task, m Manifest, s survey) []byte {
 	data.Origins = bars(names[:min(reportSources, len(names))], series{values: rows[:min(reportSources, len(names))]})
 	var out bytes.Buffer
 	funcs := template.FuncMap{
-		"cut": func(text string) string { return cut(text, reportText) }, "tally": tally, "reasons": reasons,
+		"cut": func(text string) string { return cut(text, reportText) }, "tally": tally, "reasons": reasons, "count": count, "grouped": grouped, "title": title,
 		"part": func(n int) string { return percent(share(n, s.rows)) },
 	}
 	if err := template.Must(template.New(reportName).Funcs(funcs).Parse(reportTemplate)).Execute(&out, data); err != nil {
