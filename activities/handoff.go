@@ -17,7 +17,8 @@ import (
 // Handoff makes and releases versions.
 type Handoff struct {
 	*Build
-	URI string // of the store, s3://bucket[/prefix]
+	Tokenizers Tokenizers
+	URI        string // of the store, s3://bucket[/prefix]
 }
 
 // StageInput is what a version is made of, and the counts that its manifest tells.
@@ -89,6 +90,11 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 			})
 			return found, err
 		},
+	}
+	if name := task.Output.Tokenizer; name != "" {
+		if spec.Tokenizer, err = a.Tokenizers.Open(ctx, name); err != nil {
+			return StageResult{}, fmt.Errorf("output.tokenizer: %w", err)
+		}
 	}
 	var known rebased.Usage
 	for _, tokens := range in.StepTokens {
