@@ -47,7 +47,7 @@ func bars(labels []string, of ...series) template.HTML {
 	}
 	opt := charts.NewBarChartOptionWithData(values)
 	opt.Horizontal, opt.Theme, opt.CategoryAxis.Labels = true, palette, shown
-	opt.ValueAxis = []charts.ValueAxisOption{{Min: new(0.0)}}
+	opt.ValueAxis = []charts.ValueAxisOption{{Min: new(0.0), LabelCount: 3}} // each bar has its number
 	opt.CategoryAxis.LabelCount = len(labels)
 	opt.ValueFormatter, opt.Legend.SeriesNames = number, names
 	opt.Legend.Show = new(len(names) > 0)
