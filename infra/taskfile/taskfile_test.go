@@ -325,6 +325,7 @@ output:
     - sharegpt
   validation: 0.1
   license: cc-by-4.0
+  tokenizer: "hf://owner/student@main"
 handoff:
   approval: true
   workflow:
