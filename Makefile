@@ -7,7 +7,7 @@ TOOLS := $(BIN)/tools
 LOCAL := infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test soak interop lint bench bench-llm bench-retrieval soak-rows fmt clean tools
+.PHONY: help build demo test soak interop lint bench bench-llm bench-retrieval bench-data soak-rows fmt clean tools
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ bench-llm: build ## Print how calls to a teacher fare: rates, stored answers, li
 
 bench-retrieval: build ## Print how import, index and search fare beside pyarrow, faiss and numpy (15 minutes, 11 GB of TMPDIR)
 	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -retrieval -runs 1
+
+bench-data: ## Print what is found and removed of real and planted rows, and what it costs, beside rensa and datasketch (10 minutes)
+	cd $(LOCAL) && $(GO) run ./bench/data
 
 soak-rows: build ## Build 200,000 generated rows and print the worker's memory (4 minutes)
 	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -soak -runs 1

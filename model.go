@@ -13,11 +13,16 @@ const (
 	EncoderOpenAI      = "openai"      // a server of the embeddings protocol
 )
 
+// TokenizerKind is what ModelFiles and LocalModel call a folder that only tokens are counted with.
+const TokenizerKind = "tokenizer"
+
 // ModelFiles lists the files that an encoder of a kind may read of a model's folder; a model need not have them all.
 func ModelFiles(kind string) []string {
 	switch kind {
 	case EncoderStatic:
 		return []string{"config.json", "tokenizer.json", "model.safetensors"}
+	case TokenizerKind:
+		return []string{"tokenizer.json"}
 	case EncoderTransformer:
 		return []string{
 			"modules.json", "config.json", "sentence_bert_config.json", "config_sentence_transformers.json", "tokenizer.json", "1_Pooling/config.json",

@@ -235,6 +235,8 @@ type Output struct {
 	Formats    []string `json:"formats"`
 	Validation float64  `json:"validation"` // share of rows in the validation split, [0, 0.5]
 	License    string   `json:"license"`
+	// Tokenizer is that of the student, whose tokens are counted: a folder with its tokenizer.json, or hf://owner/name[@revision]; "" = none are.
+	Tokenizer string `json:"tokenizer,omitempty"`
 }
 
 // Handoff says what happens when a version is ready.
@@ -543,6 +545,9 @@ func validateRest(t Task) *FieldError {
 		return fieldError("handoff.workflow.type", "is required: the workflow type to start")
 	case t.Handoff.Workflow != nil && t.Handoff.Workflow.TaskQueue == "":
 		return fieldError("handoff.workflow.task_queue", "is required: the queue of the training pipeline's worker")
+	}
+	if name := t.Output.Tokenizer; name != strings.TrimSpace(name) || len(name) > 1000 {
+		return fieldError("output.tokenizer", "must be a folder with a tokenizer.json, or hf://owner/name, got %.80q", name)
 	}
 	seen := map[string]bool{}
 	for i, f := range t.Output.Formats {

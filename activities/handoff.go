@@ -17,7 +17,8 @@ import (
 // Handoff makes and releases versions.
 type Handoff struct {
 	*Build
-	URI string // of the store, s3://bucket[/prefix]
+	Tokenizers Tokenizers
+	URI        string // of the store, s3://bucket[/prefix]
 }
 
 // StageInput is what a version is made of, and the counts that its manifest tells.
@@ -31,7 +32,9 @@ type StageInput struct {
 	Rejected  map[string]map[rebased.Reason]int `json:"rejected"` // by step
 	Reasoned  bool                              `json:"reasoned"` // whether the reason step ran
 	Tokens    rebased.Usage                     `json:"tokens"`
-	Parts     int                               `json:"parts"` // files of deduplicated rows; 0 = 1, of a history recorded before there could be more
+	// StepTokens are Tokens by step. They are left out where they do not add up to Tokens: a build that an older program began does not know all.
+	StepTokens map[string]rebased.Usage `json:"step_tokens,omitempty"`
+	Parts      int                      `json:"parts"` // files of deduplicated rows; 0 = 1, of a history recorded before there could be more
 }
 
 // StageResult names the version.
@@ -88,8 +91,21 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 			return found, err
 		},
 	}
+	if name := task.Output.Tokenizer; name != "" {
+		if spec.Tokenizer, err = a.Tokenizers.Open(ctx, name); err != nil {
+			return StageResult{}, fmt.Errorf("output.tokenizer: %w", err)
+		}
+	}
+	var known rebased.Usage
+	for _, tokens := range in.StepTokens {
+		known = known.Add(tokens)
+	}
 	for _, step := range steps {
-		spec.Steps = append(spec.Steps, handoff.StepCount{Step: step, Rejected: in.Rejected[step]})
+		count := handoff.StepCount{Step: step, Rejected: in.Rejected[step]}
+		if known == in.Tokens {
+			count.Tokens = in.StepTokens[step]
+		}
+		spec.Steps = append(spec.Steps, count)
 	}
 	staged, err := a.versions().Stage(ctx, spec)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/handoff"
 	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/activities/transform"
@@ -37,6 +38,11 @@ type Encoders interface {
 	Open(ctx context.Context, name string) (rebased.Encoder, error)
 }
 
+// Tokenizers opens a student's tokenizer by the name that a frozen task has: hf://owner/name[@revision], or a folder that was uploaded.
+type Tokenizers interface {
+	Open(ctx context.Context, name string) (handoff.Tokenizer, error)
+}
+
 // Connection is something that must answer before anything is spent.
 type Connection interface {
 	Ping(ctx context.Context) error
@@ -44,14 +50,15 @@ type Connection interface {
 
 // Plan checks everything that a build needs and freezes what it depends on.
 type Plan struct {
-	Objects  rebased.Objects
-	Bucket   Connection // proves that the bucket can be written
-	Index    Connection
-	Tasks    Tasks
-	Teachers Teachers
-	Prices   Prices
-	Encoders Encoders
-	Parquet  ingest.Format // reads benchmarks
+	Objects    rebased.Objects
+	Bucket     Connection // proves that the bucket can be written
+	Index      Connection
+	Tasks      Tasks
+	Teachers   Teachers
+	Prices     Prices
+	Encoders   Encoders
+	Tokenizers Tokenizers
+	Parquet    ingest.Format // reads benchmarks
 }
 
 // PlanInput names the task file that the starter put into the bucket.
@@ -122,6 +129,11 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	}
 	if _, err := readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate); err != nil {
 		return PlanResult{}, err
+	}
+	if name := task.Output.Tokenizer; name != "" {
+		if _, err := a.Tokenizers.Open(ctx, name); err != nil {
+			return PlanResult{}, fmt.Errorf("output.tokenizer: %w", err)
+		}
 	}
 	teacher, err := a.teacher(ctx, &task)
 	if err != nil {

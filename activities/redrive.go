@@ -61,7 +61,41 @@ func (a *Redrive) selectRows(ctx context.Context, in RedriveInput, progress func
 			return out, fmt.Errorf("write shard %d: %w", n, err)
 		}
 	}
-	return out, a.keep(ctx, in, &out, madeIn(task), before.examples, stay)
+	if err := a.keep(ctx, in, &out, madeIn(task), before.examples, stay); err != nil {
+		return out, err
+	}
+	if task.Reason.Mode != rebased.ReasonNone {
+		return out, a.keepTransformed(ctx, in, &out, before, again)
+	}
+	out.StepTokens = map[string]rebased.Usage{transform.Step: out.Tokens}
+	return out, nil
+}
+
+// keepTransformed writes the transformed form of the rows that stay too, which tells what of their tokens each step took.
+func (a *Redrive) keepTransformed(ctx context.Context, in RedriveInput, out *RankResult, before earlier, again []rebased.Candidate) error {
+	left := make(map[rebased.RowID]bool, len(again))
+	for _, c := range again {
+		left[c.ID] = true
+	}
+	stay := slices.DeleteFunc(before.transformed, func(e rebased.Example) bool { return left[e.Row] })
+	for n, part := range evenly(stay, out.Kept) {
+		if _, err := a.Examples.Write(ctx, in.key(folderTransformed, out.Shards+n), part); err != nil {
+			return fmt.Errorf("write the rows that stay: %w", err)
+		}
+	}
+	var transformed rebased.Usage
+	for _, e := range stay {
+		transformed = transformed.Add(e.Usage)
+	}
+	for _, r := range before.rejects[transform.Step] {
+		if !left[r.Row] {
+			transformed = transformed.Add(r.Usage)
+		}
+	}
+	out.StepTokens = map[string]rebased.Usage{transform.Step: transformed, reason.Step: {
+		InputTokens: out.Tokens.InputTokens - transformed.InputTokens, OutputTokens: out.Tokens.OutputTokens - transformed.OutputTokens,
+	}}
+	return nil
 }
 
 // keptRows is the most rows of a file of rows that stay.
@@ -106,10 +140,11 @@ func madeIn(task rebased.Task) string {
 
 // earlier is what a build has made before it removed duplicates.
 type earlier struct {
-	candidates []rebased.Candidate
-	examples   []rebased.Example
-	rejects    map[string][]rebased.Reject // by step
-	skipped    map[string]int
+	candidates  []rebased.Candidate
+	transformed []rebased.Example // of a build that reasoned
+	examples    []rebased.Example
+	rejects     map[string][]rebased.Reject // by step
+	skipped     map[string]int
 }
 
 // SkippedRecalled counts the rows that a redrive leaves out since their source was recalled.
@@ -162,6 +197,11 @@ func (a *Redrive) earlier(ctx context.Context, in RedriveInput, task rebased.Tas
 	}
 	if out.examples, err = readParts(ctx, a.Objects, a.Examples, of, madeIn(was), ""); err != nil {
 		return earlier{}, err
+	}
+	if was.Reason.Mode != rebased.ReasonNone {
+		if out.transformed, err = readParts(ctx, a.Objects, a.Examples, of, folderTransformed, ""); err != nil {
+			return earlier{}, err
+		}
 	}
 	sum := len(out.examples)
 	for _, step := range []string{transform.Step, reason.Step} {

@@ -40,10 +40,11 @@ type RankResult struct {
 	Passed  string         `json:"passed,omitempty"`  // key of what is told of rows that were passed over, a JSON list; "" when there are none
 
 	// Of a redrive: what an earlier build had made of the other rows.
-	Kept     int                               `json:"kept,omitempty"` // files of rows that follow the shards
-	KeptRows int                               `json:"kept_rows,omitempty"`
-	Rejected map[string]map[rebased.Reason]int `json:"rejected,omitempty"` // by step
-	Tokens   rebased.Usage                     `json:"tokens,omitzero"`    // of these rows and rejects
+	Kept       int                               `json:"kept,omitempty"` // files of rows that follow the shards
+	KeptRows   int                               `json:"kept_rows,omitempty"`
+	Rejected   map[string]map[rebased.Reason]int `json:"rejected,omitempty"`    // by step
+	Tokens     rebased.Usage                     `json:"tokens,omitzero"`       // of these rows and rejects
+	StepTokens map[string]rebased.Usage          `json:"step_tokens,omitempty"` // Tokens by step
 }
 
 // Rank writes the best rows, best first, in shards.

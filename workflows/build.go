@@ -18,7 +18,8 @@ type buildState struct {
 	NextShard int                   `json:"next_shard"`
 	Limit     int                   `json:"limit,omitempty"` // shards that may be handed out so far; 0 = none yet, or all in a history from before there were rounds
 
-	Rejected map[string]map[rebased.Reason]int `json:"rejected"` // by step
+	Rejected map[string]map[rebased.Reason]int `json:"rejected"`         // by step
+	Tokens   map[string]rebased.Usage          `json:"tokens,omitempty"` // by step; not all in what a run of before left
 	Progress rebased.Progress                  `json:"progress"`
 	Purse    purse                             `json:"purse"`
 }
@@ -60,11 +61,14 @@ func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {
 		return nil, refused(rebased.E(rebased.Invalid, "workflow id must be %s, is %s", BuildID(in.Task, "BUILD"), workflow.GetInfo(ctx).WorkflowExecution.ID))
 	}
 	b := &build{in: in, ref: activities.BuildRef{Task: task, Build: id}}
-	b.state = buildState{Started: workflow.Now(ctx), Rejected: map[string]map[rebased.Reason]int{}, Purse: newPurse(rebased.Budget{})}
+	b.state = buildState{Started: workflow.Now(ctx), Rejected: map[string]map[rebased.Reason]int{}, Tokens: map[string]rebased.Usage{}, Purse: newPurse(rebased.Budget{})}
 	b.state.Progress = rebased.Progress{State: rebased.StateRunning, Phase: "plan"}
 	b.state.Progress.Rejected = map[rebased.Reason]int{}
 	if in.Continued != nil {
 		b.state = *in.Continued
+		if b.state.Tokens == nil {
+			b.state.Tokens = map[string]rebased.Usage{}
+		}
 		b.ref.TaskKey = b.state.Plan.TaskKey
 	}
 	if err := b.listen(ctx); err != nil {
@@ -150,6 +154,9 @@ func (b *build) redrive(ctx workflow.Context) error {
 		b.reject(step, b.state.Ranked.Rejected[step])
 	}
 	b.state.Progress.Rows, b.state.Progress.Tokens = b.state.Ranked.KeptRows, b.state.Ranked.Tokens
+	for _, step := range workflow.DeterministicKeys(b.state.Ranked.StepTokens) {
+		b.state.Tokens[step] = b.state.Ranked.StepTokens[step]
+	}
 	return nil
 }
 
@@ -283,6 +290,7 @@ func (b *build) step(ctx workflow.Context, l lesson, in activities.ShardInput) (
 	}
 	p := &b.state.Progress
 	p.Tokens = p.Tokens.Add(out.Tokens)
+	b.state.Tokens[l.name] = b.state.Tokens[l.name].Add(out.Tokens)
 	b.reject(l.name, out.Rejected)
 	p.Asked += out.Rows
 	for _, reason := range workflow.DeterministicKeys(out.Rejected) {

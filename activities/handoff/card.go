@@ -25,18 +25,22 @@ type cardData struct {
 	LicenseName    string // set when it is "other"
 	SizeCategory   string
 	ValidationRows int
+	Findings       []finding
+	Curve          []Point // best, middle and last
 }
 
 // card writes the dataset card: front matter for hubs and loaders, then prose. Whatever comes from data, a provider or the task is escaped.
 func card(task rebased.Task, m Manifest) []byte {
 	rows := m.Counts.Train + m.Counts.Validation
-	data := cardData{Manifest: m, Task: task, Demo: demo(m.Teacher), SizeCategory: sizeCategory(rows), ValidationRows: m.Counts.Validation}
+	data := cardData{Manifest: m, Task: task, Demo: demo(m.Teacher), SizeCategory: sizeCategory(rows), ValidationRows: m.Counts.Validation, Findings: m.findings(task)}
+	if n := len(m.Scores); n > 0 {
+		data.Curve = []Point{m.Scores[0], m.Scores[n/2], m.Scores[n-1]}
+	}
 	data.HubLicense, data.LicenseName = hubLicense(task.Output.License)
 	funcs := template.FuncMap{
-		"text": escape, "fenced": fenced, "yaml": yamlString, "reasons": reasons, "tally": tally, "percent": func(n int) string {
-			return fmt.Sprintf("%.1f%%", 100*float64(n)/float64(rows))
+		"text": escape, "fenced": fenced, "yaml": yamlString, "reasons": reasons, "tally": tally, "title": title, "percent": func(n int) string {
+			return percent(share(n, rows))
 		},
-		"share": func(of float64) string { return fmt.Sprintf("%.1f%%", 100*of) },
 	}
 	var out bytes.Buffer
 	if err := template.Must(template.New(cardName).Funcs(funcs).Parse(cardTemplate)).Execute(&out, data); err != nil {
@@ -102,6 +106,8 @@ func reasons(counts map[rebased.Reason]int) string {
 
 // tally lists counts as "3 duplicate, 1 conflict", the largest first.
 func tally(counts map[string]int) string {
+	counts = maps.Clone(counts)
+	maps.DeleteFunc(counts, func(_ string, n int) bool { return n == 0 })
 	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		if counts[a] != counts[b] {
 			return counts[b] - counts[a]
@@ -109,7 +115,7 @@ func tally(counts map[string]int) string {
 		return strings.Compare(a, b)
 	})
 	for i, name := range names {
-		names[i] = fmt.Sprintf("%d %s", counts[name], strings.ReplaceAll(name, "_", " "))
+		names[i] = fmt.Sprintf("%s %s", count(counts[name]), strings.ReplaceAll(name, "_", " "))
 	}
 	return strings.Join(names, ", ")
 }

@@ -63,7 +63,7 @@ func headings(text string) int {
 
 func manifestOf(t *testing.T, in Input, rows []rebased.Example) Manifest {
 	t.Helper()
-	survey, err := newSurvey(t.Context(), newRows(parts(rows, 5)), nil, 0)
+	survey, err := newSurvey(t.Context(), newRows(parts(rows, 5)), nil, measuresOf(in.Task, in.Tokenizer), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 // Charts are drawn as SVG without a background, in colours that can be read on a light page and, inverted by the page's style, on a dark one.
 
 const (
-	chartWidth = 640
+	chartWidth = 480 // as wide as a phone or little more: texts stay legible there
 	barHeight  = 26
 	labelChars = 28 // of what stands beside a bar
 )
@@ -47,12 +47,12 @@ func bars(labels []string, of ...series) template.HTML {
 	}
 	opt := charts.NewBarChartOptionWithData(values)
 	opt.Horizontal, opt.Theme, opt.CategoryAxis.Labels = true, palette, shown
-	opt.ValueAxis = []charts.ValueAxisOption{{Min: new(0.0)}}
+	opt.ValueAxis = []charts.ValueAxisOption{{Min: new(0.0), LabelCount: 3}} // each bar has its number
 	opt.CategoryAxis.LabelCount = len(labels)
 	opt.ValueFormatter, opt.Legend.SeriesNames = number, names
 	opt.Legend.Show = new(len(names) > 0)
 	for i := range opt.SeriesList {
-		opt.SeriesList[i].Label.Show = new(true)
+		opt.SeriesList[i].Label.Show, opt.SeriesList[i].Label.ValueFormatter = new(true), number
 	}
 	const around = 60
 	return draw(around+barHeight*len(labels)*len(of), func(p *charts.Painter) error { return p.BarChart(opt) })
@@ -80,4 +80,19 @@ func draw(height int, on func(*charts.Painter) error) template.HTML {
 	return template.HTML(svg) //nolint:gosec // the library escapes its texts, a test tries
 }
 
-func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+// number writes whole numbers in groups of three digits, others as they are.
+func number(v float64) string {
+	if whole := int64(v); float64(whole) == v {
+		return grouped(whole)
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
+// grouped writes a count as 1,234,567.
+func grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +45,15 @@ func parts(rows []rebased.Example, most int) Parts {
 	}}
 }
 
+// words is a tokenizer whose tokens are what white space separates.
+type words struct{}
+
+func (words) Ref() TokenizerRef {
+	return TokenizerRef{Name: "hf://student/model", SHA256: sha("words")}
+}
+
+func (words) Count(text string) int { return len(strings.Fields(text)) }
+
 // input is a small version of the rows of examples, in three parts.
 func input() Input {
 	task := rebased.DefaultTask()
@@ -56,11 +66,11 @@ func input() Input {
 		Task: task, TaskFile: []byte("name: capitals\n"), Revision: "0123456789ab", Encoder: "static/rebased-1/256", Endpoint: "http://127.0.0.1:4010/v1",
 		Retrieved: 20, Skipped: map[string]int{"quota": 7},
 		Steps: []StepCount{
-			{Step: "transform", Rejected: map[rebased.Reason]int{rebased.ReasonUnusable: 2, rebased.ReasonRefused: 1, rebased.ReasonTooLong: 0}},
+			{Step: "transform", Rejected: map[rebased.Reason]int{rebased.ReasonUnusable: 2, rebased.ReasonRefused: 1, rebased.ReasonTooLong: 0}, Tokens: rebased.Usage{InputTokens: 4000, OutputTokens: 900}},
 			{Step: "dedupe", Rejected: map[rebased.Reason]int{rebased.ReasonDuplicate: 3, rebased.ReasonConflict: 1, rebased.ReasonNearDuplicate: 1}},
 		},
 		Tokens: rebased.Usage{InputTokens: 4000, OutputTokens: 900}, Staging: "builds/capitals/b1/handoff",
-		Rows: parts(examples(), 5),
+		Rows: parts(examples(), 5), Tokenizer: words{},
 	}
 }
 

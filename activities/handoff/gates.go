@@ -2,7 +2,6 @@ package handoff
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/rebased/rebased"
@@ -58,7 +57,7 @@ func share(part, of int) float64 {
 		return 0
 	}
 	const digits = 10_000
-	return math.Round(digits*float64(part)/float64(of)) / digits
+	return rounded(float64(part)/float64(of), digits)
 }
 
 // closed lists the gates that a version does not pass, a sentence each. before is the rows of the version that it would replace; 0 = there is none.

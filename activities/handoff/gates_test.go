@@ -11,7 +11,7 @@ import (
 type tallied = map[rebased.Reason]int
 
 func TestQualityFollowsRowsAndCounts(t *testing.T) {
-	s := survey{facts: newFacts()}
+	s := survey{facts: newFacts(measures{})}
 	for _, answer := range []string{"yes", "yes ", "no", "maybe"} {
 		s.rows++
 		s.label(answer)
@@ -32,11 +32,11 @@ func TestQualityFollowsRowsAndCounts(t *testing.T) {
 }
 
 func TestLongOrManyAnswersAreNoLabels(t *testing.T) {
-	long := newFacts()
+	long := newFacts(measures{})
 	long.label("a")
 	long.label(strings.Repeat("a", 65))
 	long.label("a")
-	many := newFacts()
+	many := newFacts(measures{})
 	for n := range 1001 {
 		many.label(strings.Repeat("a", n%32) + "/" + strings.Repeat("b", n/32))
 	}

@@ -44,8 +44,10 @@ type Input struct {
 	// Rows are the examples, in order. Each part is read several times and must be the same each time.
 	Rows    Parts
 	Removed Removed // nil = none
-	Sources Sources // nil = the report shows no source rows
-	Staging string  // folder of the bucket for intermediate files; no part of the version
+	// Tokenizer counts for the student that the task names; nil = tokens are not counted.
+	Tokenizer Tokenizer
+	Sources   Sources // nil = the report shows no source rows
+	Staging   string  // folder of the bucket for intermediate files; no part of the version
 }
 
 // Removed visits the rows that deduplication removed.
@@ -74,7 +76,7 @@ type Staged struct {
 // Conflict when another file stands in the version's place.
 func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 	rows := newRows(in.Rows)
-	survey, err := newSurvey(ctx, rows, in.Removed, in.Task.Output.Validation)
+	survey, err := newSurvey(ctx, rows, in.Removed, measuresOf(in.Task, in.Tokenizer), in.Task.Output.Validation)
 	if err != nil {
 		return Staged{}, err
 	}

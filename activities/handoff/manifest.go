@@ -34,7 +34,11 @@ type Manifest struct {
 	Tokens      rebased.Usage `json:"tokens"` // of the answers used, whoever paid
 	Quality     Quality       `json:"quality"`
 	Sources     []Origin      `json:"sources"` // most rows first
-	Files       []Entry       `json:"files"`   // by name; all but the manifest
+	// Distributions, the curve of Scores and the Tokenizer whose tokens are among the former are what the report draws.
+	Distributions []Distribution `json:"distributions"`
+	Scores        []Point        `json:"scores"`
+	Tokenizer     *TokenizerRef  `json:"tokenizer,omitempty"`
+	Files         []Entry        `json:"files"` // by name; all but the manifest
 }
 
 // CorpusRef names one revision of a corpus.
@@ -66,12 +70,15 @@ type Funnel struct {
 	Validation int                    `json:"validation"`
 }
 
-// StepCount is what one step took in and gave out. Of an Input, only Step and Rejected are read.
+// StepCount is what one step took in and gave out, and what its answers took. Of an Input, Step, Rejected and Tokens are read.
 type StepCount struct {
 	Step     string                 `json:"step"`
 	In       int                    `json:"in"`
 	Rejected map[rebased.Reason]int `json:"rejected"`
 	Out      int                    `json:"out"`
+	// Tokens are those of the answers that were used, whoever paid. Zero for a step that asks nobody, and where a build that an older
+	// program began does not know its steps' parts.
+	Tokens rebased.Usage `json:"tokens,omitzero"`
 }
 
 // Origin counts the rows of one dataset under one licence.
@@ -103,7 +110,10 @@ func newManifest(in Input, of survey) (Manifest, error) {
 		Format: Format, Task: in.Task.Name, Instruction: in.Task.Instruction, License: in.Task.Output.License,
 		Corpus: CorpusRef{Name: in.Task.Corpus, Revision: in.Revision}, Encoder: in.Encoder,
 		Teacher: TeacherRef{Endpoint: in.Endpoint, Model: in.Task.Transform.Teacher.Model}, Counts: counts, Tokens: in.Tokens,
-		Quality: newQuality(counts, of),
+		Quality: newQuality(counts, of), Distributions: of.distributions(), Scores: curveOf(of.scores),
+	}
+	if in.Tokenizer != nil {
+		m.Tokenizer = new(in.Tokenizer.Ref())
 	}
 	for model, rows := range of.teachers {
 		m.Teacher.Answered = append(m.Teacher.Answered, Answered{Model: model, Rows: rows})
@@ -126,7 +136,7 @@ func newCounts(in Input, there int) (Funnel, error) {
 	maps.Copy(counts.Skipped, in.Skipped)
 	rows := in.Retrieved
 	for _, given := range in.Steps {
-		step := StepCount{Step: given.Step, In: rows, Rejected: map[rebased.Reason]int{}}
+		step := StepCount{Step: given.Step, In: rows, Tokens: given.Tokens, Rejected: map[rebased.Reason]int{}}
 		for reason, n := range given.Rejected {
 			if n == 0 {
 				continue

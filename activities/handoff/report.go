@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"html/template"
 	"maps"
-	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/rebased/rebased"
 )
@@ -24,32 +22,43 @@ var reportTemplate string
 
 // Bounds of what a report shows.
 const (
-	reportPoints  = 200  // of the score curve
+	reportPoints  = 100  // of the score curve
 	reportSources = 20   // datasets
 	reportLabels  = 20   // most frequent answers
 	reportRows    = 20   // sampled rows
 	reportText    = 1500 // characters of a text
 )
 
-// lengths counts texts by the power of two that their characters reach.
-type lengths [24]int
-
-func (l *lengths) add(text string) { l[min(bits.Len(uint(utf8.RuneCountInString(text))), len(l)-1)]++ } //nolint:gosec // a count
-
-// facts is what a report tells of a set of rows.
+// facts is what is counted of a set of rows.
 type facts struct {
-	rows          int
-	input, output lengths
-	labels        map[string]int // nil when answers are too long or too many to be labels
+	rows    int
+	numbers []histogram    // by the survey's measures
+	labels  map[string]int // nil when answers are too long or too many to be labels
 }
 
-func newFacts() facts { return facts{labels: map[string]int{}} }
+func newFacts(m measures) facts {
+	f := facts{labels: map[string]int{}, numbers: make([]histogram, len(m.names))}
+	for i := range f.numbers {
+		f.numbers[i] = histogram{}
+	}
+	return f
+}
 
-func (f *facts) add(input, output, answer string) {
+// clone copies facts, so that more rows can be added to one of the two.
+func (f *facts) clone() facts {
+	out := facts{rows: f.rows, labels: maps.Clone(f.labels)}
+	for _, h := range f.numbers {
+		out.numbers = append(out.numbers, maps.Clone(h))
+	}
+	return out
+}
+
+func (f *facts) add(m measures, e *rebased.Example) {
 	f.rows++
-	f.input.add(input)
-	f.output.add(output)
-	f.label(answer)
+	for i, v := range m.of(e) {
+		f.numbers[i][v]++
+	}
+	f.label(e.Answer)
 }
 
 // sample is a row that the report shows, beside the row that it was made of.
@@ -101,23 +110,29 @@ type reportData struct {
 	Manifest
 	Rows     int
 	Demo     bool
-	Reasoned bool
 	Funnel   template.HTML
 	Scores   template.HTML
 	Origins  template.HTML
 	Others   int // datasets that the chart leaves out
-	Labels   template.HTML
-	Inputs   template.HTML
-	Outputs  template.HTML
+	Findings []finding
+	Counted  []counted
 	Samples  []sample
+}
+
+// counted is a distribution and its chart.
+type counted struct {
+	Distribution
+	Chart template.HTML
 }
 
 // report writes the report of a version: one page that needs nothing from elsewhere and runs no script. All that comes from data is escaped.
 func report(task rebased.Task, m Manifest, s survey) []byte {
 	data := reportData{
-		Manifest: m, Rows: s.rows, Demo: demo(m.Teacher), Reasoned: task.Reason.Mode != rebased.ReasonNone, Samples: s.pick.rows,
-		Funnel: funnelChart(m.Counts), Scores: scoreChart(s.scores), Labels: labelChart(s.before, s.facts),
-		Inputs: lengthChart(s.before.input, s.input), Outputs: lengthChart(s.before.output, s.output),
+		Manifest: m, Rows: s.rows, Demo: demo(m.Teacher), Samples: s.pick.rows, Findings: m.findings(task),
+		Funnel: funnelChart(m.Counts), Scores: scoreChart(m.Scores),
+	}
+	for _, d := range m.Distributions {
+		data.Counted = append(data.Counted, counted{d, binChart(d.Bins)})
 	}
 	names, rows := []string{}, []float64{}
 	for _, origin := range m.Sources {
@@ -131,8 +146,8 @@ func report(task rebased.Task, m Manifest, s survey) []byte {
 	data.Origins = bars(names[:min(reportSources, len(names))], series{values: rows[:min(reportSources, len(names))]})
 	var out bytes.Buffer
 	funcs := template.FuncMap{
-		"share": func(of float64) string { return fmt.Sprintf("%.1f %%", 100*of) }, "cut": func(text string) string { return cut(text, reportText) }, "tally": tally, "reasons": reasons,
-		"part": func(n int) string { return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(1, s.rows))) },
+		"cut": func(text string) string { return cut(text, reportText) }, "tally": tally, "reasons": reasons, "count": count, "grouped": grouped, "title": title,
+		"part": func(n int) string { return percent(share(n, s.rows)) },
 	}
 	if err := template.Must(template.New(reportName).Funcs(funcs).Parse(reportTemplate)).Execute(&out, data); err != nil {
 		panic("handoff: " + err.Error()) // the template and its data are this package's own
@@ -150,57 +165,22 @@ func funnelChart(counts Funnel) template.HTML {
 }
 
 // scoreChart draws the scores from the best row to the last.
-func scoreChart(scores []float32) template.HTML {
-	sorted := slices.Clone(scores)
-	slices.SortFunc(sorted, func(a, b float32) int { return cmp.Compare(b, a) })
-	n := min(reportPoints, len(sorted))
-	values, labels := make([]float64, n), make([]string, n)
-	for i := range n {
-		at := i * (len(sorted) - 1) / max(1, n-1)
-		values[i], labels[i] = float64(sorted[at]), strconv.Itoa(at+1)
-	}
-	if n < 2 { // a line has two ends
+func scoreChart(points []Point) template.HTML {
+	if len(points) < 2 { // a line has two ends
 		return ""
+	}
+	values, labels := make([]float64, len(points)), make([]string, len(points))
+	for i, p := range points {
+		values[i], labels[i] = p.Score, strconv.Itoa(p.Row)
 	}
 	return curve(values, labels)
 }
 
-// labelChart shows the most frequent answers before and after deduplication; nothing when answers are no labels.
-func labelChart(before, after facts) template.HTML {
-	names := slices.Collect(maps.Keys(after.labels))
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(after.labels[b], after.labels[a]), strings.Compare(a, b))
-	})
-	if len(names) == 0 || after.labels[names[0]] < 2 || before.labels == nil {
-		return ""
-	}
-	names = names[:min(reportLabels, len(names))]
-	was, is := make([]float64, len(names)), make([]float64, len(names))
-	for i, name := range names {
-		was[i], is[i] = float64(before.labels[name]), float64(after.labels[name])
-	}
-	return bars(names, series{"in the version", is}, series{"before deduplication", was})
-}
-
-// lengthChart shows how long texts are before and after deduplication.
-func lengthChart(before, after lengths) template.HTML {
-	first := slices.IndexFunc(before[:], func(n int) bool { return n > 0 })
-	if first < 0 {
-		return ""
-	}
-	last := len(before) - 1
-	for before[last] == 0 {
-		last--
-	}
-	var labels []string
-	var was, is []float64
-	for i := first; i <= last; i++ {
-		low, high := 1<<max(0, i-1), 1<<i-1
-		if i == 0 {
-			low = 0
-		}
-		labels = append(labels, fmt.Sprintf("%d to %d characters", low, high))
-		was, is = append(was, float64(before[i])), append(is, float64(after[i]))
+// binChart shows a distribution before and after deduplication.
+func binChart(bins []Bin) template.HTML {
+	labels, was, is := make([]string, len(bins)), make([]float64, len(bins)), make([]float64, len(bins))
+	for i, b := range bins {
+		labels[i], was[i], is[i] = b.Label, float64(b.Before), float64(b.After)
 	}
 	return bars(labels, series{"in the version", is}, series{"before deduplication", was})
 }

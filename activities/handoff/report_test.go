@@ -67,8 +67,8 @@ func TestTheChartsOfAReportAreWellFormed(t *testing.T) {
 		}
 	})
 	svgs := strings.Split(page, "<svg")[1:]
-	if len(svgs) != 6 {
-		t.Errorf("%d charts, want funnel, answers, two of lengths, scores and sources", len(svgs))
+	if len(svgs) != 9 {
+		t.Errorf("%d charts, want funnel, answers, two of lengths, three of tokens, scores and sources", len(svgs))
 	}
 	for _, svg := range svgs {
 		body, _, _ := strings.Cut(svg, "</svg>")

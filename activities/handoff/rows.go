@@ -3,7 +3,6 @@ package handoff
 import (
 	"context"
 	"fmt"
-	"maps"
 	"strings"
 
 	"github.com/rebased/rebased"
@@ -53,18 +52,19 @@ type survey struct {
 	sources  map[Origin]int // Rows is 0
 	splits   splits
 
-	facts         // of the rows
-	before  facts // of these and of those that deduplication removed
-	inInput int   // rows whose answer stands in the input
-	scores  []float32
-	pick    pick
+	measures measures
+	facts          // of the rows
+	before   facts // of these and of those that deduplication removed
+	inInput  int   // rows whose answer stands in the input
+	scores   []float32
+	pick     pick
 }
 
-func newSurvey(ctx context.Context, rows *rows, removed Removed, validation float64) (survey, error) {
-	s := survey{teachers: map[string]int{}, sources: map[Origin]int{}, facts: newFacts()}
+func newSurvey(ctx context.Context, rows *rows, removed Removed, m measures, validation float64) (survey, error) {
+	s := survey{teachers: map[string]int{}, sources: map[Origin]int{}, measures: m, facts: newFacts(m)}
 	var hashes []uint64
 	err := rows.each(ctx, func(_ int, e *rebased.Example) error {
-		s.add(e.Input, e.Output, e.Answer)
+		s.add(m, e)
 		s.scores = append(s.scores, e.Score)
 		s.pick.offer(e)
 		s.teachers[e.Teacher]++
@@ -78,10 +78,11 @@ func newSurvey(ctx context.Context, rows *rows, removed Removed, validation floa
 		return nil
 	})
 	s.splits = newSplits(s.rows, hashes, validation)
-	s.before = s.facts
-	s.before.labels = maps.Clone(s.labels)
+	s.before = s.clone()
 	if err == nil && removed != nil {
-		err = removed(ctx, func(r *rebased.Reject) { s.before.add(r.Input, r.Output, rebased.ShortAnswer(r.Output)) })
+		err = removed(ctx, func(r *rebased.Reject) {
+			s.before.add(m, &rebased.Example{Input: r.Input, Output: r.Output, Answer: rebased.ShortAnswer(r.Output), Lineage: r.Lineage})
+		})
 	}
 	return s, err
 }

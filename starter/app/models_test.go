@@ -10,6 +10,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/mem"
+	"github.com/rebased/rebased/infra/taskfile"
 )
 
 // modelFolder is a folder with some files of a model, and one that is of no use.
@@ -78,5 +79,54 @@ func TestAFolderThatIsNoModelIsRefusedWithTheTasksLine(t *testing.T) {
 		if rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "task.yaml:4: retrieve.rerank.encoder: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", folder, err)
 		}
+	}
+}
+
+func TestTheStudentsTokenizerGoesIntoTheBucket(t *testing.T) {
+	base := t.TempDir()
+	if err := os.WriteFile(filepath.Join(base, "tokenizer.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	objects := mem.NewObjects()
+	file := taskFile{name: filepath.Join(base, "task.yaml"), task: rebased.DefaultTask()}
+	file.task.Name, file.task.Corpus, file.task.Instruction, file.task.Output.Tokenizer = "a", "hub", "Answer.", "."
+	file.task.Examples = []rebased.TaskExample{{Input: "a", Output: "b"}}
+	key, err := file.upload(t.Context(), objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _, err := objects.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uploaded, err := taskfile.Decode("task.yaml", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reference := uploaded.Output.Tokenizer
+	list, name, ok := rebased.ParseBenchmarkRef(reference)
+	if !ok || name != filepath.Base(base) {
+		t.Fatalf("the task names %q", reference)
+	}
+	model, err := rebased.ReadModel(t.Context(), objects, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := objects.Get(t.Context(), model["tokenizer.json"]); err != nil || string(got) != "{}" {
+		t.Errorf("%q, %v", got, err)
+	}
+
+	file.data = []byte("name: a\noutput:\n  tokenizer: nowhere\n")
+	file.task.Output.Tokenizer = "nowhere"
+	if _, err := file.upload(t.Context(), objects); rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "task.yaml:3: output.tokenizer: ") {
+		t.Error(err)
+	}
+	file.task.Output.Tokenizer = "hf://owner/student"
+	key, err = file.upload(t.Context(), objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _, err = objects.Get(t.Context(), key); err != nil || string(body) != string(file.data) {
+		t.Errorf("a tokenizer of the hub changes the task file: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -58,11 +59,17 @@ func (t taskFile) submit(ctx context.Context, bucket store) (key string, err err
 	return t.upload(ctx, bucket)
 }
 
-// upload puts the file, and the benchmarks and models that it names, into the bucket, where workflows find them, and gives its key.
+// upload puts the file, and the benchmarks, models and tokenizer that it names, into the bucket, where workflows find them, and gives its key.
 func (t taskFile) upload(ctx context.Context, objects rebased.Objects) (key string, err error) {
 	retrieve, moved, err := t.uploadModels(ctx, objects)
 	if err != nil {
 		return "", err
+	}
+	if tokenizer := t.task.Output.Tokenizer; tokenizer != "" {
+		if t.task.Output.Tokenizer, err = t.uploadTokenizer(ctx, objects); err != nil {
+			return "", err
+		}
+		moved = moved || t.task.Output.Tokenizer != tokenizer
 	}
 	if len(t.task.Decontaminate.Files) > 0 {
 		if t.task.Decontaminate.Files, err = t.uploadBenchmarks(ctx, objects); err != nil {
@@ -101,6 +108,16 @@ func (t taskFile) uploadModels(ctx context.Context, objects rebased.Objects) (re
 	moved = moved || rerank.Encoder != retrieve.Rerank.Encoder
 	retrieve.Rerank = &rerank
 	return retrieve, moved, nil
+}
+
+// uploadTokenizer puts the folder of the student's tokenizer into the bucket and gives what the task says then. Paths start at the task file's folder.
+func (t taskFile) uploadTokenizer(ctx context.Context, objects rebased.Objects) (string, error) {
+	const kind = rebased.TokenizerKind + ":"
+	name, err := uploadModel(ctx, objects, kind+t.task.Output.Tokenizer, filepath.Dir(t.name))
+	if err != nil {
+		return "", taskfile.ErrorAt(t.name, t.data, "output.tokenizer", "%v", err)
+	}
+	return strings.TrimPrefix(name, kind), nil
 }
 
 // uploadBenchmarks puts the benchmark files into the bucket, each content once, and gives their references. Paths start at the task file's folder.

@@ -102,15 +102,16 @@ func dial(ctx context.Context, s settings, heard *contact, log *slog.Logger) (cl
 
 // ports are the adapters behind the activities.
 type ports struct {
-	objects  *s3.Store
-	uri      string
-	index    *qdrant.Index
-	importer *ingest.Importer
-	teachers *teachers
-	encoders *encoders
-	answers  *llm.Store
-	prices   *pricing.Table
-	contact  contact
+	objects    *s3.Store
+	uri        string
+	index      *qdrant.Index
+	importer   *ingest.Importer
+	teachers   *teachers
+	encoders   *encoders
+	tokenizers tokenizers
+	answers    *llm.Store
+	prices     *pricing.Table
+	contact    contact
 }
 
 func open(ctx context.Context, s settings) (*ports, error) {
@@ -141,9 +142,10 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	if err != nil {
 		return nil, errors.Join(err, index.Close())
 	}
+	folders := models{objects: objects, hub: repositories}
 	return &ports{
-		objects: objects, uri: s.store, index: index, importer: importer,
-		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(s, models{objects: objects, hub: repositories}), answers: llm.NewStore(objects), prices: prices,
+		objects: objects, uri: s.store, index: index, importer: importer, tokenizers: tokenizers{folders},
+		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(s, folders), answers: llm.NewStore(objects), prices: prices,
 	}, nil
 }
 
@@ -167,7 +169,7 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 	for _, steps := range []any{
 		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
-		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders, Parquet: source.Parquet{}},
+		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders, Tokenizers: p.tokenizers, Parquet: source.Parquet{}},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Vectors: p.index, Encoders: p.encoders, Parquet: source.Parquet{}},
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
@@ -175,7 +177,7 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 		&activities.Estimate{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
 		&activities.Dedupe{Build: build},
-		&activities.Handoff{Build: build, URI: p.uri},
+		&activities.Handoff{Build: build, Tokenizers: p.tokenizers, URI: p.uri},
 	} {
 		w.RegisterActivityWithOptions(steps, activity.RegisterOptions{})
 	}
