@@ -34,6 +34,8 @@ func (g *generated) Keep(_ context.Context, rows []rebased.Example) error {
 
 func (*generated) Reject(context.Context, []rebased.Reject) error { return nil }
 
+func (*generated) Removed(context.Context, []Removal) error { return nil }
+
 // BenchmarkMemory reports what deduplication holds of rows of some 130 words.
 func BenchmarkMemory(b *testing.B) {
 	for _, near := range []bool{false, true} {
