@@ -29,8 +29,11 @@ type world struct {
 	index   *mem.Index
 	teacher *mem.Batcher
 	answers *llm.Store
+	vectors mem.Vectors
 	down    map[string]error // connections that fail: bucket, index
 	origins map[string]ingest.Origin
+
+	shardedFrom int // rows from which deduplication is split
 }
 
 func newWorld() *world {
@@ -104,13 +107,14 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	for _, steps := range []any{
 		&activities.Ingest{Objects: w.objects, Bucket: bucket, Importer: importer},
 		&activities.Index{Objects: w.objects, Rows: rows, Datasets: datasets, Writer: w.index, Server: server, Encoders: w},
-		&activities.Plan{Objects: w.objects, Bucket: bucket, Index: server, Tasks: tasks{}, Teachers: teachers{w}, Prices: prices{}, Encoders: w, Parquet: source.Parquet{}},
+		&activities.Plan{Objects: w.objects, Bucket: bucket, Index: server, Tasks: tasks{}, Teachers: teachers{w}, Prices: prices{}, Encoders: w, Parquet: source.Parquet{},
+			Examples: build.Examples, ShardedFrom: w.shardedFrom},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: w.index, Encoders: w, Parquet: source.Parquet{}},
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
-		&activities.Dedupe{Build: build},
+		&activities.Dedupe{Build: build, Encoders: w, Vectors: &w.vectors, Parquet: source.Parquet{}},
 		&activities.Handoff{Build: build, URI: "s3://bucket"},
 	} {
 		env.RegisterActivity(steps)

@@ -89,7 +89,8 @@ type Removal struct {
 	Removed    rebased.RowID  `json:"removed"`
 	Kept       rebased.RowID  `json:"kept"` // of the build; or a row of a version as task@version/id, or of a file as name:line
 	Rule       rebased.Reason `json:"rule"`
-	Similarity float64        `json:"similarity"` // true Jaccard or cosine; 1 for equal rows, and for equal inputs
+	Given      bool           `json:"given,omitempty"` // Kept is no row of the build
+	Similarity float64        `json:"similarity"`      // true Jaccard or cosine; 1 for equal rows, and for equal inputs
 }
 
 // Rows deduplicates the rows of a build. Parts whose rows are in the order of their ranks are read one at a time; any others stay in memory from
@@ -176,7 +177,7 @@ func tell(ctx context.Context, files Files, t *table, rows []int32, verdicts []v
 		removals := make([]Removal, len(step))
 		for i, row := range step {
 			v := verdicts[row]
-			removals[i] = Removal{Removed: t.name(row), Kept: t.name(v.of), Rule: v.cause.reason(), Similarity: v.similarity}
+			removals[i] = Removal{Removed: t.name(row), Kept: t.name(v.of), Rule: v.cause.reason(), Given: t.isGiven(v.of), Similarity: v.similarity}
 			if v.cause == duplicate || v.cause == conflict {
 				removals[i].Similarity = 1
 			}

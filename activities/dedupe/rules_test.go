@@ -197,10 +197,10 @@ func TestWhatWasRemovedForWhatIsTold(t *testing.T) {
 	rows := []rebased.Example{row(0, text, "a"), row(1, text, "b"), row(2, "given", "x"), row(3, text+" thirteen", "a"), row(4, text, "a")}
 	result := run(t, Config{Dedupe: defaults}, given, rows, 2)
 	want := []Removal{
-		{id(2), "held.jsonl:1", rebased.ReasonDuplicate, 1},
-		{id(3), id(0), rebased.ReasonNearDuplicate, 18. / 21},
-		{id(1), id(0), rebased.ReasonConflict, 1},
-		{id(4), id(0), rebased.ReasonDuplicate, 1},
+		{id(2), "held.jsonl:1", rebased.ReasonDuplicate, true, 1},
+		{id(3), id(0), rebased.ReasonNearDuplicate, false, 18. / 21},
+		{id(1), id(0), rebased.ReasonConflict, false, 1},
+		{id(4), id(0), rebased.ReasonDuplicate, false, 1},
 	}
 	sorted := slices.Clone(result.Removals)
 	slices.SortFunc(sorted[1:], func(a, b Removal) int { return strings.Compare(fmt.Sprint(a.Rule), fmt.Sprint(b.Rule)) })
