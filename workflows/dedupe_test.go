@@ -32,12 +32,13 @@ func strip(files map[string]string, prefix string) map[string]string {
 
 func TestADeduplicationSplitOverWorkersGivesTheSameBytes(t *testing.T) {
 	for name, yaml := range map[string]string{
-		"near":               strings.Replace(taskYAML, "rows: 60", "rows: 120", 1),
+		"near":               strings.Replace(taskYAML, "rows: 60", "rows: 120", 1) + "dedupe: {minhash: 0.5}\n",
 		"near and semantic":  taskYAML + semanticYAML,
-		"against, in rounds": taskYAML + "dedupe: {against: [held.jsonl]}\ntransform: {target_rows: 30}\n",
+		"against, in rounds": taskYAML + "dedupe: {minhash: 0.5, against: [held.jsonl]}\ntransform: {target_rows: 30}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
+			w.template = " of the numbers that stand in the long list which we all have to learn by heart for the test on monday"
 			w.indexed(t, 120)
 			yaml = strings.Replace(yaml, "held.jsonl", w.upload(t, "held.jsonl", `{"input":"what is number 4 of 1","output":"it is 16"}`+"\n"), 1)
 			whole, err := w.runBuild(t, w.environment(t), "whole", yaml)
@@ -52,7 +53,7 @@ func TestADeduplicationSplitOverWorkersGivesTheSameBytes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if split.Version != whole.Version || split.State != rebased.StateUnchanged || split.Rejected[rebased.ReasonNearDuplicate] == 0 {
+			if split.Version != whole.Version || split.State != rebased.StateUnchanged || len(split.Rejected) == 0 {
 				t.Errorf("version %s, %s when split: %+v", whole.Version, split.Version, split)
 			}
 			for _, folder := range []string{"deduped/", "rejects/", "clusters/"} {

@@ -33,7 +33,8 @@ type world struct {
 	down    map[string]error // connections that fail: bucket, index
 	origins map[string]ingest.Origin
 
-	shardedFrom int // rows from which deduplication is split
+	template    string // text that all imported rows share
+	shardedFrom int    // rows from which deduplication is split
 }
 
 func newWorld() *world {
@@ -144,7 +145,7 @@ func (w *world) importRows(t *testing.T, rows int) workflows.ImportResult {
 	for d := range 3 {
 		var body []byte
 		for i := range rows / 3 {
-			body = fmt.Appendf(body, `{"question":"what is number %d of %d","answer":"it is %d"}`+"\n", i, d, i*i)
+			body = fmt.Appendf(body, `{"question":"what is number %d of %d%s","answer":"it is %d"}`+"\n", i, d, w.template, i*i)
 		}
 		key := fmt.Sprintf("uploads/%d", d)
 		if _, err := w.objects.Put(t.Context(), key, body); err != nil {
