@@ -328,7 +328,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateGates, validateDedupe, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateGates, validateDedupe, validateGiven, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -576,42 +576,49 @@ func validateGates(t Task) *FieldError {
 var semanticPattern = regexp.MustCompile(`^(transformer|openai):.+$`)
 
 func validateDedupe(t Task) *FieldError {
-	const most = 1000
 	d := t.Dedupe
 	if d.MinHash != 0 && !(d.MinHash >= 0.5 && d.MinHash <= 1) {
 		return fieldError("dedupe.minhash", "must be off, or a Jaccard threshold between 0.5 and 1, got %v", d.MinHash)
 	}
-	if s := d.Semantic; s != nil {
-		switch {
-		case s.Encoder == EncoderStatic || strings.HasPrefix(s.Encoder, EncoderStatic+":"):
-			return fieldError("dedupe.semantic.encoder", "must be transformer:<model> or openai:<model>, got %q: a static encoder sums up words, "+
-				"so that rows which differ in their order, a number or a \"not\" are one to it", s.Encoder)
-		case !semanticPattern.MatchString(s.Encoder):
-			return fieldError("dedupe.semantic.encoder", "must be transformer:<model> or openai:<model>, got %q", s.Encoder)
-		case s.Threshold != 0 && !(s.Threshold >= 0.5 && s.Threshold <= 0.999):
-			return fieldError("dedupe.semantic.threshold", "must be a cosine between 0.5 and 0.999, got %v", s.Threshold)
-		}
-	}
+	s := d.Semantic
 	switch {
+	case s == nil:
+		return nil
+	case s.Encoder == EncoderStatic || strings.HasPrefix(s.Encoder, EncoderStatic+":"):
+		return fieldError("dedupe.semantic.encoder", "must be transformer:<model> or openai:<model>, got %q: a static encoder sums up words, "+
+			"so that rows which differ in their order, a number or a \"not\" are one to it", s.Encoder)
+	case !semanticPattern.MatchString(s.Encoder):
+		return fieldError("dedupe.semantic.encoder", "must be transformer:<model> or openai:<model>, got %q", s.Encoder)
+	case s.Threshold != 0 && !(s.Threshold >= 0.5 && s.Threshold <= 0.999):
+		return fieldError("dedupe.semantic.threshold", "must be a cosine between 0.5 and 0.999, got %v", s.Threshold)
+	}
+	return nil
+}
+
+// validateGiven checks what rows must not repeat besides.
+func validateGiven(t Task) *FieldError {
+	const most = 1000
+	d, delta := t.Dedupe, t.Output.Delta()
+	noRule := !d.Exact && d.MinHash == 0 && d.Semantic == nil
+	switch {
+	case t.Output.Mode != "" && t.Output.Mode != OutputFull && !delta:
+		return fieldError("output.mode", "must be full or delta, got %q", t.Output.Mode)
 	case len(d.Against) > most:
 		return fieldError("dedupe.against", "must have at most %d entries, has %d", most, len(d.Against))
-	case len(d.Against) > 0 && !d.Exact && d.MinHash == 0 && d.Semantic == nil:
+	case len(d.Against) > 0 && noRule:
 		return fieldError("dedupe.against", "needs a rule to compare by: exact, minhash or semantic")
-	case t.Output.Mode != "" && t.Output.Mode != OutputFull && t.Output.Mode != OutputDelta:
-		return fieldError("output.mode", "must be full or delta, got %q", t.Output.Mode)
-	case t.Output.Delta() && !d.Exact && d.MinHash == 0 && d.Semantic == nil:
+	case delta && noRule:
 		return fieldError("output.mode", "delta needs a rule of dedupe that tells what is new: exact, minhash or semantic")
-	case t.Output.Delta() && t.Gates.MaxDrop != 0:
+	case delta && t.Gates.MaxDrop != 0:
 		return fieldError("gates.max_drop", "compares with the latest version, of which a delta holds the new rows alone: remove it, or output.mode: delta")
 	}
 	for i, ref := range d.Against {
 		at := fmt.Sprintf("dedupe.against[%d]", i)
 		task, _, version := ParseVersionRef(ref)
 		switch {
-		case version && task == t.Name && !t.Output.Delta():
+		case version && task == t.Name && !delta:
 			return fieldError(at, "is the task itself, whose next build would remove its own rows: use output: {mode: delta} for versions that hold new rows only")
-		case version:
-		case !rowFile(ref):
+		case !version && !slices.ContainsFunc(AgainstFiles(), func(ext string) bool { return strings.HasSuffix(ref, ext) }):
 			return fieldError(at, "must be a released version (task or task@version) or a file (%s), got %q", strings.Join(AgainstFiles(), " "), ref)
 		}
 	}
@@ -621,10 +628,6 @@ func validateDedupe(t Task) *FieldError {
 // AgainstFiles lists what the names of files in dedupe.against end with.
 func AgainstFiles() []string {
 	return []string{".jsonl", ".csv", ".parquet"}
-}
-
-func rowFile(path string) bool {
-	return slices.ContainsFunc(AgainstFiles(), func(ext string) bool { return strings.HasSuffix(path, ext) })
 }
 
 func validateRest(t Task) *FieldError {

@@ -60,11 +60,9 @@ func (g given) pin(ctx context.Context, task *rebased.Task) error {
 		if err != nil {
 			return err
 		}
-		own := make([]string, len(released))
 		for i, version := range released {
-			own[i] = rebased.VersionRef(task.Name, version)
+			refs = slices.Insert(refs, i, rebased.VersionRef(task.Name, version))
 		}
-		refs = append(own, refs...)
 	}
 	seen := map[string]bool{}
 	task.Dedupe.Against = slices.DeleteFunc(refs, func(ref string) bool {
@@ -186,8 +184,16 @@ type line struct {
 	Output        *string `json:"output"`
 	Prompt        *string `json:"prompt"`
 	Completion    *string `json:"completion"`
-	Messages      []struct{ Role, Content string }
-	Conversations []struct{ From, Value string }
+	Messages      []turn  `json:"messages"`
+	Conversations []turn  `json:"conversations"`
+}
+
+// turn is one of a conversation, in messages or in ShareGPT's form.
+type turn struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+	From    string `json:"from"`
+	Value   string `json:"value"`
 }
 
 // row gives the input and output of a line; ok is false when it has none. Of a conversation they are the first turn of the user and the one after it.

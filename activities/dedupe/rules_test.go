@@ -28,7 +28,7 @@ func (e wordEncoder) Encode(_ context.Context, texts []string) ([][]float32, err
 	out := make([][]float32, len(texts))
 	for i, text := range texts {
 		sum := make([]float64, e.dimensions)
-		for _, word := range strings.Fields(text) {
+		for word := range strings.FieldsSeq(text) {
 			if word == "large" {
 				word = "big"
 			}

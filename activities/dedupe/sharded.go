@@ -158,7 +158,7 @@ func (s *shared) append(out []byte) []byte {
 }
 
 // each visits so many of all bands from first on: the rows that have company there, and their groups.
-func (p *Prints) each(ctx context.Context, all, first, bands int, visit func(band int, rows, group []int32)) error {
+func (p Prints) each(ctx context.Context, all, first, bands int, visit func(band int, rows, group []int32)) error {
 	for rng := range p.Ranges {
 		from, to := border(all, p.Ranges, rng), border(all, p.Ranges, rng+1)
 		if to <= first || from >= first+bands {
@@ -188,7 +188,7 @@ func (p *Prints) each(ctx context.Context, all, first, bands int, visit func(ban
 }
 
 // blocks visits all blocks in the order of their rows. Their words have no keys.
-func (p *Prints) blocks(ctx context.Context, visit func(block) error) error {
+func (p Prints) blocks(ctx context.Context, visit func(block) error) error {
 	for chunk := range p.Chunks {
 		err := p.read(ctx, printsName(chunk), func(r *reader) error {
 			b := block{source: r.text(int(r.uint32()))}
@@ -197,11 +197,10 @@ func (p *Prints) blocks(ctx context.Context, visit func(block) error) error {
 			for i := range b.facts {
 				b.facts[i] = r.fact()
 			}
-			r.words(b.words)
-			if r.err != nil {
-				return nil
+			if r.words(b.words); r.err == nil {
+				return visit(b)
 			}
-			return visit(b)
+			return nil // read tells
 		})
 		if err != nil {
 			return err
@@ -211,7 +210,7 @@ func (p *Prints) blocks(ctx context.Context, visit func(block) error) error {
 }
 
 // read visits the records of a file until it ends.
-func (p *Prints) read(ctx context.Context, name string, visit func(*reader) error) error {
+func (p Prints) read(ctx context.Context, name string, visit func(*reader) error) error {
 	body, err := p.Store.Open(ctx, name)
 	if err != nil {
 		return fmt.Errorf("read %s of the deduplication: %w", name, err)

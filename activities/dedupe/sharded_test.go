@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rebased/rebased"
@@ -106,7 +107,7 @@ func TestAFileThatBreaksOffIsAnError(t *testing.T) {
 	}
 	c.Prints = &p
 	for name, body := range store {
-		if bytes.HasPrefix([]byte(name), []byte("keys")) {
+		if strings.HasPrefix(name, "keys") {
 			continue
 		}
 		store[name] = body[:len(body)-1]

@@ -33,8 +33,8 @@ func (s sketch) bands() int { return s.near.bands + s.semantic.bands }
 // vectorWords is how many words a vector takes.
 func (s sketch) vectorWords() int { return (s.dimensions + 1) / 2 }
 
-// print is a row and all that it is compared by.
-type print struct {
+// rowPrint is a row and all that it is compared by.
+type rowPrint struct {
 	fact
 	shingles []uint64 // sorted; nil when near-duplicates stay
 	vector   []float32
@@ -52,7 +52,7 @@ type block struct {
 }
 
 // newBlock puts together the prints of a part.
-func (s sketch) newBlock(prints []print) (block, error) {
+func (s sketch) newBlock(prints []rowPrint) (block, error) {
 	column := columnWords(len(prints))
 	size := s.bands()*column + len(prints)*s.vectorWords()
 	for _, p := range prints {
@@ -200,7 +200,7 @@ func newPrinter(c Config) (*printer, error) {
 
 // block makes the block of some rows. Given ones need no id.
 func (p *printer) block(ctx context.Context, rows []rebased.Example, given bool) (block, error) {
-	prints := make([]print, len(rows))
+	prints := make([]rowPrint, len(rows))
 	err := p.each(ctx, len(rows), func(m *printMaker, i int) {
 		prints[i] = m.print(&rows[i], given)
 		prints[i].verified = p.verified != nil && p.verified(&rows[i])
@@ -223,7 +223,7 @@ func (p *printer) block(ctx context.Context, rows []rebased.Example, given bool)
 	return p.finish(prints, err)
 }
 
-func (p *printer) finish(prints []print, err error) (block, error) {
+func (p *printer) finish(prints []rowPrint, err error) (block, error) {
 	if err != nil {
 		return block{}, err
 	}
@@ -257,7 +257,7 @@ type printMaker struct {
 }
 
 // print makes all of a row's print but its vector.
-func (m *printMaker) print(e *rebased.Example, given bool) (p print) {
+func (m *printMaker) print(e *rebased.Example, given bool) (p rowPrint) {
 	var id rebased.RowKey
 	if !given || e.Row != "" {
 		if id, p.err = e.Row.Key(); p.err != nil {

@@ -81,7 +81,7 @@ func share(part, of int) float64 {
 }
 
 // closed lists the gates that a version does not pass, a sentence each. before is the rows of the version that it would replace; 0 = there is none.
-func (q Quality) closed(g rebased.Gates, rows, before int) (failed []string) {
+func (q *Quality) closed(g rebased.Gates, rows, before int) (failed []string) {
 	fail := func(key, format string, args ...any) {
 		failed = append(failed, "gates."+key+": "+fmt.Sprintf(format, args...))
 	}
