@@ -267,7 +267,7 @@ type Output struct {
 	Formats    []string `json:"formats"`
 	Validation float64  `json:"validation"` // share of rows in the validation split, [0, 0.5]
 	License    string   `json:"license"`
-	// Mode delta leaves out what the released versions of the task have: a version then holds new rows only. "" and full are whole versions.
+	// Mode delta leaves out what the released versions of the task have: a version then holds new rows only. A task file may say full for "".
 	Mode string `json:"mode,omitempty"`
 }
 

@@ -203,7 +203,7 @@ func everyField() rebased.Task {
 		Dedupe:        rebased.Dedupe{Exact: false, MinHash: 0.5, Semantic: &rebased.Semantic{Encoder: "openai:m", Threshold: 0.9}, Against: []string{"other", "held.jsonl"}},
 		Decontaminate: rebased.Decontaminate{Files: []string{"dev.jsonl"}, NGram: 8},
 		Gates:         rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6, MaxByRule: 0.7},
-		Output:        rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0", Mode: "full"},
+		Output:        rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0"},
 		Handoff: rebased.Handoff{
 			Approval: true, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
 		},
@@ -221,8 +221,8 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 	off.Retrieve.MinScore, off.Retrieve.Licenses, off.Decontaminate.Files = 0, []string{}, []string{}
 	off.Transform.TargetRows, off.Gates = 0, rebased.Gates{}
 	off.Transform.Constraints = rebased.Constraints{Labels: []string{}}
-	off.Dedupe.Semantic, off.Dedupe.Against, off.Output.Mode = nil, nil, ""
-	off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = 0, []string{}, []string{}, nil
+	off.Dedupe.Semantic, off.Dedupe.Against, off.Output.Mode = nil, nil, rebased.OutputDelta
+	off.Dedupe.Exact, off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = true, 0, []string{}, []string{}, nil
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
 		data, err := taskfile.Encode(want)
 		if err != nil {
@@ -250,7 +250,7 @@ func requireNonDefault(t *testing.T, got, standard reflect.Value, at string) {
 			continue
 		}
 		same := reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface())
-		if oneValue := name == "task.APIVersion" || name == "task.Transform.Teacher.Provider"; same && !oneValue {
+		if oneValue := name == "task.APIVersion" || name == "task.Transform.Teacher.Provider" || name == "task.Output.Mode"; same && !oneValue {
 			t.Errorf("%s has its default in everyField", name)
 		}
 	}
@@ -258,7 +258,7 @@ func requireNonDefault(t *testing.T, got, standard reflect.Value, at string) {
 
 // What a task does not use does not stand in its frozen form, which is a part of what its versions are named by.
 func TestKeysThatAreNotUsedDoNotChangeTheFrozenTask(t *testing.T) {
-	task, err := taskfile.Decode("task.yaml", []byte(minimal+"dedupe: {semantic: off}\ngates: {max_by_rule: none}\n"))
+	task, err := taskfile.Decode("task.yaml", []byte(minimal+"dedupe: {semantic: off, against: []}\ngates: {max_by_rule: none}\noutput: {mode: full}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,7 +365,6 @@ output:
     - sharegpt
   validation: 0.1
   license: cc-by-4.0
-  mode: full
 handoff:
   approval: true
   workflow:
