@@ -2,6 +2,7 @@ package dedupe
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/rebased/rebased"
@@ -87,4 +88,44 @@ func (k known) Encode(_ context.Context, texts []string) ([][]float32, error) {
 		out[i] = k.vectors[text]
 	}
 	return out, nil
+}
+
+// BenchmarkSharded reports the CPU seconds of each kind of work where it is split over workers, and their sum beside that of one worker alone.
+func BenchmarkSharded(b *testing.B) {
+	const part, chunk, ranges = 1000, 16, 8
+	rows := planted(7, 100_000, 20, 60)
+	files := &memory{parts: slices.Collect(slices.Chunk(rows, part)), open: temporary(b)}
+	c := Config{Dedupe: defaults}
+	for range b.N {
+		p := Prints{Store: bucket{}, Ranges: ranges}
+		last := porttest.ProcessorTime(b)
+		lap := func(what string) {
+			now := porttest.ProcessorTime(b)
+			b.ReportMetric((now - last).Seconds(), what+"-cpu-s")
+			last = now
+		}
+		for first := 0; first < len(files.parts); first += chunk {
+			own := c
+			own.Parts = min(chunk, len(files.parts)-first)
+			chunks, err := Print(b.Context(), own, p, p.Chunks, func(ctx context.Context, n int) ([]rebased.Example, error) { return files.Read(ctx, first+n) })
+			if err != nil {
+				b.Fatal(err)
+			}
+			p.Chunks += chunks
+		}
+		lap("print")
+		for rng := range ranges {
+			if err := Group(b.Context(), c, p, rng); err != nil {
+				b.Fatal(err)
+			}
+		}
+		lap("group")
+		own := c
+		own.Parts, own.Prints = len(files.parts), &p
+		if err := Rows(b.Context(), own, files); err != nil {
+			b.Fatal(err)
+		}
+		lap("judge")
+	}
+	b.ReportMetric(0, "ns/op")
 }
