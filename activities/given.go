@@ -61,6 +61,10 @@ func (g given) pin(ctx context.Context, task *rebased.Task) error {
 			return err
 		}
 		for i, version := range released {
+			if _, err := g.versions.Manifest(ctx, task.Name, version); err != nil {
+				return rebased.E(rebased.KindOf(err), "output.mode: delta: version %s was released and cannot be compared with: %w: "+
+					"name those that can be, as %s@VERSION, in dedupe.against", version, err, task.Name)
+			}
 			refs = slices.Insert(refs, i, rebased.VersionRef(task.Name, version))
 		}
 	}

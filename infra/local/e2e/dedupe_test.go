@@ -37,3 +37,27 @@ func TestADeduplicationSplitOverTwoWorkersMakesTheSameVersion(t *testing.T) {
 		t.Errorf("split %+v\nwhole %+v", first, whole)
 	}
 }
+
+// TestRowsOfOneMeaningAreFoundByASentenceTransformer needs the folder of one in REBASED_TRANSFORMER, and ORT_DYLIB_PATH.
+func TestRowsOfOneMeaningAreFoundByASentenceTransformer(t *testing.T) {
+	model := os.Getenv("REBASED_TRANSFORMER")
+	if model == "" || os.Getenv("ORT_DYLIB_PATH") == "" {
+		t.Skip("REBASED_TRANSFORMER or ORT_DYLIB_PATH is not set: no sentence transformer to encode with")
+	}
+	s, task := demoStack(t, stacktest.Options{}, 100, map[string]any{
+		"dedupe": map[string]any{"semantic": map[string]any{"encoder": "transformer:" + model, "threshold": 0.9}},
+	})
+	first := result(t, must(t, s, "build", "-f", task, "--json"))
+	if first.Rejected[rebased.ReasonSemanticDuplicate] == 0 {
+		t.Errorf("nothing was found: %+v", first)
+	}
+	t.Logf("%v, %s", first.Rejected, first.Detail)
+	files := bucketOf(t, s).files(rebased.BuildKey("demo", first.Build, "clusters"))
+	for name, body := range files {
+		t.Logf("%s\n%.2000s", name, body)
+	}
+	again := result(t, must(t, s, "build", "-f", task, "--json"))
+	if again.State != rebased.StateUnchanged || again.Version != first.Version {
+		t.Errorf("%+v, then %+v", first, again)
+	}
+}
