@@ -1,18 +1,27 @@
 package activities
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/dedupe"
+	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/ingest"
+	"github.com/rebased/rebased/activities/retrieve"
 )
 
 // Dedupe removes rows that repeat others.
 type Dedupe struct {
 	*Build
+	Encoders Encoders         // of dedupe.semantic
+	Vectors  retrieve.Vectors // its, kept over builds
+	Parquet  ingest.Format    // reads files of dedupe.against
+	InMemory int              // bytes of shingles and vectors in memory; 0 = dedupe.InMemory
 }
 
 // DedupeInput names the parts to read: those of the last step that made rows.
@@ -24,25 +33,67 @@ type DedupeInput struct {
 	Price rebased.Price `json:"price"`
 	// Target is how many rows are wanted: what stays beyond it, in the order of ranks, is surplus. 0 = all that stay.
 	Target int `json:"target,omitempty"`
+	// Chunks is how many files of prints and Ranges how many of groups other workers have made of the rows; 0 = they are made here.
+	Chunks int `json:"chunks,omitempty"`
+	Ranges int `json:"ranges,omitempty"`
 }
 
 // DedupeResult counts what was kept. The rows are in deduped/, in the order of their ranks.
 type DedupeResult struct {
 	Rows     int                    `json:"rows"`
 	Rejected map[rebased.Reason]int `json:"rejected"`
-	Parts    int                    `json:"parts"` // files in deduped/; 0 = 1, of a history recorded before there could be more
+	Parts    int                    `json:"parts"`           // files in deduped/; 0 = 1, of a history recorded before there could be more
+	Given    map[rebased.Reason]int `json:"given,omitempty"` // of those rejected, the ones that repeat a row of dedupe.against
 }
 
 // DedupeRows goes through all rows of a build, a shard at a time, and writes those that stay.
 func (a *Dedupe) DedupeRows(ctx context.Context, in DedupeInput) (DedupeResult, error) {
 	work, progress, stop := heartbeat(ctx)
 	defer stop()
+	out, err := a.dedupe(work, in, progress)
+	return out, translate(ctx, err)
+}
+
+func (a *Dedupe) dedupe(ctx context.Context, in DedupeInput, progress func(int)) (DedupeResult, error) {
+	config, err := a.config(ctx, in)
+	if err != nil {
+		return DedupeResult{}, err
+	}
+	files := a.files(in, progress)
+	return files.dedupe(ctx, config)
+}
+
+func (a *Dedupe) files(in DedupeInput, progress func(int)) *dedupeFiles {
 	files := &dedupeFiles{Build: a.Build, in: in, progress: progress, folder: folderTransformed}
 	if in.Reasoned {
 		files.folder = folderReasoned
 	}
-	out, err := files.dedupe(work)
-	return out, translate(ctx, err)
+	return files
+}
+
+// config says what counts as a repeat in a build.
+func (a *Dedupe) config(ctx context.Context, in DedupeInput) (dedupe.Config, error) {
+	task, _, err := a.task(ctx, in.BuildRef)
+	if err != nil {
+		return dedupe.Config{}, err
+	}
+	c := dedupe.Config{Dedupe: task.Dedupe, Parts: in.Shards, InMemory: a.InMemory}
+	c.Verified = func(*rebased.Example) bool { return task.Reason.Mode == rebased.ReasonVerified } // those that were not are rejects
+	if len(task.Dedupe.Against) > 0 {
+		g := given{versions: handoff.Versions{Objects: a.Objects, Examples: a.Examples}, parquet: a.Parquet}
+		c.Given = g.rows(ctx, task)
+	}
+	if semantic := task.Dedupe.Semantic; semantic != nil {
+		encoder, err := a.Encoders.Open(ctx, semantic.Encoder)
+		if err != nil {
+			return c, fmt.Errorf("dedupe.semantic.encoder %s: %w", semantic.Encoder, err)
+		}
+		c.Encoder = retrieve.Keeping(encoder, a.Vectors)
+	}
+	if in.Chunks > 0 {
+		c.Prints = &dedupe.Prints{Store: dedupeStore{a.Build, in.BuildRef}, Chunks: in.Chunks, Ranges: in.Ranges}
+	}
+	return c, nil
 }
 
 // dedupeFiles is where one deduplication reads and writes.
@@ -52,23 +103,23 @@ type dedupeFiles struct {
 	folder   string // of the rows
 	progress func(int)
 
-	read    int // rows
-	rejects int // files
-	scratch *os.File
-	out     DedupeResult
+	read     int // rows
+	rejects  int // files
+	clusters int // files
+	scratch  *os.File
+	out      DedupeResult
 }
 
 var _ dedupe.Files = (*dedupeFiles)(nil)
 
-func (f *dedupeFiles) dedupe(ctx context.Context) (DedupeResult, error) {
-	task, _, err := f.task(ctx, f.in.BuildRef)
-	if err != nil {
-		return DedupeResult{}, err
-	}
+func (f *dedupeFiles) dedupe(ctx context.Context, c dedupe.Config) (DedupeResult, error) {
 	f.out.Rejected = map[rebased.Reason]int{}
-	err = dedupe.Rows(ctx, dedupe.Config{Dedupe: task.Dedupe, Parts: f.in.Shards}, f)
+	err := dedupe.Rows(ctx, c, f)
 	if err == nil {
-		err = f.sweep(ctx)
+		err = f.sweep(ctx, rebased.BuildKey(f.in.Task, f.in.Build, folderRejects, dedupe.Step+"-"), f.in.rejectsKey(dedupe.Step, f.rejects))
+	}
+	if err == nil {
+		err = f.sweep(ctx, rebased.BuildKey(f.in.Task, f.in.Build, folderClusters)+"/", f.clustersKey(f.clusters))
 	}
 	if f.scratch != nil {
 		err = errors.Join(err, f.scratch.Close())
@@ -125,17 +176,46 @@ func (f *dedupeFiles) Reject(ctx context.Context, rejects []rebased.Reject) erro
 	return nil
 }
 
-// sweep removes the rejects of an earlier round, or attempt, that had more files of them.
-func (f *dedupeFiles) sweep(ctx context.Context) error {
-	for object, err := range f.Objects.List(ctx, rebased.BuildKey(f.in.Task, f.in.Build, folderRejects, dedupe.Step+"-")) {
-		if err != nil {
-			return fmt.Errorf("list the duplicates: %w", err)
+// folderClusters holds what was removed for what, JSONL of dedupe.Removal.
+const folderClusters = "clusters"
+
+func (f *dedupeFiles) clustersKey(n int) string {
+	return rebased.BuildKey(f.in.Task, f.in.Build, folderClusters, fmt.Sprintf("part-%05d.jsonl", n))
+}
+
+// Removed implements dedupe.Files.
+func (f *dedupeFiles) Removed(ctx context.Context, removals []dedupe.Removal) error {
+	var body bytes.Buffer
+	lines := json.NewEncoder(&body)
+	for _, r := range removals {
+		if err := lines.Encode(r); err != nil {
+			return fmt.Errorf("encode the clusters: %w", err)
 		}
-		if object.Key < f.in.rejectsKey(dedupe.Step, f.rejects) {
+		if r.Given {
+			if f.out.Given == nil {
+				f.out.Given = map[rebased.Reason]int{}
+			}
+			f.out.Given[r.Rule]++
+		}
+	}
+	if _, err := f.Objects.Put(ctx, f.clustersKey(f.clusters), body.Bytes()); err != nil {
+		return fmt.Errorf("write the clusters: %w", err)
+	}
+	f.clusters++
+	return nil
+}
+
+// sweep removes the files of an earlier round, or attempt, that had more of them: those under a prefix from a key on.
+func (f *dedupeFiles) sweep(ctx context.Context, prefix, from string) error {
+	for object, err := range f.Objects.List(ctx, prefix) {
+		if err != nil {
+			return fmt.Errorf("list %s: %w", prefix, err)
+		}
+		if object.Key < from {
 			continue
 		}
 		if err := f.Objects.Delete(ctx, object.Key); err != nil {
-			return fmt.Errorf("remove the duplicates of an earlier round: %w", err)
+			return fmt.Errorf("remove what an earlier round has left: %w", err)
 		}
 	}
 	return nil

@@ -51,8 +51,9 @@ type build struct {
 	resumes  int                // how many resume updates came
 	asking   workflow.Semaphore // a place for each shard that asks a teacher
 	batches  batches
-	parts    int   // files of deduplicated rows
-	failed   error // of a shard: what ends the build once the others that are under way have ended
+	parts    int                    // files of deduplicated rows
+	failed   error                  // of a shard: what ends the build once the others that are under way have ended
+	given    map[rebased.Reason]int // rows that deduplication removed since they repeat given ones
 }
 
 func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {

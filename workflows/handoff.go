@@ -53,7 +53,7 @@ func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {
 	in := activities.StageInput{
 		BuildRef: b.ref, Revision: b.state.Plan.Revision, Encoder: b.state.Plan.Encoder, Endpoint: b.state.Plan.Endpoint,
 		Retrieved: p.Retrieved, Skipped: p.Skipped, Rejected: b.state.Rejected, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Tokens: p.Tokens,
-		Parts: b.parts, StepTokens: b.state.Tokens,
+		Parts: b.parts, StepTokens: b.state.Tokens, Given: b.given, Nothing: b.nothingNew(),
 	}
 	var out activities.StageResult
 	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.Stage, in).Get(ctx, &out); err != nil {

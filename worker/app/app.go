@@ -112,6 +112,7 @@ type ports struct {
 	answers    *llm.Store
 	prices     *pricing.Table
 	contact    contact
+	dedupe     dedupeSettings
 }
 
 func open(ctx context.Context, s settings) (*ports, error) {
@@ -146,6 +147,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer, tokenizers: tokenizers{folders},
 		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(s, folders), answers: llm.NewStore(objects), prices: prices,
+		dedupe: s.dedupe,
 	}, nil
 }
 
@@ -169,15 +171,16 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 	for _, steps := range []any{
 		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
-		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders, Tokenizers: p.tokenizers, Parquet: source.Parquet{}},
+		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders, Tokenizers: p.tokenizers, Parquet: source.Parquet{},
+			Examples: build.Examples, ShardedFrom: p.dedupe.shardedFrom},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Vectors: p.index, Encoders: p.encoders, Parquet: source.Parquet{}},
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
 		&activities.Estimate{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
-		&activities.Dedupe{Build: build},
 		&activities.Handoff{Build: build, Tokenizers: p.tokenizers, URI: p.uri},
+		&activities.Dedupe{Build: build, Encoders: p.encoders, Vectors: p.index, Parquet: source.Parquet{}, InMemory: p.dedupe.memory},
 	} {
 		w.RegisterActivityWithOptions(steps, activity.RegisterOptions{})
 	}
