@@ -3,10 +3,15 @@ package s3
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"path"
 	"strings"
 	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/ingest"
@@ -123,18 +128,58 @@ func (o *Origin) open(ctx context.Context, address string) (*Store, string, erro
 		return nil, "", rebased.E(rebased.Invalid, "must be s3://bucket[/prefix]")
 	}
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if store := o.stores[bucket]; store != nil {
+	store := o.stores[bucket]
+	o.mu.Unlock()
+	if store != nil {
 		return store, key, nil
 	}
-	store, err := Open(ctx, "s3://"+bucket)
+	store, err := openSource(ctx, bucket)
 	if err != nil {
 		return nil, "", err
 	}
-	store.source = true
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.stores == nil {
 		o.stores = map[string]*Store{}
 	}
 	o.stores[bucket] = store
 	return store, key, nil
+}
+
+// openSource makes the store of a bucket in whatever region it is.
+func openSource(ctx context.Context, bucket string) (*Store, error) {
+	store, err := Open(ctx, "s3://"+bucket)
+	if err != nil {
+		return nil, err
+	}
+	store.source = true
+	region, err := store.region(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if options := store.client.Options(); region != "" && region != options.Region {
+		store.client = s3.New(options, func(o *s3.Options) { o.Region = region })
+	}
+	return store, nil
+}
+
+// region asks for the bucket's region, which S3 tells with every answer, a refusal too; "" where the server does not. What else is wrong with the bucket
+// the calls to come tell.
+func (s *Store) region(ctx context.Context) (region string, err error) {
+	err = s.retry(ctx, "look for bucket "+s.bucket, 0, func(ctx context.Context, _ func(int64)) error {
+		out, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String(s.bucket)})
+		if err == nil {
+			region = aws.ToString(out.BucketRegion)
+			return nil
+		}
+		var response *smithyhttp.ResponseError
+		if errors.As(err, &response) && response.Response != nil {
+			region = response.Response.Header.Get("X-Amz-Bucket-Region")
+		}
+		return err
+	})
+	if kind := rebased.KindOf(err); ctx.Err() == nil && kind != rebased.Unavailable && kind != rebased.Throttled {
+		err = nil
+	}
+	return region, err
 }

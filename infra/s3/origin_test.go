@@ -122,3 +122,23 @@ func TestAPrefixThatCannotBeReadSaysWhatToDo(t *testing.T) {
 	}
 	var _ ingest.Origin = o
 }
+
+func TestABucketIsReadInItsRegion(t *testing.T) {
+	for name, status := range map[string]int{"moved": http.StatusMovedPermanently, "refused": http.StatusBadRequest, "there": http.StatusOK} {
+		o := &Origin{}
+		scripted(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+			w.Header().Set("X-Amz-Bucket-Region", "eu-south-2")
+			switch signed := strings.Contains(r.Header.Get("Authorization"), "/eu-south-2/s3/"); {
+			case !signed && r.Method == http.MethodHead:
+				w.WriteHeader(status)
+			case !signed:
+				fail(w, http.StatusMovedPermanently, "PermanentRedirect")
+			default:
+				fmt.Fprint(w, `<ListBucketResult><Contents><Key>a.csv</Key><Size>1</Size><ETag>"e"</ETag></Contents></ListBucketResult>`)
+			}
+		})
+		if found, err := o.List(t.Context(), "s3://data"); err != nil || len(found.Sources) != 1 {
+			t.Errorf("%s: got %v, %v", name, found, err)
+		}
+	}
+}

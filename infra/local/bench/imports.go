@@ -58,13 +58,12 @@ func (m *measurement) imports(ctx context.Context) error {
 	for _, file := range []string{lines, csv, parquet} {
 		var ours, cells, table conversions
 		for range importTurns { // in turns, so that what else the machine does falls on all
-			err := errors.Join(
-				ours.run(exec.CommandContext(ctx, convert, file)),
-				cells.run(exec.CommandContext(ctx, m.python.path, script, "--cells", file)),
-				table.run(exec.CommandContext(ctx, m.python.path, script, file)),
-			)
-			if err != nil {
-				return fmt.Errorf("%s: %w", file, err)
+			var failed [3]error
+			ours, failed[0] = ours.run(exec.CommandContext(ctx, convert, file))
+			cells, failed[1] = cells.run(exec.CommandContext(ctx, m.python.path, script, "--cells", file))
+			table, failed[2] = table.run(exec.CommandContext(ctx, m.python.path, script, file))
+			if err := errors.Join(failed[:]...); err != nil {
+				return err
 			}
 		}
 		name := fmt.Sprintf("import %s %s, rows a second in %% of pyarrow's with the same columns", thousands(importRows), filepath.Ext(file))
@@ -85,16 +84,15 @@ func (m *measurement) imports(ctx context.Context) error {
 // conversions are the turns of one program.
 type conversions []conversion
 
-func (c *conversions) run(cmd *exec.Cmd) error {
+func (c conversions) run(cmd *exec.Cmd) (conversions, error) {
 	var turn conversion
 	if err := decoded(cmd, &turn); err != nil {
-		return err
+		return nil, err
 	}
 	if turn.Rows != importRows {
-		return fmt.Errorf("%s: %d rows of %d", cmd, turn.Rows, importRows)
+		return nil, fmt.Errorf("%s: %d rows of %d", cmd, turn.Rows, importRows)
 	}
-	*c = append(*c, turn)
-	return nil
+	return append(c, turn), nil
 }
 
 func (c conversions) over(of func(conversion) float64) (all []float64) {
