@@ -1,6 +1,7 @@
 package retrieve
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -85,14 +86,19 @@ func (r Ranking) Read(ctx context.Context, from, to int) ([]rebased.Candidate, e
 	return candidates, ctx.Err()
 }
 
-// readPart fills in the candidates that one part holds; the first one has the place from.
+// readPart fills in the candidates that one part holds; the first one has the place from. Of the part's other rows no text is made.
 func (r Ranking) readPart(ctx context.Context, key string, places []int, candidates []rebased.Candidate, from int) error {
-	rows, err := r.rows.Read(ctx, key)
+	slices.SortFunc(places, func(a, b int) int { return cmp.Compare(r.taken[a].row, r.taken[b].row) })
+	wanted := make([]int32, len(places))
+	for i, place := range places {
+		wanted[i] = r.taken[place].row
+	}
+	rows, err := r.rows.Pick(ctx, key, wanted)
 	if err != nil {
 		return err
 	}
-	for _, i := range places {
-		if candidates[i-from], err = r.candidate(i, rows); err != nil {
+	for i, place := range places {
+		if candidates[place-from], err = r.candidate(place, rows[i]); err != nil {
 			return err
 		}
 	}
@@ -100,12 +106,12 @@ func (r Ranking) readPart(ctx context.Context, key string, places []int, candida
 }
 
 // candidate joins a row's scores with its contents.
-func (r Ranking) candidate(rank int, rows []rebased.Row) (rebased.Candidate, error) {
+func (r Ranking) candidate(rank int, row rebased.Row) (rebased.Candidate, error) {
 	s := r.taken[rank]
-	if int(s.row) >= len(rows) || rows[s.row].ID != s.id.ID() {
+	if row.ID != s.id.ID() {
 		return rebased.Candidate{}, misplaced(int(s.row), s.id.ID())
 	}
-	row, source := rows[s.row], r.sources[s.source]
+	source := r.sources[s.source]
 	if last := max(s.inCell, s.outCell); int(last) >= len(row.Cells) {
 		return rebased.Candidate{}, rebased.E(rebased.Invalid, "row %s has no cell %d, as the index says: run `rebased index` again", row.ID, last)
 	}

@@ -172,3 +172,29 @@ func TestAnIndexThatCannotRankInTwoStagesSaysSo(t *testing.T) {
 		t.Errorf("vectors of another length: got %v, want Invalid", err)
 	}
 }
+
+func TestAFrequentCellDoesNotDecideInTwoStagesEither(t *testing.T) {
+	f := corpusOf(t, map[string][][]string{
+		"common": {{"a cell about nothing in particular", "music plant and law"}},
+		"other":  {{"another cell about nothing", "law of rivers"}},
+	})
+	deciding := func() string {
+		got, err := f.twoStages(t, newFiner(), new(mem.Vectors), rebased.Rerank{Encoder: "finer", Depth: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range got.Candidates {
+			if c.Dataset.Name == "common" {
+				return c.OutColumn
+			}
+		}
+		return "none: the row is missing"
+	}
+	if got := deciding(); got != "common1" {
+		t.Errorf("cell %s decides, want common1", got)
+	}
+	f.corpus.Parts[0].Frequent = []string{fmt.Sprintf("%016x", rebased.TextHash("Music plant  and law"))}
+	if got := deciding(); got != "common0" {
+		t.Errorf("cell %s decides where common1 is frequent, want common0", got)
+	}
+}

@@ -38,6 +38,7 @@ func Index(t *testing.T, open func(t *testing.T) VectorIndex) {
 		{"Ensure keeps what is there", indexEnsure},
 		{"Upsert writes over the point of the same id", indexOverwrite},
 		{"rows come back as they were written", indexRoundTrip},
+		{"rows of the largest size come back among small ones", indexLargest},
 		{"what the writer's caller changes later does not reach the index", indexIsolation},
 		{"Query scores as a plain loop does", indexScores},
 		{"Query orders equal scores by id", indexTies},

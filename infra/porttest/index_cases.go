@@ -85,6 +85,24 @@ func indexRoundTrip(t *testing.T, c *indexCase) {
 	}
 }
 
+// indexLargest reads so many rows of nearly the largest size after small ones that one message cannot hold them.
+func indexLargest(t *testing.T, c *indexCase) {
+	const few, large, cells = 12, 18, 1 << 20 / indexDimensions * 15 / 16
+	c.ensure(t)
+	points := c.points(few)
+	vector := c.vector()
+	for i := range large {
+		p := c.point(dataset(i % 7))
+		for place := range cells {
+			c.cell(&p, place, vector)
+		}
+		c.upsert(t, p)
+		points = append(points, p)
+	}
+	c.upsert(t, points[:few]...)
+	c.sameRows(t, points)
+}
+
 func (c *indexCase) sameRows(t *testing.T, points []index.Point) {
 	t.Helper()
 	ids := make([]rebased.RowID, len(points))

@@ -34,7 +34,7 @@ func (x *Index) Vectors(ctx context.Context, encoder string, of []rebased.TextKe
 		keys[i] = textID(key)
 		byID[keys[i]] = key
 	}
-	err := x.get(ctx, texts(encoder), keys, textStep, vectorText, func(p *qdrant.RetrievedPoint) {
+	err := x.get(ctx, texts(encoder), keys, textStep, textStep, vectorText, func(p *qdrant.RetrievedPoint) {
 		found[byID[p.GetId().GetUuid()]] = p.GetVectors().GetVectors().GetVectors()[vectorText].GetDense().GetData()
 	})
 	if rebased.KindOf(err) == rebased.NotFound { // nothing was kept yet

@@ -2,7 +2,7 @@
 // table of figures, each beside its target or beside the plain alternative. What one package does in isolation (texts a second of the encoder,
 // rows a second of Parquet) is measured by `go test -bench` in that package.
 //
-// With -llm and -soak it is about generated rows; with -retrieval about import, index and search alone.
+// With -llm and -soak it is about generated rows; with -retrieval about import, index and search alone, with -nightly about the index.
 //
 // REBASED_BIN names the folder of the built programs, REBASED_TEST_DATA the folder of real datasets (hub/) and tasks (tasks/squad.json).
 package main
