@@ -29,10 +29,12 @@ func TestACardOfHostileTextKeepsItsShape(t *testing.T) {
 	calm := string(card(in.Task, manifestOf(t, in, examples())))
 	in.Task.Instruction = "```\n````\n" + hostile
 	in.Task.Output.License = "mine: \"x\"\n---\nconfigs: []"
-	in.Revision, in.Encoder, in.Task.Transform.Teacher.Model = hostile, hostile, hostile
+	in.Revision, in.Encoder, in.Task.Transform.Teacher.Model, in.Tokenizer = hostile, hostile, hostile, words{hostile}
+	in.Skipped = map[string]int{hostile: 3}
+	in.Steps[0].Step, in.Steps[0].Rejected = hostile, map[rebased.Reason]int{hostile: 3}
 	rows := examples()
 	for i := range rows {
-		rows[i].Name, rows[i].License, rows[i].Teacher = hostile, hostile, hostile
+		rows[i].Name, rows[i].License, rows[i].Teacher, rows[i].Answer = hostile, hostile, hostile, "|<img>|"
 	}
 	got := string(card(in.Task, manifestOf(t, in, rows)))
 	front, body, _ := strings.Cut(strings.TrimPrefix(got, "---\n"), "\n---\n")

@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -46,10 +47,10 @@ func parts(rows []rebased.Example, most int) Parts {
 }
 
 // words is a tokenizer whose tokens are what white space separates.
-type words struct{}
+type words struct{ name string }
 
-func (words) Ref() TokenizerRef {
-	return TokenizerRef{Name: "hf://student/model", SHA256: sha("words")}
+func (w words) Ref() TokenizerRef {
+	return TokenizerRef{Name: cmp.Or(w.name, "hf://student/model"), SHA256: sha("words")}
 }
 
 func (words) Count(text string) int { return len(strings.Fields(text)) }

@@ -36,7 +36,9 @@ func reported(t *testing.T, change func(in *Input, rows []rebased.Example)) stri
 
 func TestNothingInAReportActsOrLoads(t *testing.T) {
 	page := reported(t, func(in *Input, rows []rebased.Example) {
-		in.Task.Instruction = acting
+		in.Task.Instruction, in.Revision, in.Task.Corpus, in.Tokenizer = acting, acting, acting, words{acting}
+		in.Skipped = map[string]int{acting: 3}
+		in.Steps = []StepCount{{Step: acting, Rejected: map[rebased.Reason]int{acting: in.Retrieved - len(rows)}}}
 		for i := range rows {
 			rows[i].Input, rows[i].Output, rows[i].Answer = acting+fmt.Sprint(i), acting, "<b>"+`"yes"`
 			rows[i].Name, rows[i].License, rows[i].Teacher = "o/"+acting, acting, acting

@@ -136,18 +136,7 @@ func (t *Tokenizer) preTokenizer(f file) error {
 	for i, r := range rules {
 		switch {
 		case r.Type == "ByteLevel" && i == len(rules)-1:
-			t.bytes = true
-			if r.PrefixSpace {
-				t.split = append(t.split, func(text string, visit func(string)) {
-					if !strings.HasPrefix(text, " ") {
-						text = " " + text
-					}
-					visit(text)
-				})
-			}
-			if r.UseRegex == nil || *r.UseRegex {
-				t.split = append(t.split, mustSplit(gpt2))
-			}
+			t.byteLevel(r)
 		case r.Type == "Digits":
 			pattern := `\p{N}+`
 			if r.Individual {
@@ -171,6 +160,22 @@ func (t *Tokenizer) preTokenizer(f file) error {
 		}
 	}
 	return nil
+}
+
+// byteLevel has the model's symbols be bytes.
+func (t *Tokenizer) byteLevel(r rule) {
+	t.bytes = true
+	if r.PrefixSpace {
+		t.split = append(t.split, func(text string, visit func(string)) {
+			if !strings.HasPrefix(text, " ") {
+				text = " " + text
+			}
+			visit(text)
+		})
+	}
+	if r.UseRegex == nil || *r.UseRegex {
+		t.split = append(t.split, mustSplit(gpt2))
+	}
 }
 
 // flat lists a rule, or those of a sequence.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -105,7 +104,7 @@ func shingles(e *rebased.Example) map[string]struct{} {
 	if len(split) < fewest {
 		text := []rune(strings.Join(split, " "))
 		for i := range max(1, len(text)-runes+1) {
-			set[string(text[i:min(len(text), i+runes)])+fmt.Sprint(len(split) > 0)] = struct{}{}
+			set[string(text[i:min(len(text), i+runes)])] = struct{}{}
 		}
 		return set
 	}

@@ -66,7 +66,10 @@ func read(path string) (rows []rebased.Example, err error) {
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
-		var line struct{ Input, Output string }
+		var line struct {
+			Input  string `json:"input"`
+			Output string `json:"output"`
+		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -188,7 +191,7 @@ func plain(text string) string { return strings.Join(strings.Fields(strings.ToLo
 // grams visits n words in a row, of letters and digits alone.
 func grams(text string, n int, visit func(string)) {
 	var words []string
-	for _, word := range strings.Fields(strings.ToLower(text)) {
+	for word := range strings.FieldsSeq(strings.ToLower(text)) {
 		if word = strings.Map(letter, word); word != "" {
 			words = append(words, word)
 		}
