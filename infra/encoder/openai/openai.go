@@ -24,6 +24,7 @@ const (
 	maxTexts    = 256
 	maxBytes    = 200_000
 	maxResponse = 64 << 20
+	maxRefusal  = 64 << 10
 )
 
 const (
@@ -75,6 +76,7 @@ func (c *Config) validate() error {
 type Encoder struct {
 	service      sdk.EmbeddingService
 	model        string
+	key          string
 	asked        int // dimensions to ask for; 0 = do not say
 	dimensions   int
 	maxTextBytes int
@@ -87,16 +89,14 @@ func New(ctx context.Context, cfg Config) (*Encoder, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	e := &Encoder{model: cfg.Model, key: cfg.APIKey, asked: cfg.Dimensions, dimensions: cfg.Dimensions, maxTextBytes: cfg.MaxTextBytes}
 	options := []option.RequestOption{
-		option.WithBaseURL(cfg.BaseURL), option.WithHTTPClient(cfg.HTTPClient), option.WithMaxRetries(0), option.WithMiddleware(limitResponse),
+		option.WithBaseURL(cfg.BaseURL), option.WithHTTPClient(cfg.HTTPClient), option.WithMaxRetries(0), option.WithMiddleware(e.answered),
 	}
 	if cfg.APIKey != "" {
 		options = append(options, option.WithAPIKey(cfg.APIKey))
 	}
-	e := &Encoder{
-		service: sdk.NewEmbeddingService(options...), model: cfg.Model,
-		asked: cfg.Dimensions, dimensions: cfg.Dimensions, maxTextBytes: cfg.MaxTextBytes,
-	}
+	e.service = sdk.NewEmbeddingService(options...)
 	if e.dimensions == 0 {
 		vectors, err := e.request(ctx, []string{"How many dimensions has a vector?"})
 		if err != nil {
@@ -179,7 +179,7 @@ func (e *Encoder) request(ctx context.Context, texts []string) ([][]float32, err
 	}
 	answer, err := e.service.New(ctx, params)
 	if err != nil {
-		return nil, translate(ctx, err)
+		return nil, translate(ctx, err, e.key)
 	}
 	return e.vectors(answer.Data, len(texts))
 }
