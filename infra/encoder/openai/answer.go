@@ -118,7 +118,7 @@ func refusal(res *http.Response, body []byte, key string) error {
 	switch out.Kind {
 	case rebased.Throttled, rebased.Unavailable:
 		out.RetryAfter = rebased.ParseRetryAfter(res.Header.Get("Retry-After"), time.Now(), maxRetryAfter)
-	case rebased.Invalid:
+	case rebased.Invalid, rebased.NotFound:
 		if said = rebased.Quote(said, key); said != "" {
 			text += ": " + said
 		}
@@ -159,6 +159,8 @@ func kindOf(status int, code string) rebased.Kind {
 		return rebased.Unauthorized
 	case status == http.StatusRequestTimeout || status >= 500:
 		return rebased.Unavailable
+	case status == http.StatusNotFound || code == "model_not_found": // whatever is sent
+		return rebased.NotFound
 	}
 	return rebased.Invalid
 }

@@ -114,7 +114,8 @@ func (e *Encoder) Identity() string { return fmt.Sprintf("openai:%s:%d", e.model
 func (e *Encoder) Dimensions() int { return e.dimensions }
 
 // Encode gives one unit vector a text, in order; a text of nothing but white space is not sent and gives the zero vector. Errors are the
-// context's, or of kind Throttled (with what the server asked to wait), Exhausted, Unauthorized, Unavailable or Invalid.
+// context's, or of kind Throttled (with what the server asked to wait), Exhausted, Unauthorized, Unavailable, NotFound (the model,
+// or the address) or Invalid: these texts, perhaps for their size.
 func (e *Encoder) Encode(ctx context.Context, texts []string) ([][]float32, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -160,7 +160,9 @@ func TestVendorErrorsBecomeKinds(t *testing.T) {
 		{"server fault", "", `oops`, 500, rebased.Unavailable, 0, 0},
 		{"overloaded", "3", `{}`, 503, rebased.Unavailable, 3 * time.Second, 3 * time.Second},
 		{"too slow", "", `{}`, 408, rebased.Unavailable, 0, 0},
-		{"unknown model", "", `{"error":{"message":"no model minilm"}}`, 404, rebased.Invalid, 0, 0},
+		{"unknown model", "", `{"error":{"message":"no model minilm"}}`, 404, rebased.NotFound, 0, 0},
+		{"unknown model, by its code", "", `{"error":{"message":"no model","code":"model_not_found"}}`, 400, rebased.NotFound, 0, 0},
+		{"too large", "", `{"error":"inputs must have less than 512 tokens"}`, 413, rebased.Invalid, 0, 0},
 		{"bad request", "", `{"error":{"message":"too long"}}`, 400, rebased.Invalid, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
