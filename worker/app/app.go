@@ -143,7 +143,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	}
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer,
-		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(s, models{objects: objects, hub: repositories}), answers: llm.NewStore(objects), prices: prices,
+		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(ctx, s, models{objects: objects, hub: repositories}), answers: llm.NewStore(objects), prices: prices,
 	}, nil
 }
 
