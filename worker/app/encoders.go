@@ -52,8 +52,33 @@ func newEncoders(ctx context.Context, s settings, m models) *encoders {
 	return &encoders{life: ctx, baseURL: s.openAIBaseURL, key: s.openAIAPIKey, library: s.onnxruntime, models: m}
 }
 
-// Open implements activities.Encoders. Callers of one name share one opening, which goes on when they leave; one that fails is forgotten.
+// Resolve implements activities.Encoders.
+func (e *encoders) Resolve(ctx context.Context, name string) (string, error) {
+	kind, model, _ := strings.Cut(name, ":")
+	if kind != rebased.EncoderStatic && kind != rebased.EncoderTransformer {
+		return name, nil
+	}
+	if kind == rebased.EncoderTransformer {
+		if _, err := e.runtime(); err != nil { // before anybody is asked for a model that cannot be used
+			return "", fmt.Errorf("open encoder %s: %w", name, err)
+		}
+	}
+	pinned, err := e.models.pin(ctx, model)
+	if err != nil {
+		return "", fmt.Errorf("open encoder %s: %w", name, err)
+	}
+	if pinned == model {
+		return name, nil
+	}
+	return kind + ":" + pinned, nil
+}
+
+// Open implements activities.Encoders. Callers of one model share one opening, which goes on when they leave; one that fails is forgotten.
 func (e *encoders) Open(ctx context.Context, name string) (rebased.Encoder, error) {
+	name, err := e.Resolve(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	o := e.opening(name)
 	select {
 	case <-o.done:
@@ -166,11 +191,15 @@ func (e *encoders) static(ctx context.Context, model string) (rebased.Encoder, e
 	return static.Load(folder)
 }
 
-func (e *encoders) transformer(ctx context.Context, model string) (rebased.Encoder, int, error) {
+func (e *encoders) runtime() (*transformer.Runtime, error) {
 	if e.library == "" {
-		return nil, 0, rebased.E(rebased.Invalid, "no onnxruntime is named to the worker: set ORT_DYLIB_PATH to its shared library, version 1.24 or newer")
+		return nil, rebased.E(rebased.Invalid, "no onnxruntime is named to the worker: set ORT_DYLIB_PATH to its shared library, version 1.24 or newer")
 	}
-	onnxruntime, err := transformer.OpenRuntime(e.library)
+	return transformer.OpenRuntime(e.library)
+}
+
+func (e *encoders) transformer(ctx context.Context, model string) (rebased.Encoder, int, error) {
+	onnxruntime, err := e.runtime()
 	if err != nil {
 		return nil, 0, err
 	}

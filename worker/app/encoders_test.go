@@ -122,3 +122,37 @@ func TestTheModelsUsedLastStayOpen(t *testing.T) {
 		t.Errorf("an encoder that somebody has: %v, %v", v, err)
 	}
 }
+
+func TestAModelOfTheHubIsFixedByItsCommit(t *testing.T) {
+	s, models := newShelf(t, func(string) *hubtest.Fault { return nil }, "owner/small")
+	old := hubtest.Repo{Kind: hub.Models, ID: "owner/small", Branches: map[string]map[string]string{"main": table()}}
+	fixed := "static:hf://owner/small@" + old.Commit("main")
+	encoders := newEncoders(t.Context(), settingsOf(t), models)
+	for _, name := range []string{"static:hf://owner/small", "static:hf://owner/small@main"} {
+		if got, err := encoders.Resolve(t.Context(), name); err != nil || got != fixed {
+			t.Errorf("%s is %q, %v, want %q", name, got, err, fixed)
+		}
+	}
+	before, err := encoders.Open(t.Context(), "static:hf://owner/small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := table()
+	moved["model.safetensors"] = strings.ReplaceAll(moved["model.safetensors"], "\x01\x02", "\x02\x01")
+	s.Put(hubtest.Repo{Kind: hub.Models, ID: "owner/small", Branches: map[string]map[string]string{"main": moved, "old": table()}})
+	if after, err := encoders.Open(t.Context(), "static:hf://owner/small"); err != nil || after.Identity() == before.Identity() {
+		t.Errorf("a branch that has moved gives %v, %v", after, err)
+	}
+	s.Fail(func(r *http.Request) *hubtest.Fault { return &hubtest.Fault{Status: http.StatusForbidden} })
+	if again, err := encoders.Open(t.Context(), fixed); err != nil || again != before {
+		t.Errorf("a commit that is open is asked for again: %v, %v", again, err)
+	}
+	for _, name := range []string{"static", "openai:m", "static:uploads/" + strings.Repeat("a", 64) + "#m", fixed} {
+		if got, err := encoders.Resolve(t.Context(), name); err != nil || got != name {
+			t.Errorf("%s became %q, %v", name, got, err)
+		}
+	}
+	if _, err := encoders.Resolve(t.Context(), "static:hf://owner/small"); err == nil {
+		t.Error("a branch is known without the hub")
+	}
+}
