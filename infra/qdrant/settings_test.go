@@ -62,6 +62,7 @@ type made struct {
 	writes      []int
 	queries     []*api.QueryPoints
 	scrolls     []uint32
+	deletes     []*api.DeletePoints
 }
 
 func (m *made) Create(_ context.Context, r *api.CreateCollection) (*api.CollectionOperationResponse, error) {
@@ -93,6 +94,11 @@ func (p points) Get(context.Context, *api.GetPoints) (*api.GetResponse, error) {
 
 func (p points) Upsert(_ context.Context, r *api.UpsertPoints) (*api.PointsOperationResponse, error) {
 	p.on.writes = append(p.on.writes, len(r.GetPoints()))
+	return &api.PointsOperationResponse{}, nil
+}
+
+func (p points) Delete(_ context.Context, r *api.DeletePoints) (*api.PointsOperationResponse, error) {
+	p.on.deletes = append(p.on.deletes, r)
 	return &api.PointsOperationResponse{}, nil
 }
 
@@ -204,6 +210,20 @@ func TestTheLimitsOfStrictModeAreKept(t *testing.T) {
 	}
 	if diff := cmp.Diff([][]int{{100, 100, 50}, {50}, {3, 3, 2}}, [][]int{m.writes, {int(m.scrolls[0])}, sizes}); diff != "" {
 		t.Errorf("writes, list of ids, datasets of a condition (-want +got):\n%s", diff)
+	}
+	described := make([]index.Description, len(datasets))
+	for i := range described {
+		described[i] = index.Description{Dataset: rebased.DatasetID{Name: string(rune('a' + i))}, Vector: []float32{1}}
+	}
+	if err := x.ReplaceDescriptions(t.Context(), "rows", described); err != nil {
+		t.Fatal(err)
+	}
+	sizes = nil
+	for _, c := range m.deletes[0].GetPoints().GetFilter().GetMustNot() {
+		sizes = append(sizes, len(c.GetField().GetMatch().GetKeywords().GetStrings()))
+	}
+	if diff := cmp.Diff([]int{3, 3, 2}, sizes); diff != "" || len(m.deletes) != 1 {
+		t.Errorf("%d deletions of all but datasets in conditions of (-want +got):\n%s", len(m.deletes), diff)
 	}
 	query.Limit = 51
 	if _, err := x.Query(t.Context(), query); rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "max_query_limit") {
