@@ -63,6 +63,7 @@ type made struct {
 	queries     []*api.QueryPoints
 	scrolls     []uint32
 	deletes     []*api.DeletePoints
+	hold        func(collection string) // before a collection is described
 }
 
 func (m *made) Create(_ context.Context, r *api.CreateCollection) (*api.CollectionOperationResponse, error) {
@@ -74,7 +75,10 @@ func (m *made) CollectionExists(context.Context, *api.CollectionExistsRequest) (
 	return &api.CollectionExistsResponse{Result: &api.CollectionExists{}}, nil
 }
 
-func (m *made) Get(context.Context, *api.GetCollectionInfoRequest) (*api.GetCollectionInfoResponse, error) {
+func (m *made) Get(_ context.Context, r *api.GetCollectionInfoRequest) (*api.GetCollectionInfoResponse, error) {
+	if m.hold != nil {
+		m.hold(r.GetCollectionName())
+	}
 	return &api.GetCollectionInfoResponse{Result: &api.CollectionInfo{Config: &api.CollectionConfig{StrictModeConfig: m.strict}}}, nil
 }
 
@@ -237,6 +241,28 @@ func TestTheLimitsOfStrictModeAreKept(t *testing.T) {
 	m = &made{strict: &api.StrictModeConfig{MaxQueryLimit: new(uint32(1))}}
 	if _, err := open(t, qdrant.Config{URL: "http://" + serveMade(t, m)}).Query(t.Context(), query); err != nil {
 		t.Errorf("a strict mode that is off: %v", err)
+	}
+}
+
+func TestACollectionThatIsSlowToDescribeKeepsNobodyWaitingForAnother(t *testing.T) {
+	asked, end := make(chan struct{}), make(chan struct{})
+	m := &made{hold: func(collection string) {
+		if collection == "slow" {
+			close(asked)
+			<-end
+		}
+	}}
+	x := open(t, qdrant.Config{URL: "http://" + serveMade(t, m)})
+	done := make(chan error)
+	points := []index.Point{{ID: rebased.NewRowID(rebased.DatasetID{Name: "a"}, nil, 0)}}
+	go func() { done <- x.Upsert(t.Context(), "slow", points) }()
+	<-asked
+	if err := x.Upsert(t.Context(), "quick", points); err != nil {
+		t.Error(err)
+	}
+	close(end)
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 
