@@ -3,6 +3,7 @@ package rebased
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -62,4 +63,19 @@ func RetryAfterOf(err error) time.Duration {
 		return e.RetryAfter
 	}
 	return 0
+}
+
+// maxQuote bounds what an error repeats of another's words, in bytes.
+const maxQuote = 300
+
+// Quote repeats what a server or a library said: on one line, kept short, without the key, which some servers say back.
+func Quote(said, key string) string {
+	if key != "" {
+		said = strings.ReplaceAll(said, key, "***")
+	}
+	said = strings.Join(strings.Fields(said), " ")
+	if len(said) > maxQuote {
+		said = strings.ToValidUTF8(said[:maxQuote], "") + "…"
+	}
+	return said
 }

@@ -396,8 +396,8 @@ func validateRetrieve(t Task) *FieldError {
 		return fieldError("retrieve.rows", "must be between 1 and 1000000, got %d", r.Rows)
 	case r.Mode != ModeDiverse && r.Mode != ModePaper:
 		return fieldError("retrieve.mode", "must be diverse or paper, got %q", r.Mode)
-	case r.MaxPerDataset < 1:
-		return fieldError("retrieve.max_per_dataset", "must be at least 1, got %d", r.MaxPerDataset)
+	case r.MaxPerDataset < 1 || r.MaxPerDataset > 1_000_000:
+		return fieldError("retrieve.max_per_dataset", "must be between 1 and 1000000, got %d", r.MaxPerDataset)
 	case !(r.MinScore >= 0 && r.MinScore <= 1):
 		return fieldError("retrieve.min_score", "must be none, or more than 0 and at most 1, got %v", r.MinScore)
 	}

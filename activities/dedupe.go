@@ -225,8 +225,25 @@ func (f *dedupeFiles) sweep(ctx context.Context, prefix, from string) error {
 func (f *dedupeFiles) Scratch() (dedupe.Scratch, error) {
 	file, err := os.CreateTemp("", "rebased-dedupe-*")
 	if err != nil {
-		return nil, err
+		return nil, noRoom(err)
 	}
 	f.scratch = file
-	return file, os.Remove(file.Name())
+	return scratchFile{file}, noRoom(os.Remove(file.Name()))
+}
+
+// scratchFile says what to do when a disk is full.
+type scratchFile struct{ *os.File }
+
+// Write implements io.Writer.
+func (s scratchFile) Write(p []byte) (int, error) {
+	n, err := s.File.Write(p)
+	return n, noRoom(err)
+}
+
+// noRoom makes an error of a temporary file one that passes: by another worker, or by what somebody does about it.
+func noRoom(err error) error {
+	if err == nil {
+		return nil
+	}
+	return rebased.E(rebased.Unavailable, "%w: there must be a folder with free space in TMPDIR of the worker (%s)", err, os.TempDir())
 }

@@ -73,6 +73,9 @@ type IndexBeginInput struct {
 
 // IndexBeginResult pins the run.
 type IndexBeginResult struct {
+	// Encoder is the encoder as named, with its model fixed: the name for the steps that follow. "" = in runs that began before: as named.
+	Encoder string `json:"encoder,omitempty"`
+
 	Index    rebased.Index `json:"index"` // Collection is the one to write to
 	Revision string        `json:"revision"`
 	Parts    int           `json:"parts"`
@@ -103,7 +106,11 @@ func (a *Index) begin(ctx context.Context, in IndexBeginInput) (IndexBeginResult
 	if err := a.Server.Ping(ctx); err != nil {
 		return IndexBeginResult{}, err
 	}
-	indexer, err := a.indexer(ctx, in.Encoder)
+	encoder, err := a.Encoders.Resolve(ctx, in.Encoder)
+	if err != nil {
+		return IndexBeginResult{}, err
+	}
+	indexer, err := a.indexer(ctx, encoder)
 	if err != nil {
 		return IndexBeginResult{}, err
 	}
@@ -112,7 +119,7 @@ func (a *Index) begin(ctx context.Context, in IndexBeginInput) (IndexBeginResult
 		return IndexBeginResult{}, err
 	}
 	out := IndexBeginResult{
-		Index: record, Revision: corpus.Revision, Parts: len(corpus.Parts), Rows: corpus.RowCount(), Current: record.Updating == "",
+		Index: record, Revision: corpus.Revision, Parts: len(corpus.Parts), Rows: corpus.RowCount(), Current: record.Updating == "", Encoder: encoder,
 		Batches: len(plan.Batches), Fresh: plan.Rows, Gone: plan.Removes(), Reused: len(corpus.Parts) - len(plan.Work),
 	}
 	if out.Current {
@@ -168,7 +175,7 @@ func (a *Index) indexer(ctx context.Context, encoder string) (*index.Indexer, er
 type IndexPartInput struct {
 	Corpus   string        `json:"corpus"`
 	Revision string        `json:"revision"`
-	Encoder  string        `json:"encoder"`
+	Encoder  string        `json:"encoder"` // as IndexBegin has fixed it
 	Index    rebased.Index `json:"index"`
 	Plan     string        `json:"plan,omitempty"`
 	Part     int           `json:"part"` // the batch, or without a plan the part

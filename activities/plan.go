@@ -35,6 +35,8 @@ type Prices interface {
 
 // Encoders opens an encoder by the name that task files use: static, static:<model>, transformer:<model> or openai:<model>.
 type Encoders interface {
+	// Resolve gives the name that fixes what the name stands for now: a model of the hub, hf://owner/name[@revision], by its commit. Others stay.
+	Resolve(ctx context.Context, name string) (string, error)
 	Open(ctx context.Context, name string) (rebased.Encoder, error)
 }
 
@@ -115,6 +117,9 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if err := a.Index.Ping(ctx); err != nil {
 		return PlanResult{}, fmt.Errorf("the vector index cannot be used (QDRANT_URL, QDRANT_API_KEY of the worker): %w", err)
 	}
+	if err := a.pin(ctx, &task); err != nil {
+		return PlanResult{}, err
+	}
 	encoder, err := a.Encoders.Open(ctx, task.Retrieve.Encoder)
 	if err != nil {
 		return PlanResult{}, fmt.Errorf("encoder %s: %w", task.Retrieve.Encoder, err)
@@ -190,6 +195,34 @@ func (a *Plan) shardedFrom(task rebased.Task) int {
 		return max(1, a.ShardedFrom/semanticTimes)
 	}
 	return a.ShardedFrom
+}
+
+// pin fixes the models that the task names, so that all steps of the build on all workers use the same, and a later look at the task knows which.
+func (a *Plan) pin(ctx context.Context, task *rebased.Task) (err error) {
+	if semantic := task.Dedupe.Semantic; semantic != nil {
+		fixed := *semantic
+		if fixed.Encoder, err = a.Encoders.Resolve(ctx, semantic.Encoder); err != nil {
+			return fmt.Errorf("dedupe.semantic.encoder %s: %w", semantic.Encoder, err)
+		}
+		task.Dedupe.Semantic = &fixed
+	}
+	retrieve := &task.Retrieve
+	named := retrieve.Encoder
+	if retrieve.Encoder, err = a.Encoders.Resolve(ctx, named); err != nil {
+		return fmt.Errorf("encoder %s: %w", named, err)
+	}
+	if retrieve.Rerank == nil {
+		return nil
+	}
+	better := *retrieve.Rerank
+	if better.Encoder, err = a.Encoders.Resolve(ctx, better.Encoder); err != nil {
+		return fmt.Errorf("retrieve.rerank.encoder %s: %w", retrieve.Rerank.Encoder, err)
+	}
+	if better.Encoder == retrieve.Encoder {
+		return rebased.E(rebased.Invalid, "retrieve.rerank.encoder: must be another one than retrieve.encoder, both are %s", better.Encoder)
+	}
+	retrieve.Rerank = &better
+	return nil
 }
 
 func (a *Plan) read(ctx context.Context, in PlanInput) (rebased.Task, error) {

@@ -72,19 +72,8 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 	return rebased.ParseRetryAfter(value, now, maxRetryAfter)
 }
 
-const maxQuote = 300 // bytes of another's words in an error
-
-// quote repeats what a server said: on one line, kept short, without the token.
-func (h *Hub) quote(said string) string {
-	if h.token != "" {
-		said = strings.ReplaceAll(said, h.token, "***")
-	}
-	said = strings.Join(strings.Fields(said), " ")
-	if len(said) > maxQuote {
-		said = strings.ToValidUTF8(said[:maxQuote], "") + "…"
-	}
-	return said
-}
+// quote repeats what a server said, without the token.
+func (h *Hub) quote(said string) string { return rebased.Quote(said, h.token) }
 
 // cause takes the address off an error of net/http: signed addresses of files are secrets for as long as they are good.
 func cause(err error) error {

@@ -3,6 +3,7 @@ package qdrant
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"strconv"
 	"strings"
@@ -39,15 +40,24 @@ func (c caller) call(
 		return ctx.Err()
 	}
 	answer := status.Convert(err)
-	return &rebased.Error{
+	out := &rebased.Error{
 		Kind: kindOf(answer.Code()), Op: operation(method, request), RetryAfter: retryAfter(trailer), Err: errors.New(answer.Message()),
 	}
+	if answer.Code() == codes.ResourceExhausted && tooLarge(answer.Message()) {
+		out.Kind, out.RetryAfter = rebased.Invalid, 0
+		out.Err = fmt.Errorf("%s: lower upsert_max_batchsize (writes) or max_query_limit (answers) in the strict mode of the collection", answer.Message())
+	}
+	return out
 }
 
-// kindOf says what a status means. A request that the server does not know or want stays wrong however often it is sent.
+// tooLarge tells what gRPC says of a message over its limits from what a server says of too many requests: they share a code.
+func tooLarge(said string) bool { return strings.Contains(said, "larger than max") }
+
+// kindOf says what a status means. A request that the server does not know or want stays wrong however often it is sent; FailedPrecondition is
+// about the state of the server (a shard in transfer, storage that is locked), which passes.
 func kindOf(code codes.Code) rebased.Kind {
 	switch code {
-	case codes.InvalidArgument, codes.Unimplemented, codes.OutOfRange, codes.FailedPrecondition:
+	case codes.InvalidArgument, codes.Unimplemented, codes.OutOfRange:
 		return rebased.Invalid
 	case codes.NotFound:
 		return rebased.NotFound

@@ -30,23 +30,34 @@ type known struct {
 	at map[string]time.Time
 }
 
-// limits asks for a collection's strict mode, once a minute.
+// limits asks for a collection's strict mode, once a minute. Nobody waits for another's question: two may ask at once.
 func (x *Index) limits(ctx context.Context, collection string) (limits, error) {
-	x.known.mu.Lock()
-	defer x.known.mu.Unlock()
-	if at, ok := x.known.at[collection]; ok && time.Since(at) < limitsFor {
-		return x.known.of[collection], nil
+	if l, ok := x.known.get(collection); ok {
+		return l, nil
 	}
 	answer, err := x.collections.Get(ctx, &qdrant.GetCollectionInfoRequest{CollectionName: collection})
 	if err != nil {
 		return limits{}, err
 	}
 	l := limitsOf(answer.GetResult().GetConfig().GetStrictModeConfig())
-	if x.known.of == nil {
-		x.known.of, x.known.at = make(map[string]limits), make(map[string]time.Time)
-	}
-	x.known.of[collection], x.known.at[collection] = l, time.Now()
+	x.known.put(collection, l)
 	return l, nil
+}
+
+func (k *known) get(collection string) (limits, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at, ok := k.at[collection]
+	return k.of[collection], ok && time.Since(at) < limitsFor
+}
+
+func (k *known) put(collection string, l limits) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.of == nil {
+		k.of, k.at = make(map[string]limits), make(map[string]time.Time)
+	}
+	k.of[collection], k.at[collection] = l, time.Now()
 }
 
 func limitsOf(c *qdrant.StrictModeConfig) limits {

@@ -103,7 +103,7 @@ func TestStatusesBecomeKinds(t *testing.T) {
 	}{
 		{codes.InvalidArgument, rebased.Invalid},
 		{codes.Unimplemented, rebased.Invalid},
-		{codes.FailedPrecondition, rebased.Invalid},
+		{codes.FailedPrecondition, rebased.Unavailable}, // a shard in transfer, storage that is locked
 		{codes.NotFound, rebased.NotFound},
 		{codes.AlreadyExists, rebased.Conflict},
 		{codes.Unauthenticated, rebased.Unauthorized},
@@ -132,6 +132,17 @@ func TestStatusesBecomeKinds(t *testing.T) {
 				t.Errorf("retry after %v, want 7s", got)
 			}
 		})
+	}
+}
+
+func TestAMessageOverTheLimitIsNotSentAgain(t *testing.T) {
+	url := serve(t, &stub{count: func(ctx context.Context) error {
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("retry-after", "7"))
+		return status.Error(codes.ResourceExhausted, "grpc: received message larger than max (70000000 vs. 67108864)")
+	}})
+	_, err := open(t, qdrant.Config{URL: url}).Count(t.Context(), "rows")
+	if rebased.KindOf(err) != rebased.Invalid || rebased.RetryAfterOf(err) != 0 || !strings.Contains(err.Error(), "upsert_max_batchsize") {
+		t.Errorf("got %v, want Invalid, and what to lower", err)
 	}
 }
 

@@ -62,6 +62,8 @@ type made struct {
 	writes      []int
 	queries     []*api.QueryPoints
 	scrolls     []uint32
+	deletes     []*api.DeletePoints
+	hold        func(collection string) // before a collection is described
 }
 
 func (m *made) Create(_ context.Context, r *api.CreateCollection) (*api.CollectionOperationResponse, error) {
@@ -73,7 +75,10 @@ func (m *made) CollectionExists(context.Context, *api.CollectionExistsRequest) (
 	return &api.CollectionExistsResponse{Result: &api.CollectionExists{}}, nil
 }
 
-func (m *made) Get(context.Context, *api.GetCollectionInfoRequest) (*api.GetCollectionInfoResponse, error) {
+func (m *made) Get(_ context.Context, r *api.GetCollectionInfoRequest) (*api.GetCollectionInfoResponse, error) {
+	if m.hold != nil {
+		m.hold(r.GetCollectionName())
+	}
 	return &api.GetCollectionInfoResponse{Result: &api.CollectionInfo{Config: &api.CollectionConfig{StrictModeConfig: m.strict}}}, nil
 }
 
@@ -93,6 +98,11 @@ func (p points) Get(context.Context, *api.GetPoints) (*api.GetResponse, error) {
 
 func (p points) Upsert(_ context.Context, r *api.UpsertPoints) (*api.PointsOperationResponse, error) {
 	p.on.writes = append(p.on.writes, len(r.GetPoints()))
+	return &api.PointsOperationResponse{}, nil
+}
+
+func (p points) Delete(_ context.Context, r *api.DeletePoints) (*api.PointsOperationResponse, error) {
+	p.on.deletes = append(p.on.deletes, r)
 	return &api.PointsOperationResponse{}, nil
 }
 
@@ -205,6 +215,20 @@ func TestTheLimitsOfStrictModeAreKept(t *testing.T) {
 	if diff := cmp.Diff([][]int{{100, 100, 50}, {50}, {3, 3, 2}}, [][]int{m.writes, {int(m.scrolls[0])}, sizes}); diff != "" {
 		t.Errorf("writes, list of ids, datasets of a condition (-want +got):\n%s", diff)
 	}
+	described := make([]index.Description, len(datasets))
+	for i := range described {
+		described[i] = index.Description{Dataset: rebased.DatasetID{Name: string(rune('a' + i))}, Vector: []float32{1}}
+	}
+	if err := x.ReplaceDescriptions(t.Context(), "rows", described); err != nil {
+		t.Fatal(err)
+	}
+	sizes = nil
+	for _, c := range m.deletes[0].GetPoints().GetFilter().GetMustNot() {
+		sizes = append(sizes, len(c.GetField().GetMatch().GetKeywords().GetStrings()))
+	}
+	if diff := cmp.Diff([]int{3, 3, 2}, sizes); diff != "" || len(m.deletes) != 1 {
+		t.Errorf("%d deletions of all but datasets in conditions of (-want +got):\n%s", len(m.deletes), diff)
+	}
 	query.Limit = 51
 	if _, err := x.Query(t.Context(), query); rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "max_query_limit") {
 		t.Errorf("a list that is too long: got %v, want Invalid, and what to raise", err)
@@ -217,6 +241,28 @@ func TestTheLimitsOfStrictModeAreKept(t *testing.T) {
 	m = &made{strict: &api.StrictModeConfig{MaxQueryLimit: new(uint32(1))}}
 	if _, err := open(t, qdrant.Config{URL: "http://" + serveMade(t, m)}).Query(t.Context(), query); err != nil {
 		t.Errorf("a strict mode that is off: %v", err)
+	}
+}
+
+func TestACollectionThatIsSlowToDescribeKeepsNobodyWaitingForAnother(t *testing.T) {
+	asked, end := make(chan struct{}), make(chan struct{})
+	m := &made{hold: func(collection string) {
+		if collection == "slow" {
+			close(asked)
+			<-end
+		}
+	}}
+	x := open(t, qdrant.Config{URL: "http://" + serveMade(t, m)})
+	done := make(chan error)
+	points := []index.Point{{ID: rebased.NewRowID(rebased.DatasetID{Name: "a"}, nil, 0)}}
+	go func() { done <- x.Upsert(t.Context(), "slow", points) }()
+	<-asked
+	if err := x.Upsert(t.Context(), "quick", points); err != nil {
+		t.Error(err)
+	}
+	close(end)
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"regexp"
+	"strings"
 
 	"github.com/qdrant/go-client/qdrant"
 
@@ -19,11 +21,18 @@ const vectorText = "text"
 // textStep is how many such points are asked for in one message: of the largest vectors (65,536 dimensions) they are 64 MB.
 const textStep = 256
 
-// texts names the collection that keeps the vectors of texts by an encoder. It belongs to no corpus.
+// texts names the collection that keeps the vectors of texts by an encoder: its identity as far as a name takes it, so that people see whose it
+// is, and a hash of the identity. It belongs to no corpus.
 func texts(encoder string) string {
 	sum := sha256.Sum256([]byte(encoder))
-	return "rebased-texts-" + hex.EncodeToString(sum[:8])
+	named := strings.Trim(unnamed.ReplaceAllString(encoder, "-"), "-")
+	return "rebased-texts-" + named[:min(len(named), maxNamed)] + "-" + hex.EncodeToString(sum[:8])
 }
+
+// unnamed is what no collection's name has, and maxNamed how much of an identity one has.
+var unnamed = regexp.MustCompile(`[^A-Za-z0-9._]+`)
+
+const maxNamed = 120
 
 // Vectors implements retrieve.Vectors.
 func (x *Index) Vectors(ctx context.Context, encoder string, of []rebased.TextKey) (map[rebased.TextKey][]float32, error) {

@@ -192,9 +192,20 @@ func pointIDs(keys []rebased.RowKey) []*qdrant.PointId {
 	return ids
 }
 
+// deleteExcept removes the points of a field's other values. Of a value that no condition names nothing would stay, so all are in one message.
 func (x *Index) deleteExcept(ctx context.Context, collection, field string, kept []string) error {
-	others := &qdrant.Filter{MustNot: []*qdrant.Condition{qdrant.NewMatchKeywords(field, kept...)}}
-	_, err := x.points.Delete(ctx, &qdrant.DeletePoints{
+	l, err := x.limits(ctx, collection)
+	if err != nil {
+		return err
+	}
+	others := &qdrant.Filter{}
+	for step := range slices.Chunk(kept, max(1, within(len(kept), l.values))) {
+		others.MustNot = append(others.MustNot, qdrant.NewMatchKeywords(field, step...))
+	}
+	if len(kept) == 0 {
+		others.MustNot = append(others.MustNot, qdrant.NewMatchKeywords(field))
+	}
+	_, err = x.points.Delete(ctx, &qdrant.DeletePoints{
 		CollectionName: collection, Wait: new(true), Points: qdrant.NewPointsSelectorFilter(others),
 	})
 	return err

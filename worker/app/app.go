@@ -146,7 +146,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	folders := models{objects: objects, hub: repositories}
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer, tokenizers: tokenizers{folders},
-		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(s, folders), answers: llm.NewStore(objects), prices: prices,
+		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(ctx, s, folders), answers: llm.NewStore(objects), prices: prices,
 		dedupe: s.dedupe,
 	}, nil
 }

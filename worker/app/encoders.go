@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
@@ -17,36 +20,133 @@ import (
 
 var _ activities.Encoders = (*encoders)(nil)
 
-// encoders opens encoders by the names that task files use and keeps them open.
+// How models are kept.
+const (
+	// openWithin bounds how long the files of a model may take: the largest have 2 GiB.
+	openWithin = 30 * time.Minute
+	// keptOpen is how many models stay open: those used last. A task uses two.
+	keptOpen = 4
+)
+
+// encoders opens encoders by the names that task files use and keeps those used last open. One that is kept no longer ends with its last user.
 type encoders struct {
 	baseURL, key string
 	library      string // of onnxruntime
 	models       models
+	life         context.Context //nolint:containedctx // of the worker: an opening outlives the call that began it
 
 	mu   sync.Mutex
-	open map[string]rebased.Encoder
+	kept []*opening // the one used last stands last
 }
 
-func newEncoders(s settings, m models) *encoders {
-	return &encoders{baseURL: s.openAIBaseURL, key: s.openAIAPIKey, library: s.onnxruntime, models: m, open: map[string]rebased.Encoder{}}
+// opening is an encoder that is open, or is being opened, for all who have asked for it.
+type opening struct {
+	name    string
+	done    chan struct{} // closed when what follows is there
+	encoder rebased.Encoder
+	err     error
 }
 
-// Open implements activities.Encoders.
+// newEncoders makes the encoders of a worker that lives as long as ctx.
+func newEncoders(ctx context.Context, s settings, m models) *encoders {
+	return &encoders{life: ctx, baseURL: s.openAIBaseURL, key: s.openAIAPIKey, library: s.onnxruntime, models: m}
+}
+
+// Resolve implements activities.Encoders.
+func (e *encoders) Resolve(ctx context.Context, name string) (string, error) {
+	kind, model, _ := strings.Cut(name, ":")
+	if kind != rebased.EncoderStatic && kind != rebased.EncoderTransformer {
+		return name, nil
+	}
+	if kind == rebased.EncoderTransformer {
+		if _, err := e.runtime(); err != nil { // before anybody is asked for a model that cannot be used
+			return "", fmt.Errorf("open encoder %s: %w", name, err)
+		}
+	}
+	pinned, err := e.models.pin(ctx, model)
+	if err != nil {
+		return "", fmt.Errorf("open encoder %s: %w", name, err)
+	}
+	if pinned == model {
+		return name, nil
+	}
+	return kind + ":" + pinned, nil
+}
+
+// Open implements activities.Encoders. Callers of one model share one opening, which goes on when they leave; one that fails is forgotten.
 func (e *encoders) Open(ctx context.Context, name string) (rebased.Encoder, error) {
+	name, err := e.Resolve(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	o := e.opening(name)
+	select {
+	case <-o.done:
+		return o.encoder, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (e *encoders) opening(name string) *opening {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if opened := e.open[name]; opened != nil {
-		return opened, nil
+	at := slices.IndexFunc(e.kept, func(o *opening) bool { return o.name == name })
+	if at >= 0 {
+		o := e.kept[at]
+		e.kept = append(slices.Delete(e.kept, at, at+1), o)
+		return o
 	}
+	o := &opening{name: name, done: make(chan struct{})}
+	e.kept = append(e.kept, o)
+	go e.open(o)
+	return o
+}
+
+// open does an opening, then keeps no more than the last ones.
+func (e *encoders) open(o *opening) {
+	ctx, cancel := context.WithTimeout(e.life, openWithin)
+	defer cancel()
+	o.encoder, o.err = e.load(ctx, o.name)
+	if o.err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		o.err = rebased.E(rebased.Unavailable, "open encoder %s: it was not read within %v: %w", o.name, openWithin, o.err)
+	}
+	e.mu.Lock()
+	if o.err != nil {
+		e.kept = slices.DeleteFunc(e.kept, func(k *opening) bool { return k == o })
+	}
+	close(o.done)
+	for surplus := len(e.kept) - keptOpen; surplus > 0; surplus-- {
+		oldest := slices.IndexFunc(e.kept, (*opening).ended)
+		if oldest < 0 {
+			break
+		}
+		e.kept = slices.Delete(e.kept, oldest, oldest+1)
+	}
+	e.mu.Unlock()
+}
+
+func (o *opening) ended() bool {
+	select {
+	case <-o.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// load reads a model. It runs beside all activities: what a file makes panic ends its own opening alone.
+func (e *encoders) load(ctx context.Context, name string) (encoder rebased.Encoder, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = rebased.E(rebased.Invalid, "open encoder %s: %v", name, fault)
+		}
+	}()
 	plain, window, err := e.plain(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("open encoder %s: %w", name, err)
 	}
-	opened, err := windows.New(plain, windows.Of(window))
-	if err == nil {
-		e.open[name] = opened
-	}
-	return opened, err
+	return windows.New(plain, windows.Of(window))
 }
 
 // What encoders take in of a text, bytes: longer ones are cut into windows.
@@ -91,11 +191,15 @@ func (e *encoders) static(ctx context.Context, model string) (rebased.Encoder, e
 	return static.Load(folder)
 }
 
-func (e *encoders) transformer(ctx context.Context, model string) (rebased.Encoder, int, error) {
+func (e *encoders) runtime() (*transformer.Runtime, error) {
 	if e.library == "" {
-		return nil, 0, rebased.E(rebased.Invalid, "no onnxruntime is named to the worker: set ORT_DYLIB_PATH to its shared library, version 1.24 or newer")
+		return nil, rebased.E(rebased.Invalid, "no onnxruntime is named to the worker: set ORT_DYLIB_PATH to its shared library, version 1.24 or newer")
 	}
-	onnxruntime, err := transformer.OpenRuntime(e.library)
+	return transformer.OpenRuntime(e.library)
+}
+
+func (e *encoders) transformer(ctx context.Context, model string) (rebased.Encoder, int, error) {
+	onnxruntime, err := e.runtime()
 	if err != nil {
 		return nil, 0, err
 	}

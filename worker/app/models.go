@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ type models struct {
 	hub     *hub.Hub
 }
 
-// folder gives a model's folder: hf://owner/name[@revision], or one that the starter has put into the bucket.
+// folder gives a model's folder: hf://owner/name@commit, or one that the starter has put into the bucket.
 func (m models) folder(ctx context.Context, where string) (fs.FS, error) {
 	if key, _, uploaded := rebased.ParseBenchmarkRef(where); uploaded {
 		files, err := rebased.ReadModel(ctx, m.objects, key)
@@ -40,15 +41,29 @@ func (m models) folder(ctx context.Context, where string) (fs.FS, error) {
 	return nil, rebased.E(rebased.Invalid, "model %q: a folder is read by the program `rebased`, which copies it into the bucket; workers read hf:// and the bucket", where)
 }
 
-// repository reads a model of the hub at the commit that its revision stands for now.
+// pin names a model of the hub by the commit that its revision stands for now; other models have one content for ever.
+func (m models) pin(ctx context.Context, where string) (string, error) {
+	id, ok := strings.CutPrefix(where, "hf://")
+	if !ok {
+		return where, nil
+	}
+	name, revision, _ := strings.Cut(id, "@")
+	if commit.MatchString(revision) {
+		return where, nil
+	}
+	info, err := m.hub.Info(ctx, hub.Repo{Kind: hub.Models, ID: name, Revision: revision})
+	if err != nil {
+		return "", err
+	}
+	return "hf://" + info.ID + "@" + info.Commit, nil
+}
+
+var commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// repository reads a model of the hub at a commit.
 func (m models) repository(ctx context.Context, id string) (fs.FS, error) {
 	name, revision, _ := strings.Cut(id, "@")
 	repo := hub.Repo{Kind: hub.Models, ID: name, Revision: revision}
-	info, err := m.hub.Info(ctx, repo)
-	if err != nil {
-		return nil, err
-	}
-	repo.ID, repo.Revision = info.ID, info.Commit
 	files, err := m.hub.Files(ctx, repo)
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func TestModelsThatWereUploadedAreOpened(t *testing.T) {
 	if _, err := objects.Put(t.Context(), rebased.UploadKey(hash), body); err != nil {
 		t.Fatal(err)
 	}
-	encoders := newEncoders(settingsOf(t), models{objects: objects})
+	encoders := newEncoders(t.Context(), settingsOf(t), models{objects: objects})
 	e, err := encoders.Open(t.Context(), "static:"+rebased.BenchmarkRef(hash, "small"))
 	if err != nil || !strings.HasPrefix(e.Identity(), "static:small:2:") {
 		t.Fatalf("%v, %v", e, err)
@@ -49,7 +49,7 @@ func TestModelsThatWereUploadedAreOpened(t *testing.T) {
 	if err := objects.Delete(t.Context(), model["tokenizer.json"]); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newEncoders(settingsOf(t), models{objects: objects}).Open(t.Context(), "static:"+rebased.BenchmarkRef(hash, "small")); rebased.KindOf(err) != rebased.NotFound {
+	if _, err := newEncoders(t.Context(), settingsOf(t), models{objects: objects}).Open(t.Context(), "static:"+rebased.BenchmarkRef(hash, "small")); rebased.KindOf(err) != rebased.NotFound {
 		t.Errorf("a file that is gone: %v", err)
 	}
 }
@@ -61,7 +61,7 @@ func TestModelsOfTheHubAreOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	encoders := newEncoders(settingsOf(t), models{hub: client})
+	encoders := newEncoders(t.Context(), settingsOf(t), models{hub: client})
 	e, err := encoders.Open(t.Context(), "static:hf://owner/small")
 	if err != nil || !strings.HasPrefix(e.Identity(), "static:small:2:") {
 		t.Fatalf("%v, %v", e, err)
@@ -72,14 +72,14 @@ func TestModelsOfTheHubAreOpened(t *testing.T) {
 }
 
 func TestATransformerNeedsItsLibrary(t *testing.T) {
-	_, err := newEncoders(settingsOf(t), models{}).Open(t.Context(), "transformer:hf://owner/model")
+	_, err := newEncoders(t.Context(), settingsOf(t), models{}).Open(t.Context(), "transformer:hf://owner/model")
 	if rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "ORT_DYLIB_PATH") {
 		t.Errorf("without a library: %v", err)
 	}
 	if os.Getenv("ORT_DYLIB_PATH") != "" {
 		t.Skip("a library is loaded for the whole process")
 	}
-	_, err = newEncoders(settingsOf(t, "ORT_DYLIB_PATH=/none/libonnxruntime.so"), models{}).Open(t.Context(), "transformer:hf://owner/model")
+	_, err = newEncoders(t.Context(), settingsOf(t, "ORT_DYLIB_PATH=/none/libonnxruntime.so"), models{}).Open(t.Context(), "transformer:hf://owner/model")
 	if rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "/none/libonnxruntime.so") {
 		t.Errorf("a library that is not there: %v", err)
 	}

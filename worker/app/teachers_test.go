@@ -171,7 +171,7 @@ func TestATeacherIsOpenedOnceAnAddress(t *testing.T) {
 
 func TestEncodersGetTheKeyForTheOwnServerAndAreOpenedOnce(t *testing.T) {
 	own := newProvider(t)
-	encoders := newEncoders(settingsOf(t, "OPENAI_BASE_URL="+own.URL, "OPENAI_API_KEY="+secret), models{})
+	encoders := newEncoders(t.Context(), settingsOf(t, "OPENAI_BASE_URL="+own.URL, "OPENAI_API_KEY="+secret), models{})
 	first, err := encoders.Open(t.Context(), "openai:m")
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestEncodersGetTheKeyForTheOwnServerAndAreOpenedOnce(t *testing.T) {
 }
 
 func TestEncodersAreOpenedByTheNamesOfTaskFiles(t *testing.T) {
-	encoders := newEncoders(settingsOf(t), models{})
+	encoders := newEncoders(t.Context(), settingsOf(t), models{})
 	if e, err := encoders.Open(t.Context(), "static"); err != nil || e.Dimensions() < 1 {
 		t.Errorf("static: %v", err)
 	}

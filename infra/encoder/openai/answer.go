@@ -1,11 +1,14 @@
 package openai
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	sdk "github.com/openai/openai-go/v3"
@@ -62,13 +65,20 @@ func unit(x []float64) (v []float32, ok bool) {
 
 var errTooLarge = errors.New("the answer is larger than 64 MiB")
 
-// limitResponse keeps a server from filling the memory.
-func limitResponse(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+// answered sees each answer before the SDK does: it makes errors of refusals, since the SDK's own repeat whatever the server has said, and keeps
+// a server from filling the memory.
+func (e *Encoder) answered(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 	res, err := next(req)
-	if res != nil && res.Body != nil {
-		res.Body = &limited{ReadCloser: res.Body, left: maxResponse}
+	if err != nil || res == nil || res.Body == nil {
+		return res, err
 	}
-	return res, err
+	if res.StatusCode >= http.StatusBadRequest {
+		defer res.Body.Close()
+		body, _ := io.ReadAll(io.LimitReader(res.Body, maxRefusal)) // what there is of it; the status counts
+		return nil, refusal(res, body, e.key)
+	}
+	res.Body = &limited{ReadCloser: res.Body, left: maxResponse}
+	return res, nil
 }
 
 type limited struct {
@@ -84,39 +94,73 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// translate gives a vendor's error the kind that tells the caller what to do.
-func translate(ctx context.Context, err error) error {
+// translate gives an error of a request its kind; key is what its text must not hold.
+func translate(ctx context.Context, err error, key string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var answered *sdk.Error
+	refused, ok := errors.AsType[*rebased.Error](err)
 	switch {
+	case ok:
+		return refused
 	case errors.Is(err, errTooLarge):
 		return &rebased.Error{Kind: rebased.Invalid, Op: op, Err: errTooLarge}
-	case !errors.As(err, &answered):
-		return &rebased.Error{Kind: rebased.Unavailable, Op: op, Err: err}
 	}
-	out := &rebased.Error{Kind: kindOf(answered), Op: op, Err: err}
-	if (out.Kind == rebased.Throttled || out.Kind == rebased.Unavailable) && answered.Response != nil {
-		out.RetryAfter = rebased.ParseRetryAfter(answered.Response.Header.Get("Retry-After"), time.Now(), maxRetryAfter)
+	return &rebased.Error{Kind: rebased.Unavailable, Op: op, Err: errors.New(rebased.Quote(err.Error(), key))}
+}
+
+// refusal makes an error of an answer that is none: the status, and of a request that is wrong what the server says of it. What servers say of
+// credentials may repeat them, and nobody needs it.
+func refusal(res *http.Response, body []byte, key string) error {
+	said, code := saidIn(body)
+	text := strconv.Itoa(res.StatusCode) + " " + http.StatusText(res.StatusCode)
+	out := &rebased.Error{Kind: kindOf(res.StatusCode, code), Op: op}
+	switch out.Kind {
+	case rebased.Throttled, rebased.Unavailable:
+		out.RetryAfter = rebased.ParseRetryAfter(res.Header.Get("Retry-After"), time.Now(), maxRetryAfter)
+	case rebased.Invalid, rebased.NotFound:
+		if said = rebased.Quote(said, key); said != "" {
+			text += ": " + said
+		}
 	}
-	if out.Kind == rebased.Invalid && answered.Message != "" {
-		// The message says what was wrong with the request; those of refused credentials may repeat the credentials.
-		out.Err = rebased.E(out.Kind, "%w: %.300s", err, answered.Message)
-	}
+	out.Err = errors.New(text)
 	return out
 }
 
-func kindOf(err *sdk.Error) rebased.Kind {
-	switch code := err.StatusCode; {
-	case code == http.StatusTooManyRequests && err.Code == "insufficient_quota":
+// saidIn finds the message and the code in the body of a refusal: in the protocol's {"error": {"message": …, "code": …}}, in what other servers
+// make of it ({"error": "…"}, {"message": "…"}), or the text that it is.
+func saidIn(body []byte) (message, code string) {
+	var plain struct {
+		Error   json.RawMessage `json:"error"`
+		Message string          `json:"message"`
+	}
+	if json.Unmarshal(body, &plain) != nil {
+		return string(body), ""
+	}
+	var inner struct {
+		Message string `json:"message"`
+		Code    any    `json:"code"` // a number with some servers
+	}
+	if json.Unmarshal(plain.Error, &message) == nil {
+		return cmp.Or(message, plain.Message), ""
+	}
+	_ = json.Unmarshal(plain.Error, &inner)
+	code, _ = inner.Code.(string)
+	return cmp.Or(inner.Message, plain.Message), code
+}
+
+func kindOf(status int, code string) rebased.Kind {
+	switch {
+	case status == http.StatusTooManyRequests && code == "insufficient_quota":
 		return rebased.Exhausted
-	case code == http.StatusTooManyRequests:
+	case status == http.StatusTooManyRequests:
 		return rebased.Throttled
-	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return rebased.Unauthorized
-	case code == http.StatusRequestTimeout || code >= 500:
+	case status == http.StatusRequestTimeout || status >= 500:
 		return rebased.Unavailable
+	case status == http.StatusNotFound || code == "model_not_found": // whatever is sent
+		return rebased.NotFound
 	}
 	return rebased.Invalid
 }

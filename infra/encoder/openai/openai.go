@@ -24,6 +24,7 @@ const (
 	maxTexts    = 256
 	maxBytes    = 200_000
 	maxResponse = 64 << 20
+	maxRefusal  = 64 << 10
 )
 
 const (
@@ -75,6 +76,7 @@ func (c *Config) validate() error {
 type Encoder struct {
 	service      sdk.EmbeddingService
 	model        string
+	key          string
 	asked        int // dimensions to ask for; 0 = do not say
 	dimensions   int
 	maxTextBytes int
@@ -87,16 +89,14 @@ func New(ctx context.Context, cfg Config) (*Encoder, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	e := &Encoder{model: cfg.Model, key: cfg.APIKey, asked: cfg.Dimensions, dimensions: cfg.Dimensions, maxTextBytes: cfg.MaxTextBytes}
 	options := []option.RequestOption{
-		option.WithBaseURL(cfg.BaseURL), option.WithHTTPClient(cfg.HTTPClient), option.WithMaxRetries(0), option.WithMiddleware(limitResponse),
+		option.WithBaseURL(cfg.BaseURL), option.WithHTTPClient(cfg.HTTPClient), option.WithMaxRetries(0), option.WithMiddleware(e.answered),
 	}
 	if cfg.APIKey != "" {
 		options = append(options, option.WithAPIKey(cfg.APIKey))
 	}
-	e := &Encoder{
-		service: sdk.NewEmbeddingService(options...), model: cfg.Model,
-		asked: cfg.Dimensions, dimensions: cfg.Dimensions, maxTextBytes: cfg.MaxTextBytes,
-	}
+	e.service = sdk.NewEmbeddingService(options...)
 	if e.dimensions == 0 {
 		vectors, err := e.request(ctx, []string{"How many dimensions has a vector?"})
 		if err != nil {
@@ -114,7 +114,8 @@ func (e *Encoder) Identity() string { return fmt.Sprintf("openai:%s:%d", e.model
 func (e *Encoder) Dimensions() int { return e.dimensions }
 
 // Encode gives one unit vector a text, in order; a text of nothing but white space is not sent and gives the zero vector. Errors are the
-// context's, or of kind Throttled (with what the server asked to wait), Exhausted, Unauthorized, Unavailable or Invalid.
+// context's, or of kind Throttled (with what the server asked to wait), Exhausted, Unauthorized, Unavailable, NotFound (the model,
+// or the address) or Invalid: these texts, perhaps for their size.
 func (e *Encoder) Encode(ctx context.Context, texts []string) ([][]float32, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -179,7 +180,7 @@ func (e *Encoder) request(ctx context.Context, texts []string) ([][]float32, err
 	}
 	answer, err := e.service.New(ctx, params)
 	if err != nil {
-		return nil, translate(ctx, err)
+		return nil, translate(ctx, err, e.key)
 	}
 	return e.vectors(answer.Data, len(texts))
 }

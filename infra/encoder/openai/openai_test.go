@@ -14,8 +14,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	sdk "github.com/openai/openai-go/v3"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/encoder/openai"
@@ -157,7 +160,9 @@ func TestVendorErrorsBecomeKinds(t *testing.T) {
 		{"server fault", "", `oops`, 500, rebased.Unavailable, 0, 0},
 		{"overloaded", "3", `{}`, 503, rebased.Unavailable, 3 * time.Second, 3 * time.Second},
 		{"too slow", "", `{}`, 408, rebased.Unavailable, 0, 0},
-		{"unknown model", "", `{"error":{"message":"no model minilm"}}`, 404, rebased.Invalid, 0, 0},
+		{"unknown model", "", `{"error":{"message":"no model minilm"}}`, 404, rebased.NotFound, 0, 0},
+		{"unknown model, by its code", "", `{"error":{"message":"no model","code":"model_not_found"}}`, 400, rebased.NotFound, 0, 0},
+		{"too large", "", `{"error":"inputs must have less than 512 tokens"}`, 413, rebased.Invalid, 0, 0},
 		{"bad request", "", `{"error":{"message":"too long"}}`, 400, rebased.Invalid, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -190,6 +195,63 @@ func TestMessageOfTheServerIsPassedOnForRequestsThatAreWrong(t *testing.T) {
 	_, err := openai.New(t.Context(), openai.Config{BaseURL: url, Model: "m"})
 	if err == nil || !strings.Contains(err.Error(), "input is too long") {
 		t.Errorf("error is %v", err)
+	}
+}
+
+func TestNoErrorHoldsTheKeyOrAllThatAServerSays(t *testing.T) {
+	const key = "sk-the-workers-own"
+	long := strings.Repeat("x", 50_000)
+	for _, body := range []string{
+		`{"error":{"message":"no such key: Bearer %s","type":"` + long + `"}}`, `{"error":"%[1]s and again %[1]s ` + long + `"}`,
+		`{"message":"%s","error":{"code":400,"echo":"Authorization: Bearer %[1]s"}}`, `%s is wrong ` + long, `{"error":{"message":"` + long + `%s`,
+	} {
+		for _, status := range []int{400, 401, 403, 404, 413, 429, 500, 503} {
+			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(status)
+				fmt.Fprintf(w, body, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+			})
+			_, err := openai.New(t.Context(), openai.Config{BaseURL: url, APIKey: key, Model: "m"})
+			if err == nil || strings.Contains(err.Error(), key) || len(err.Error()) > 400 || !strings.Contains(err.Error(), fmt.Sprint(status)) {
+				t.Errorf("%d, %.60s: error of %d bytes: %.400v", status, body, len(fmt.Sprint(err)), err)
+			}
+			if _, wrapped := errors.AsType[*sdk.Error](err); wrapped {
+				t.Errorf("%d: the SDK's error, which holds the request with its key, is a cause of %.100v", status, err)
+			}
+		}
+	}
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://127.0.0.1:1/"+key, http.StatusTemporaryRedirect)
+	})
+	if _, err := openai.New(t.Context(), openai.Config{BaseURL: url, APIKey: key, Model: "m"}); err == nil || strings.Contains(err.Error(), key) {
+		t.Errorf("an address with the key: %v", err)
+	}
+}
+
+func TestARefusalThatHasNoEndIsReadTo64KiB(t *testing.T) {
+	var sent atomic.Int64
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		for part := bytes.Repeat([]byte("no "), 1<<10); r.Context().Err() == nil; sent.Add(int64(len(part))) {
+			if _, err := w.Write(part); err != nil {
+				return
+			}
+		}
+	})
+	_, err := openai.New(t.Context(), openai.Config{BaseURL: url, Model: "m"})
+	if rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "400 Bad Request: no no") || sent.Load() > 32<<20 {
+		t.Errorf("error after %d bytes: %v", sent.Load(), err)
+	}
+}
+
+func TestWhatServersSayIsFoundInTheFormsThatTheyUse(t *testing.T) {
+	for _, body := range []string{
+		`{"error":{"message":"too long","code":413}}`, `{"error":"too long","error_type":"Validation"}`, `{"object":"error","message":"too long"}`, "too\n long\n",
+	} {
+		url := serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, body, http.StatusRequestEntityTooLarge) })
+		_, err := openai.New(t.Context(), openai.Config{BaseURL: url, Model: "m"})
+		if rebased.KindOf(err) != rebased.Invalid || !strings.HasSuffix(fmt.Sprint(err), "413 Request Entity Too Large: too long") {
+			t.Errorf("%s: error is %v", body, err)
+		}
 	}
 }
 

@@ -9,10 +9,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/index/indextest"
 	"github.com/rebased/rebased/infra/encoder/patient"
+	"github.com/rebased/rebased/infra/encoder/windows"
 	"github.com/rebased/rebased/infra/porttest"
 )
 
@@ -87,11 +89,12 @@ func TestARequestIsTriedAgainAsLongAsItsErrorAllows(t *testing.T) {
 		"throttled for too long":     {99, rebased.Throttled, 50 * time.Second, 7, rebased.Throttled},
 		"throttled for an hour":      {1, rebased.Throttled, time.Hour, 1, rebased.Throttled},
 		"down for a moment":          {5, rebased.Unavailable, 0, 6, ""},
-		"down":                       {99, rebased.Unavailable, 0, 6, rebased.Unavailable},
+		"down":                       {99, rebased.Unavailable, 0, 7, rebased.Unavailable},
 		"down, back in a quarter":    {1, rebased.Unavailable, 15 * time.Minute, 1, rebased.Unavailable},
 		"the key is wrong":           {99, rebased.Unauthorized, 0, 1, rebased.Unauthorized},
 		"the quota is spent":         {99, rebased.Exhausted, 0, 1, rebased.Exhausted},
 		"the one text is refused":    {99, rebased.Invalid, 0, 1, rebased.Invalid},
+		"the model is not there":     {99, rebased.NotFound, 0, 1, rebased.NotFound},
 		"an error that has no kind":  {99, "", 0, 1, ""},
 		"nothing is wrong":           {0, "", 0, 1, ""},
 		"throttled, then other text": {2, rebased.Throttled, time.Second, 3, ""},
@@ -141,6 +144,85 @@ func TestTextsThatAreRefusedTogetherAreSentInHalves(t *testing.T) {
 	}
 	inner.requests = 0
 	if _, err := patient.New(inner, nil).Encode(t.Context(), texts); rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "77") || inner.requests > 40 {
+		t.Errorf("%d requests, %v", inner.requests, err)
+	}
+}
+
+// narrow is a server whose model reads so many digits of a text: it gives a kind of error for more.
+func narrow(digits int, kind rebased.Kind) func(int, []string) error {
+	return func(_ int, texts []string) error {
+		for _, text := range texts {
+			if n := strings.Count(text, "7"); n > digits {
+				return rebased.E(kind, "input of %d tokens, the model reads %d", n, digits)
+			}
+		}
+		return nil
+	}
+}
+
+func TestATextThatIsRefusedAloneIsEncodedInHalves(t *testing.T) {
+	long := strings.Repeat("7", 400) + " é " + strings.Repeat("ö7", 200)
+	for _, kind := range []rebased.Kind{rebased.Invalid, rebased.Unavailable} { // some servers call it a fault of their own
+		inner, clock := newMoody(narrow(350, kind)), new(clock)
+		texts := []string{"before", long, "after"}
+		got, err := patient.New(inner, clock.wait).Encode(t.Context(), texts)
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		plain, _ := inner.Encoder.Encode(t.Context(), []string{"before", "after", long[:len(long)/2], long[len(long)/2:]})
+		parts := []string{long[:len(long)/2], long[len(long)/2:]}
+		first, _ := inner.Encoder.Encode(t.Context(), []string{parts[0][:len(parts[0])/2], parts[0][len(parts[0])/2:]})
+		halves := windows.Mean(first, []string{parts[0][:len(parts[0])/2], parts[0][len(parts[0])/2:]})
+		want := windows.Mean([][]float32{halves, plain[3]}, parts)
+		if !slices.Equal(got[0], plain[0]) || !slices.Equal(got[2], plain[1]) || !slices.Equal(got[1], want) {
+			t.Errorf("%s: the vectors are not those of the texts, and of the halves for the long one", kind)
+		}
+		if len(clock.pauses) > 20 {
+			t.Errorf("%s: %d pauses", kind, len(clock.pauses))
+		}
+	}
+}
+
+func TestACharacterIsNeverCut(t *testing.T) {
+	for shift := range 4 {
+		inner := newMoody(func(_ int, texts []string) error {
+			for _, text := range texts {
+				if !utf8.ValidString(text) {
+					t.Errorf("%q was sent", text)
+				}
+			}
+			if len(texts[0]) > 70 {
+				return rebased.E(rebased.Invalid, "too long")
+			}
+			return nil
+		})
+		if _, err := patient.New(inner, nil).Encode(t.Context(), []string{strings.Repeat("x", shift) + strings.Repeat("€😀", 100)}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestATextThatIsRefusedInAllItsPartsEndsWithItsBeginAndSize(t *testing.T) {
+	text := strings.Repeat("base64==", 125)
+	for _, kind := range []rebased.Kind{rebased.Invalid, rebased.Unavailable} {
+		inner := newMoody(func(_ int, texts []string) error {
+			if strings.Contains(strings.Join(texts, ""), "64") {
+				return rebased.E(kind, "no")
+			}
+			return nil
+		})
+		_, err := patient.New(inner, new(clock).wait).Encode(t.Context(), []string{"a text", text})
+		want := `a text of 1000 bytes, "` + text[:60] + `"…, cut to 64 bytes and less: no`
+		if rebased.KindOf(err) != kind || fmt.Sprint(err) != want || inner.requests > 40 {
+			t.Errorf("%d requests, %v, want %s", inner.requests, err, want)
+		}
+	}
+}
+
+func TestAServerThatIsDownIsNotAskedForParts(t *testing.T) {
+	inner := newMoody(failing(99, rebased.Unavailable, 0))
+	_, err := patient.New(inner, new(clock).wait).Encode(t.Context(), []string{strings.Repeat("text ", 200), "another"})
+	if rebased.KindOf(err) != rebased.Unavailable || inner.requests != 7 {
 		t.Errorf("%d requests, %v", inner.requests, err)
 	}
 }

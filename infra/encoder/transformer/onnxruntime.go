@@ -5,7 +5,9 @@ package transformer
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -16,8 +18,10 @@ import (
 type Runtime struct{}
 
 // OpenRuntime loads the shared library of onnxruntime 1.24 or newer (libonnxruntime.so, .dylib or .dll) from a path, once a process; the first
-// path stays. It must not be called by two goroutines at once. Invalid: no such library, or one that does not fit.
+// path stays. Invalid: no such library, or one that does not fit.
 func OpenRuntime(library string) (*Runtime, error) {
+	opening.Lock()
+	defer opening.Unlock()
 	if ort.IsInitialized() {
 		return &Runtime{}, nil
 	}
@@ -28,7 +32,10 @@ func OpenRuntime(library string) (*Runtime, error) {
 	return &Runtime{}, nil
 }
 
-// session is a network that onnxruntime computes.
+// opening is held while the library is loaded: its state is the process's.
+var opening sync.Mutex
+
+// session is a network that onnxruntime computes. What it holds of onnxruntime's memory it gives back when nobody has it any more.
 type session struct {
 	run        *ort.DynamicAdvancedSession
 	inputs     []string
@@ -66,6 +73,7 @@ func (*Runtime) open(file []byte, dimensions int) (network, error) {
 	if s.run, err = ort.NewDynamicAdvancedSessionWithONNXData(file, s.inputs, []string{out[at].Name}, options); err != nil {
 		return nil, refused(err)
 	}
+	runtime.AddCleanup(s, func(run *ort.DynamicAdvancedSession) { _ = run.Destroy() }, s.run)
 	return s, nil
 }
 
@@ -100,5 +108,7 @@ func (s *session) states(ids []int64) ([]float32, error) {
 		return nil, fmt.Errorf("output: %w", err)
 	}
 	defer func() { _ = output.Destroy() }()
-	return states, s.run.Run(inputs, []ort.Value{output})
+	err = s.run.Run(inputs, []ort.Value{output})
+	runtime.KeepAlive(s)
+	return states, err
 }

@@ -124,17 +124,18 @@ func join(out, vectors [][]float32, windows []string, of []int) {
 		}
 		out[of[from]] = vectors[from]
 		if to > from+1 {
-			out[of[from]] = mean(vectors[from:to], windows[from:to])
+			out[of[from]] = Mean(vectors[from:to], windows[from:to])
 		}
 		from = to
 	}
 }
 
-// mean sums in order in float64, so that the same windows give the same bits.
-func mean(vectors [][]float32, windows []string) []float32 {
+// Mean is the vector of a text that was encoded in parts: the mean of their vectors, each weighted by its part's bytes, to unit length. It sums in
+// order in float64, so that the same parts give the same bits.
+func Mean(vectors [][]float32, parts []string) []float32 {
 	sums := make([]float64, len(vectors[0]))
 	for i, v := range vectors {
-		weight := float64(len(windows[i]))
+		weight := float64(len(parts[i]))
 		for d, x := range v {
 			sums[d] += weight * float64(x)
 		}

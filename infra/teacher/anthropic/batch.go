@@ -100,7 +100,7 @@ func (t *Teacher) Find(ctx context.Context, _ string, requests int, since time.T
 				return found, nil
 			case b.requests() != requests:
 			case !client.ID(b.ID):
-				return nil, rebased.E(rebased.Invalid, "the teacher at %s calls a batch %q, which cannot be asked for: build without transform.batch", t.endpoint, client.Quote(b.ID, t.key))
+				return nil, rebased.E(rebased.Invalid, "the teacher at %s calls a batch %q, which cannot be asked for: build without transform.batch", t.endpoint, rebased.Quote(b.ID, t.key))
 			default:
 				found = append(found, llm.Found{ID: b.ID})
 			}
@@ -128,7 +128,7 @@ func (t *Teacher) Look(ctx context.Context, id string) (llm.BatchState, error) {
 	case "in_progress", "canceling":
 		return llm.BatchState{}, nil
 	}
-	return llm.BatchState{}, rebased.E(rebased.Unavailable, "ask the teacher at %s: a batch has the unknown status %q", t.endpoint, client.Quote(b.Status, t.key))
+	return llm.BatchState{}, rebased.E(rebased.Unavailable, "ask the teacher at %s: a batch has the unknown status %q", t.endpoint, rebased.Quote(b.Status, t.key))
 }
 
 // Results implements llm.Batcher.
@@ -168,7 +168,7 @@ func (t *Teacher) result(line []byte) (llm.BatchResult, bool) {
 	}
 	out := llm.BatchResult{Key: llm.Key(in.ID)}
 	if in.Result.Type != "succeeded" {
-		out.Reason = client.Quote(in.Result.Type+" "+string(in.Result.Error), t.key)
+		out.Reason = rebased.Quote(in.Result.Type+" "+string(in.Result.Error), t.key)
 		out.Refused = strings.Contains(string(in.Result.Error), "invalid_request_error")
 		return out, true
 	}

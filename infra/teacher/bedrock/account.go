@@ -16,7 +16,6 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
-	"github.com/rebased/rebased/infra/teacher/client"
 )
 
 // Account is whose credentials sign the requests, and the region that they are sent to.
@@ -29,7 +28,7 @@ type Account struct {
 func LoadAccount(ctx context.Context) (Account, error) {
 	settings, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
-		return Account{}, rebased.E(rebased.Invalid, "read the AWS settings: %s", client.Quote(err.Error(), ""))
+		return Account{}, rebased.E(rebased.Invalid, "read the AWS settings: %s", rebased.Quote(err.Error(), ""))
 	}
 	return Account{Region: settings.Region, Credentials: settings.Credentials}, nil
 }
@@ -75,7 +74,7 @@ func (s secrets) quote(said string) string {
 	if s.session != "" {
 		said = strings.ReplaceAll(said, s.session, "***")
 	}
-	return client.Quote(said, s.key)
+	return rebased.Quote(said, s.key)
 }
 
 // authorize gives a request the API key, or signs it.
@@ -90,7 +89,7 @@ func (t *Teacher) authorize(ctx context.Context, request *http.Request, body []b
 	}
 	sum := sha256.Sum256(body)
 	if err := t.signer.SignHTTP(ctx, found, request, hex.EncodeToString(sum[:]), "bedrock", t.region, t.now()); err != nil {
-		return secrets{}, rebased.E(rebased.Invalid, "sign a request to %s: %s", t.endpoint, client.Quote(err.Error(), found.SecretAccessKey))
+		return secrets{}, rebased.E(rebased.Invalid, "sign a request to %s: %s", t.endpoint, rebased.Quote(err.Error(), found.SecretAccessKey))
 	}
 	return secrets{key: found.SecretAccessKey, session: found.SessionToken}, nil
 }
@@ -112,10 +111,10 @@ func (t *Teacher) retrieve(ctx context.Context) (aws.Credentials, error) {
 	case ctx.Err() != nil:
 		return found, ctx.Err()
 	case passes(err):
-		said := fmt.Errorf("%s (%w)", client.Quote(err.Error(), ""), llm.ErrNotBilled)
+		said := fmt.Errorf("%s (%w)", rebased.Quote(err.Error(), ""), llm.ErrNotBilled)
 		return found, &rebased.Error{Kind: rebased.Unavailable, Op: "get credentials for Bedrock", Err: said}
 	}
-	return found, rebased.E(rebased.Unauthorized, "no credentials for Bedrock: %s: %s", keyAdvice, client.Quote(err.Error(), ""))
+	return found, rebased.E(rebased.Unauthorized, "no credentials for Bedrock: %s: %s", keyAdvice, rebased.Quote(err.Error(), ""))
 }
 
 // passes tells a failure of the service that gives credentials from credentials that are not there. The chain's last resort, the metadata service

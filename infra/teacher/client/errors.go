@@ -6,27 +6,11 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
 )
-
-// maxQuote bounds what an error repeats of another's words, in bytes.
-const maxQuote = 300
-
-// Quote repeats what a server or a library said: on one line, kept short, without the key, which some servers say back.
-func Quote(said, key string) string {
-	if key != "" {
-		said = strings.ReplaceAll(said, key, "***")
-	}
-	said = strings.Join(strings.Fields(said), " ")
-	if len(said) > maxQuote {
-		said = strings.ToValidUTF8(said[:maxQuote], "") + "…"
-	}
-	return said
-}
 
 // Refusal is an answer of a server that is no answer to the question.
 type Refusal struct {
@@ -84,7 +68,7 @@ func Broken(ctx context.Context, op string, err error, key string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	said := &transportError{said: Quote(err.Error(), key)}
+	said := &transportError{said: rebased.Quote(err.Error(), key)}
 	if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" {
 		said.cause = llm.ErrNotBilled
 	}

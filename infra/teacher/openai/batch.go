@@ -154,7 +154,7 @@ func (t *Teacher) Find(ctx context.Context, name string, _ int, since time.Time)
 			}
 			if b.Metadata[nameKey] == name {
 				if !client.ID(b.ID) {
-					return nil, rebased.E(rebased.Invalid, "the teacher at %s calls a batch %q, which cannot be asked for: build without transform.batch", t.endpoint, client.Quote(b.ID, t.key))
+					return nil, rebased.E(rebased.Invalid, "the teacher at %s calls a batch %q, which cannot be asked for: build without transform.batch", t.endpoint, rebased.Quote(b.ID, t.key))
 				}
 				found = append(found, llm.Found{ID: b.ID, Named: true})
 			}
@@ -190,13 +190,13 @@ func (t *Teacher) Look(ctx context.Context, id string) (llm.BatchState, error) {
 		state := llm.BatchState{Ended: true, Failure: "no reason given"}
 		if len(b.Errors.Data) > 0 {
 			first := b.Errors.Data[0]
-			state.Failure, state.Full = client.Quote(first.Code+": "+first.Message, t.key), first.Code == "token_limit_exceeded"
+			state.Failure, state.Full = rebased.Quote(first.Code+": "+first.Message, t.key), first.Code == "token_limit_exceeded"
 		}
 		return state, nil
 	case "validating", "in_progress", "finalizing", "cancelling":
 		return llm.BatchState{}, nil
 	}
-	return llm.BatchState{}, rebased.E(rebased.Unavailable, "ask the teacher at %s: a batch has the unknown status %q", t.endpoint, client.Quote(b.Status, t.key))
+	return llm.BatchState{}, rebased.E(rebased.Unavailable, "ask the teacher at %s: a batch has the unknown status %q", t.endpoint, rebased.Quote(b.Status, t.key))
 }
 
 // Results implements llm.Batcher.
@@ -209,7 +209,7 @@ func (t *Teacher) Results(ctx context.Context, id string) iter.Seq2[llm.BatchRes
 		}
 		for _, file := range []string{b.OutputFile, b.ErrorFile} {
 			if file != "" && !client.ID(file) {
-				yield(llm.BatchResult{}, rebased.E(rebased.Invalid, "the teacher at %s calls a file %q, which cannot be asked for", t.endpoint, client.Quote(file, t.key)))
+				yield(llm.BatchResult{}, rebased.E(rebased.Invalid, "the teacher at %s calls a file %q, which cannot be asked for", t.endpoint, rebased.Quote(file, t.key)))
 				return
 			}
 			if file != "" && !t.read(ctx, file, b.Metadata[modelKey], yield) {
@@ -270,9 +270,9 @@ func (t *Teacher) result(line []byte, model string) (llm.BatchResult, bool) {
 		}
 		status := in.Response.Status
 		out.Refused = status >= http.StatusBadRequest && status < http.StatusInternalServerError && status != http.StatusTooManyRequests
-		out.Reason = client.Quote("HTTP "+strconv.Itoa(in.Response.Status)+": "+said, t.key)
+		out.Reason = rebased.Quote("HTTP "+strconv.Itoa(in.Response.Status)+": "+said, t.key)
 	case in.Error != nil:
-		out.Reason = client.Quote(in.Error.Code+": "+in.Error.Message, t.key)
+		out.Reason = rebased.Quote(in.Error.Code+": "+in.Error.Message, t.key)
 	}
 	return out, true
 }

@@ -24,7 +24,7 @@ func (t *Teacher) kindOf(ctx context.Context, err error) error {
 	if kind == rebased.Unauthorized {
 		return rebased.E(kind, "the teacher at %s refused the key (HTTP %d): %s", t.endpoint, api.StatusCode, t.keyAdvice())
 	}
-	return client.Refusal{Op: op, Kind: kind, Cause: cause, Said: client.Quote(api.Message, t.key), Response: api.Response, Now: t.now()}.Error()
+	return client.Refusal{Op: op, Kind: kind, Cause: cause, Said: rebased.Quote(api.Message, t.key), Response: api.Response, Now: t.now()}.Error()
 }
 
 func (t *Teacher) keyAdvice() string {
