@@ -1,7 +1,8 @@
 """Reads files and writes them as Parquet with pyarrow, to stand beside what infra/local/bench/convert does: python import.py [--cells] FILE...
 
-Without --cells a table is written as it was read, zstd. With --cells it is written as the corpus has it: row_id, dataset, config, split and a list of
-{column, text} for each row, null left out, row_id a UUID of the SHA-256 of the row's cells. Prints a JSON object a file.
+Both ways the codec is zstd at level 1, as the parts of a corpus have it at the fastest level of their encoder. Without --cells a table is written as it
+was read. With --cells it is written as the corpus has it: row_id, dataset, config, split and a list of {column, text} for each row, null left out, row_id
+a UUID of the SHA-256 of the row's cells. Prints a JSON object a file.
 """
 import argparse
 import hashlib
@@ -75,9 +76,9 @@ def cells(table):
 
 def write(table, path, as_cells):
     if not as_cells:
-        pq.write_table(table, path, compression="zstd")
+        pq.write_table(table, path, compression="zstd", compression_level=1)
         return
-    pq.write_table(cells(table), path, compression="zstd", row_group_size=10_000,
+    pq.write_table(cells(table), path, compression="zstd", compression_level=1, row_group_size=10_000,
                    use_dictionary=["dataset", "config", "split", "cells.list.element.column"])
 
 
