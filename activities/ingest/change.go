@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,8 +24,10 @@ const (
 	idReaders    = 8       // lists of ids read at once
 )
 
-// change is what is found out about a split while its parts are written: which of their rows the revision before has.
+// change is what is found out about a split while its parts are written, in any order, several at once: which of their rows the revision before
+// has.
 type change struct {
+	mu     sync.Mutex
 	copies *copies
 	old    []rebased.RowKey // ascending
 	still  []bool           // by place in old
@@ -79,6 +82,8 @@ func (c *change) part(key string, rows []rebased.Row) error {
 	if c == nil {
 		return nil
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	came := rebased.PartDifference{Key: key}
 	for i, row := range rows {
 		id, err := row.ID.Key()
