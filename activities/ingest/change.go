@@ -23,7 +23,8 @@ const (
 	idReaders    = 8       // lists of ids read at once
 )
 
-// change is what is found out about a split while its parts are written: which of their rows the revision before has.
+// change is what is found out about a split while its parts are written, in any order, several at once: which of their rows the revision before
+// has.
 type change struct {
 	copies *copies
 	old    []rebased.RowKey // ascending
