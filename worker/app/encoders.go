@@ -79,7 +79,7 @@ func (e *encoders) Open(ctx context.Context, name string) (rebased.Encoder, erro
 	if err != nil {
 		return nil, err
 	}
-	o := e.opening(name)
+	o := e.opening(name) //nolint:contextcheck // it outlives the call that began it
 	select {
 	case <-o.done:
 		return o.encoder, o.err

@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -235,4 +237,48 @@ func TestNetworksThatAskForOtherThingsAreRefusedByName(t *testing.T) {
 	if _, err := r.Load(folder); rebased.KindOf(err) != rebased.Invalid {
 		t.Errorf("no network: error is %v", err)
 	}
+}
+
+// A session is memory of the runtime: it ends when nobody has its encoder, and not before a computation that is under way.
+func TestASessionEndsWithItsLastUser(t *testing.T) {
+	r, folder := library(t), tiny(t)
+	open := func(times int) {
+		for i := range times {
+			e, err := r.Load(folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			collected := make(chan struct{})
+			go func() {
+				if i%10 == 0 {
+					runtime.GC()
+				}
+				close(collected)
+			}()
+			if v, err := e.Encode(t.Context(), []string{"the river runs through the old town"}); err != nil || len(v) != 1 {
+				t.Fatalf("%v, %v", v, err)
+			}
+			<-collected
+		}
+	}
+	open(30)
+	before := resident(t)
+	open(150)
+	if after := resident(t); after > before+40<<20 {
+		t.Errorf("150 models more, of which nobody has one, hold %d MiB", (after-before)>>20)
+	}
+}
+
+// resident is the memory that the process has, bytes.
+func resident(t *testing.T) int {
+	t.Helper()
+	body, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Skip("no /proc")
+	}
+	pages, err := strconv.Atoi(strings.Fields(string(body))[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
 }
