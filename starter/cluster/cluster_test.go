@@ -1,12 +1,15 @@
 package cluster_test
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rebased/rebased"
@@ -102,6 +105,61 @@ func TestAWorkflowThatNoWorkerTakesIsWithdrawn(t *testing.T) {
 	_, _, err = cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{ID: "index/hub"})
 	if err == nil || err.Error() != "terminated" {
 		t.Errorf("the workflow is left: %v", err)
+	}
+}
+
+// fault is the error of one call, by its method's name.
+func fault(call string, err error) func(string) error {
+	return func(now string) error {
+		if now == call {
+			return err
+		}
+		return nil
+	}
+}
+
+var unavailable = serviceerror.NewUnavailable("connection reset")
+
+func TestAStartWhoseAnswerIsLostIsLookedFor(t *testing.T) {
+	t.Run("it is there", func(t *testing.T) {
+		server := &clustertest.Temporal{Workers: 1, Lose: fault("ExecuteWorkflow", unavailable)}
+		if err := connect(server).StartBuild(t.Context(), "b1", squad); err != nil || len(server.Runs()) != 1 {
+			t.Errorf("%v, %d runs", err, len(server.Runs()))
+		}
+	})
+	t.Run("it is not there", func(t *testing.T) {
+		server := &clustertest.Temporal{Workers: 1, Drop: fault("ExecuteWorkflow", unavailable)}
+		wantError(t, connect(server).StartBuild(t.Context(), "b1", squad), rebased.Unavailable, "start build/squad/b1: connection reset")
+	})
+	t.Run("nobody knows", func(t *testing.T) {
+		server := &clustertest.Temporal{Workers: 1, Drop: func(call string) error {
+			return cmp.Or(fault("ExecuteWorkflow", unavailable)(call), fault("DescribeWorkflowExecution", unavailable)(call))
+		}}
+		err := connect(server).StartBuild(t.Context(), "b1", squad)
+		wantError(t, err, rebased.Unavailable, "start build/squad/b1: connection reset: it may have been started")
+		if _, doubt := errors.AsType[*cluster.Doubt](err); !doubt {
+			t.Errorf("%T is no doubt", err)
+		}
+	})
+	t.Run("an import that ended before is another one", func(t *testing.T) {
+		server := &clustertest.Temporal{Workers: 1, Drop: fault("ExecuteWorkflow", unavailable)}
+		run := server.Add("import/hub", workflows.ImportCorpusName)
+		if err := connect(server).StartImport(t.Context(), workflows.ImportInput{Corpus: "hub"}); err != nil {
+			t.Errorf("one that runs is followed: %v", err)
+		}
+		run.End(workflows.ImportResult{}, nil)
+		wantError(t, connect(server).StartImport(t.Context(), workflows.ImportInput{Corpus: "hub"}), rebased.Unavailable, "start import/hub: connection reset")
+	})
+}
+
+func TestABuildOfWhichTemporalTellsNothingIsNotWithdrawn(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1, Drop: fault("DescribeWorkflowExecution", unavailable)}
+	if err := connect(server).StartBuild(t.Context(), "b1", squad); err != nil {
+		t.Fatal(err)
+	}
+	server.Drop = nil
+	if b, err := connect(server).Describe(t.Context(), "squad", "b1"); err != nil || b.State != rebased.StateRunning {
+		t.Errorf("%+v, %v", b, err)
 	}
 }
 

@@ -38,6 +38,10 @@ type Temporal struct {
 	Play       func(run *Run) // plays each workflow that is started, in a goroutine of its own
 	Update     func(run *Run, name string, decision any) (rebased.Progress, error)
 
+	// Lose gives the error of a call, by its method's name, that has taken effect and whose answer is lost; nil = it is answered. Drop is of those that
+	// do not reach the server.
+	Drop, Lose func(call string) error
+
 	mu        sync.Mutex
 	runs      []*Run
 	schedules map[string]*schedule
@@ -120,6 +124,19 @@ func executionError(err error) error {
 	return env.GetWorkflowError()
 }
 
+// through does a call, unless it is dropped, and loses its answer where that is wanted.
+func through[T any](t *Temporal, call string, do func() (T, error)) (out T, err error) {
+	if t.Drop != nil {
+		if err := t.Drop(call); err != nil {
+			return out, err
+		}
+	}
+	if out, err = do(); err == nil && t.Lose != nil {
+		err = t.Lose(call)
+	}
+	return out, err
+}
+
 // Runs gives all workflows so far, in the order of their start.
 func (t *Temporal) Runs() []*Run {
 	t.mu.Lock()
@@ -161,6 +178,10 @@ func (t *Temporal) find(id string) (*Run, error) {
 
 // ExecuteWorkflow implements cluster.Temporal.
 func (t *Temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, workflowType any, args ...any) (client.WorkflowRun, error) {
+	return through(t, "ExecuteWorkflow", func() (client.WorkflowRun, error) { return t.execute(o, workflowType, args[0]) })
+}
+
+func (t *Temporal) execute(o client.StartWorkflowOptions, workflowType, input any) (client.WorkflowRun, error) {
 	if old, err := t.find(o.ID); err == nil {
 		old.mu.Lock()
 		open := old.status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
@@ -169,7 +190,7 @@ func (t *Temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOpti
 			return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("Workflow execution is already running", "", "")
 		}
 	}
-	run := t.start(o, workflowType.(string), args[0])
+	run := t.start(o, workflowType.(string), input)
 	if t.Workers > 0 && !t.Asleep && t.Play != nil {
 		go t.Play(run)
 	}
@@ -242,6 +263,10 @@ func (t *Temporal) QueryWorkflow(_ context.Context, id, _, _ string, _ ...any) (
 
 // UpdateWorkflow implements cluster.Temporal.
 func (t *Temporal) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	return through(t, "UpdateWorkflow", func() (client.WorkflowUpdateHandle, error) { return t.update(o) })
+}
+
+func (t *Temporal) update(o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
 	run, err := t.find(o.WorkflowID)
 	if err != nil {
 		return nil, err
@@ -299,6 +324,10 @@ func (t *Temporal) TerminateWorkflow(_ context.Context, id, _, _ string, _ ...an
 
 // DescribeWorkflowExecution implements cluster.Temporal.
 func (t *Temporal) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return through(t, "DescribeWorkflowExecution", func() (*workflowservice.DescribeWorkflowExecutionResponse, error) { return t.describe(id) })
+}
+
+func (t *Temporal) describe(id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	run, err := t.find(id)
 	if err != nil {
 		return nil, err
