@@ -337,6 +337,35 @@ func TestADecisionIsTakenToTheBuild(t *testing.T) {
 	wantError(t, err, rebased.Invalid, "resume squad/1: it has ended: rebased builds show squad/1 says how")
 }
 
+func TestADecisionThatIsNotAnsweredMayStillTakeEffect(t *testing.T) {
+	b := cluster.Build{Task: "squad", Build: "1"}
+	ctx, interrupt := context.WithCancel(t.Context())
+	server := &clustertest.Temporal{Workers: 1, Update: func(*clustertest.Run, string, any) (rebased.Progress, error) { return rebased.Progress{}, nil }}
+	server.Add("build/squad/1", workflows.BuildDatasetName)
+	doubt := func(err error, message string) {
+		t.Helper()
+		wantError(t, err, rebased.Unavailable, message)
+		if _, ok := errors.AsType[*cluster.Doubt](err); !ok {
+			t.Errorf("%T is no doubt", err)
+		}
+	}
+	server.Lose = func(string) error { return unavailable }
+	_, err := connect(server).Decide(ctx, b, workflows.UpdateApprove, workflows.Decision{})
+	doubt(err, "approve squad/1: connection reset: it may still take effect: rebased builds show squad/1 tells")
+	_, err = connect(server).Cancel(ctx, b)
+	doubt(err, "cancel squad/1: connection reset: it may still take effect: rebased builds show squad/1 tells")
+
+	server.Lose = func(string) error { interrupt(); return ctx.Err() }
+	_, err = connect(server).Decide(ctx, b, workflows.UpdateApprove, workflows.Decision{})
+	doubt(err, "approve squad/1: interrupted: it may still take effect: rebased builds show squad/1 tells")
+
+	server.Drop = func(string) error { return serviceerror.NewPermissionDenied("no", "") }
+	_, err = connect(server).Decide(ctx, b, workflows.UpdateApprove, workflows.Decision{})
+	if _, ok := errors.AsType[*cluster.Doubt](err); ok {
+		t.Errorf("Temporal has refused it: %v", err)
+	}
+}
+
 func TestCancelWaitsForTheEnd(t *testing.T) {
 	server := &clustertest.Temporal{Workers: 1}
 	run := server.Add("build/squad/1", workflows.BuildDatasetName)

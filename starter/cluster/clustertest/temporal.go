@@ -296,6 +296,11 @@ func (u updated) Get(_ context.Context, into any) error {
 
 // CancelWorkflow implements cluster.Temporal.
 func (t *Temporal) CancelWorkflow(_ context.Context, id, _ string) error {
+	_, err := through(t, "CancelWorkflow", func() (struct{}, error) { return struct{}{}, t.cancel(id) })
+	return err
+}
+
+func (t *Temporal) cancel(id string) error {
 	run, err := t.find(id)
 	if err != nil {
 		return err
