@@ -67,5 +67,5 @@ func (a *app) start(ctx context.Context, temporal *cluster.Cluster, bucket store
 func newBuild(now time.Time) string {
 	var chance [2]byte
 	_, _ = rand.Read(chance[:]) // never fails
-	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(chance[:])
+	return now.UTC().Format(cluster.BuildTime) + "-" + hex.EncodeToString(chance[:])
 }

@@ -317,6 +317,51 @@ func TestBuildsAreListedWithStateAndTime(t *testing.T) {
 	}
 }
 
+func TestABuildOfSeveralRunsStartedWithItsFirst(t *testing.T) {
+	for _, ids := range [][2]string{{"1", "2"}, {"20261122-210100-aaaa", "20261122-210200-bbbb"}, {"nightly-2026-11-22T21:00:00Z", "nightly-2026-11-22T21:02:00Z"}} {
+		server := &clustertest.Temporal{Workers: 1}
+		c := connect(server)
+		first := server.Add("build/squad/"+ids[0], workflows.BuildDatasetName)
+		server.Add("build/squad/"+ids[1], workflows.BuildDatasetName).End(rebased.BuildResult{}, nil)
+		second := server.Continue(first)
+		last := server.Continue(second)
+		started := time.Date(2026, 11, 22, 21, 1, 0, 0, time.UTC)
+		check := func(when string) {
+			t.Helper()
+			all := func(cluster.Build) bool { return true }
+			listed, err := c.Builds(t.Context(), "squad", 10, all)
+			if err != nil || len(listed) != 2 || listed[0].Build != ids[1] || !listed[1].Started.Equal(started) {
+				t.Errorf("%s, listed %+v, %v", when, listed, err)
+			}
+			if youngest, err := c.Find(t.Context(), cluster.Wanted{Name: "squad", Fits: all}); err != nil || youngest.Build != ids[1] {
+				t.Errorf("%s, the youngest is %+v, %v", when, youngest, err)
+			}
+			b, err := c.Describe(t.Context(), "squad", ids[0])
+			if err != nil || !b.Started.Equal(started) || b.Ended != nil && b.Seconds != (48*time.Hour+3*time.Minute+90*time.Second).Seconds() {
+				t.Errorf("%s, looked at %+v, %v", when, b, err)
+			}
+		}
+		check("while it runs")
+		last.End(rebased.BuildResult{}, nil)
+		check("when it has ended")
+		if ids[0] == "1" {
+			continue // nothing tells then
+		}
+		server.Forget(first)
+		server.Forget(second)
+		if strings.HasPrefix(ids[0], "nightly") {
+			started = started.Add(-time.Minute) // its time by the schedule is what is left
+		}
+		b, err := c.Describe(t.Context(), "squad", ids[0])
+		if err != nil || !b.Started.Equal(started) {
+			t.Errorf("when its first runs are forgotten: %+v, %v", b, err)
+		}
+		if listed, err := c.Builds(t.Context(), "squad", 10, func(cluster.Build) bool { return true }); err != nil || listed[0].Build != ids[1] {
+			t.Errorf("when its first runs are forgotten: %+v, %v", listed, err)
+		}
+	}
+}
+
 func TestADecisionIsTakenToTheBuild(t *testing.T) {
 	server := &clustertest.Temporal{Workers: 1, Update: func(_ *clustertest.Run, name string, decision any) (rebased.Progress, error) {
 		if name != "approve" {

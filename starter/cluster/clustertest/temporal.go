@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +47,7 @@ type Temporal struct {
 	runs      []*Run
 	schedules map[string]*schedule
 	clock     time.Time
+	made      int // runs
 }
 
 // Run is one workflow.
@@ -63,6 +65,8 @@ type Run struct {
 	err      error
 	status   enumspb.WorkflowExecutionStatus
 	state    rebased.State // the search attribute
+	run      string
+	first    string // run
 	started  time.Time
 	ended    time.Time
 	canceled chan struct{}
@@ -149,6 +153,27 @@ func (t *Temporal) Add(id, workflowType string) *Run {
 	return t.start(client.StartWorkflowOptions{ID: id}, workflowType, nil)
 }
 
+// Continue ends a run as continued by another one, a day later, and gives that.
+func (t *Temporal) Continue(run *Run) *Run {
+	t.mu.Lock()
+	t.clock = t.clock.Add(24 * time.Hour)
+	t.mu.Unlock()
+	next := t.start(run.Options, run.Type, run.Input)
+	next.first = run.first
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	run.status = enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
+	run.close()
+	return next
+}
+
+// Forget takes a run that has ended out, as Temporal does after a while.
+func (t *Temporal) Forget(run *Run) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.runs = slices.DeleteFunc(t.runs, func(r *Run) bool { return r == run })
+}
+
 func (t *Temporal) start(options client.StartWorkflowOptions, workflowType string, input any) *Run {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -161,15 +186,21 @@ func (t *Temporal) start(options client.StartWorkflowOptions, workflowType strin
 		ID: options.ID, Type: workflowType, Input: body, Options: options, status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
 		state: rebased.StateRunning, started: t.clock, canceled: make(chan struct{}), done: make(chan struct{}), follow: make(chan struct{}), asked: make(chan struct{}),
 	}
+	t.made++
+	run.run = fmt.Sprintf("run-%d", t.made)
+	run.first = run.run
 	t.runs = append(t.runs, run)
 	return run
 }
 
-func (t *Temporal) find(id string) (*Run, error) {
+func (t *Temporal) find(id string) (*Run, error) { return t.findRun(id, "") }
+
+// findRun finds one run of a workflow; "" = the last.
+func (t *Temporal) findRun(id, runID string) (*Run, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, run := range slices.Backward(t.runs) {
-		if run.ID == id {
+		if run.ID == id && (runID == "" || run.run == runID) {
 			return run, nil
 		}
 	}
@@ -211,7 +242,7 @@ type handle struct {
 }
 
 func (h handle) GetID() string    { return h.run.ID }
-func (h handle) GetRunID() string { return "run" }
+func (h handle) GetRunID() string { return h.run.run }
 
 func (h handle) Get(ctx context.Context, into any) error {
 	if h.err != nil {
@@ -328,16 +359,17 @@ func (t *Temporal) TerminateWorkflow(_ context.Context, id, _, _ string, _ ...an
 }
 
 // DescribeWorkflowExecution implements cluster.Temporal.
-func (t *Temporal) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	return through(t, "DescribeWorkflowExecution", func() (*workflowservice.DescribeWorkflowExecutionResponse, error) { return t.describe(id) })
+func (t *Temporal) DescribeWorkflowExecution(_ context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return through(t, "DescribeWorkflowExecution", func() (*workflowservice.DescribeWorkflowExecutionResponse, error) { return t.describe(id, run) })
 }
 
-func (t *Temporal) describe(id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	run, err := t.find(id)
+func (t *Temporal) describe(id, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	run, err := t.findRun(id, runID)
 	if err != nil {
 		return nil, err
 	}
 	described := &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: run.info()}
+	described.WorkflowExecutionInfo.FirstRunId = run.first // lists do not tell it
 	for _, details := range run.Heartbeats {
 		payloads, err := converter.GetDefaultDataConverter().ToPayloads(details)
 		if err != nil {
@@ -356,7 +388,7 @@ func (r *Run) info() *workflowpb.WorkflowExecutionInfo {
 	defer r.mu.Unlock()
 	state, _ := converter.GetDefaultDataConverter().ToPayload(r.state) // a text
 	info := &workflowpb.WorkflowExecutionInfo{
-		Execution: &commonpb.WorkflowExecution{WorkflowId: r.ID, RunId: "run"},
+		Execution: &commonpb.WorkflowExecution{WorkflowId: r.ID, RunId: r.run},
 		Type:      &commonpb.WorkflowType{Name: r.Type},
 		Status:    r.status, StartTime: timestamppb.New(r.started), HistoryLength: 5,
 		SearchAttributes: &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{workflows.AttributeState: state}},
