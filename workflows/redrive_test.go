@@ -118,7 +118,14 @@ func TestARedriveOfNothingOrOfAnotherKindOfBuildIsRefused(t *testing.T) {
 	}{
 		"no such build":  {"9", budgetYAML, rebased.ReasonRefused, "build 9 of task numbers does not exist"},
 		"no such reject": {"1", budgetYAML, rebased.ReasonTooLong, "no row that was rejected as too_long"},
-		"another mode":   {"1", strings.Replace(budgetYAML, "rationale", "none", 1), rebased.ReasonRefused, "reason.mode"},
+		"another mode":   {"1", strings.Replace(budgetYAML, "rationale", "none", 1), rebased.ReasonRefused, `reason.mode is "none", build 1 had "rationale": only `},
+		"fewer rows": {"1", strings.Replace(budgetYAML, "rows: 300", "rows: 200", 1), rebased.ReasonRefused, "retrieve.rows is 200, build 1 had 300: only instruction, examples, " +
+			"transform.teacher, budget, dedupe, gates, output, handoff and the like may change in a redrive: build anew"},
+		"other sources": {"1", strings.Replace(budgetYAML, "rows: 300", "rows: 300, exclude: [set1]", 1), rebased.ReasonRefused, `retrieve.exclude is ["set1"], build 1 had []`},
+		"constraints": {"1", strings.Replace(budgetYAML, "{max_tokens: 50}", "{max_tokens: 50}, constraints: {max_chars: 900}", 1), rebased.ReasonRefused,
+			"transform.constraints.max_chars is 900, build 1 had 0"},
+		"answer":  {"1", budgetYAML + "answer: {pattern: it is (.*)}\n", rebased.ReasonRefused, `answer.pattern is "it is (.*)", build 1 had none`},
+		"overlap": {"1", budgetYAML + "decontaminate: {ngram: 12}\n", rebased.ReasonRefused, "decontaminate.ngram is 12, build 1 had 13"},
 	} {
 		_, err := w.redrive(t, "r-"+strings.ReplaceAll(name, " ", "-"), c.of, c.yaml, c.reason)
 		var refused *temporal.ApplicationError
@@ -128,6 +135,23 @@ func TestARedriveOfNothingOrOfAnotherKindOfBuildIsRefused(t *testing.T) {
 	}
 	if now, _ := w.teacher.Asked(); now != asked {
 		t.Errorf("%d calls were made", now-asked)
+	}
+}
+
+func TestARedriveMayAskInOtherWords(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 300)
+	w.teacher.Fail = refusing("number 1", "")
+	first, err := w.runBuild(t, w.environment(t), "1", budgetYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.teacher.Fail = nil
+	changed := strings.NewReplacer("Answer the question", "Answer every question", "{max_tokens: 50}}", "{max_tokens: 60}, cell_chars: 300}", "it is 49", "it is 49 now").Replace(budgetYAML)
+	changed += "dedupe: {minhash: 0.9}\ngates: {min_parsed: 0.1}\noutput: {validation: 0.1}\nbudget: {tokens: 90000000}\n"
+	second, err := w.redrive(t, "2", "1", changed, rebased.ReasonRefused)
+	if err != nil || second.Rows <= first.Rows || second.Rejected[rebased.ReasonRefused] != 0 {
+		t.Errorf("%+v, %v", second, err)
 	}
 }
 
