@@ -59,13 +59,14 @@ type PlanInput struct {
 	Task    string `json:"task"`
 	Build   string `json:"build"`
 	TaskKey string `json:"task_key"`
+	Redrive string `json:"redrive,omitempty"` // the build whose rows are taken over; "" = they are retrieved
 }
 
 // PlanResult is what the build depends on, by reference.
 type PlanResult struct {
 	TaskKey  string                `json:"task_key"` // the frozen task, in the build's folder
 	Corpus   string                `json:"corpus"`
-	Revision string                `json:"revision"`  // pinned: the revision that is indexed
+	Revision string                `json:"revision"`  // pinned: the revision that is indexed, or that the rows were retrieved from that a redrive takes over
 	Encoder  string                `json:"encoder"`   // identity, and that of retrieve.rerank
 	Endpoint string                `json:"endpoint"`  // of the teacher
 	InFlight int                   `json:"in_flight"` // 0 = no cap
@@ -95,26 +96,8 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if err != nil {
 		return PlanResult{}, err
 	}
-	if err := a.Index.Ping(ctx); err != nil {
-		return PlanResult{}, fmt.Errorf("the vector index cannot be used (QDRANT_URL, QDRANT_API_KEY of the worker): %w", err)
-	}
-	encoder, err := a.Encoders.Open(ctx, task.Retrieve.Encoder)
+	from, err := a.source(ctx, in, task)
 	if err != nil {
-		return PlanResult{}, fmt.Errorf("encoder %s: %w", task.Retrieve.Encoder, err)
-	}
-	identity := encoder.Identity()
-	if rerank := task.Retrieve.Rerank; rerank != nil {
-		better, err := a.Encoders.Open(ctx, rerank.Encoder)
-		if err != nil {
-			return PlanResult{}, fmt.Errorf("retrieve.rerank.encoder %s: %w", rerank.Encoder, err)
-		}
-		identity += " reranked by " + better.Identity()
-	}
-	found, err := findIndex(ctx, a.Objects, task.Corpus, encoder.Identity())
-	if err != nil {
-		return PlanResult{}, err
-	}
-	if _, err := readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate); err != nil {
 		return PlanResult{}, err
 	}
 	teacher, err := a.teacher(ctx, &task)
@@ -136,13 +119,44 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if _, err := a.Objects.Put(ctx, frozen, data); err != nil {
 		return PlanResult{}, fmt.Errorf("write the frozen task: %w", err)
 	}
-	activity.GetLogger(ctx).Info("planned", "task", task.Name, "corpus", task.Corpus, "revision", found.Revision, "model", task.Transform.Teacher.Model)
+	activity.GetLogger(ctx).Info("planned", "task", task.Name, "corpus", task.Corpus, "revision", from.Revision, "model", task.Transform.Teacher.Model)
 	return PlanResult{
-		TaskKey: frozen, Corpus: task.Corpus, Revision: found.Revision, Encoder: identity, Endpoint: teacher.Endpoint(),
+		TaskKey: frozen, Corpus: task.Corpus, Revision: from.Revision, Encoder: from.Encoder, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
 		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows, Target: task.Transform.TargetRows,
 		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow,
 	}, nil
+}
+
+// source says what the rows come from: the index, which must be fit for use, or what those of an earlier build came from, which needs none.
+func (a *Plan) source(ctx context.Context, in PlanInput, task rebased.Task) (retrieved, error) {
+	if in.Redrive != "" {
+		record, found, err := readRetrieved(ctx, a.Objects, BuildRef{Task: in.Task, Build: in.Redrive})
+		if err != nil || found {
+			return record, err
+		}
+	}
+	if err := a.Index.Ping(ctx); err != nil {
+		return retrieved{}, fmt.Errorf("the vector index cannot be used (QDRANT_URL, QDRANT_API_KEY of the worker): %w", err)
+	}
+	encoder, err := a.Encoders.Open(ctx, task.Retrieve.Encoder)
+	if err != nil {
+		return retrieved{}, fmt.Errorf("encoder %s: %w", task.Retrieve.Encoder, err)
+	}
+	identity := encoder.Identity()
+	if rerank := task.Retrieve.Rerank; rerank != nil {
+		better, err := a.Encoders.Open(ctx, rerank.Encoder)
+		if err != nil {
+			return retrieved{}, fmt.Errorf("retrieve.rerank.encoder %s: %w", rerank.Encoder, err)
+		}
+		identity += " reranked by " + better.Identity()
+	}
+	found, err := findIndex(ctx, a.Objects, task.Corpus, encoder.Identity())
+	if err != nil {
+		return retrieved{}, err
+	}
+	_, err = readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate)
+	return retrieved{Revision: found.Revision, Encoder: identity}, err
 }
 
 func (a *Plan) read(ctx context.Context, in PlanInput) (rebased.Task, error) {

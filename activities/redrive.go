@@ -63,6 +63,12 @@ func (a *Redrive) selectRows(ctx context.Context, in RedriveInput, progress func
 			return out, fmt.Errorf("write shard %d: %w", n, err)
 		}
 	}
+	if from := before.from; from != nil {
+		record := retrieved{Revision: from.Revision, Encoder: from.Encoder, Skipped: out.Skipped, Rows: out.Rows}
+		if err := writeRetrieved(ctx, a.Objects, in.BuildRef, record); err != nil {
+			return out, err
+		}
+	}
 	return out, a.keep(ctx, in, &out, madeIn(task), before.examples, stay)
 }
 
@@ -112,6 +118,7 @@ type earlier struct {
 	examples   []rebased.Example
 	rejects    map[string][]rebased.Reject // by step
 	skipped    map[string]int
+	from       *retrieved // nil of a build that has no record of it
 }
 
 // SkippedRecalled counts the rows that a redrive leaves out since their source was recalled.
@@ -177,6 +184,14 @@ func (a *Redrive) earlier(ctx context.Context, in RedriveInput, task rebased.Tas
 	if sum != len(out.candidates) || len(out.candidates) == 0 {
 		return earlier{}, rebased.E(rebased.Invalid, "build %s has gone through %d of its %d rows: only a build that has gone through all can be redriven",
 			in.Of, sum, len(out.candidates))
+	}
+	record, found, err := readRetrieved(ctx, a.Objects, of)
+	if err != nil {
+		return earlier{}, err
+	}
+	if found {
+		out.from, out.skipped = &record, record.Skipped
+		return out, nil
 	}
 	out.skipped, err = a.skipped(ctx, of)
 	return out, err
@@ -266,7 +281,7 @@ func (e *earlier) reached() {
 	e.candidates = slices.DeleteFunc(e.candidates, func(c rebased.Candidate) bool { return !known[c.ID] })
 }
 
-// skipped reads what a build kept out before it had candidates, as far as it has ended.
+// skipped reads what a build without a record of its retrieval kept out before it had candidates, as far as it has ended.
 func (a *Redrive) skipped(ctx context.Context, of BuildRef) (map[string]int, error) {
 	data, _, err := a.Objects.Get(ctx, rebased.BuildKey(of.Task, of.Build, "result.json"))
 	if rebased.KindOf(err) == rebased.NotFound {

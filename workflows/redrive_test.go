@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
+	"github.com/rebased/rebased/activities/handoff"
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/workflows"
 )
@@ -153,6 +155,77 @@ func TestARedriveMayAskInOtherWords(t *testing.T) {
 	if err != nil || second.Rows <= first.Rows || second.Rejected[rebased.ReasonRefused] != 0 {
 		t.Errorf("%+v, %v", second, err)
 	}
+}
+
+func TestARedriveTellsWhatItsRowsWereRetrievedFromAndNeedsNoIndex(t *testing.T) {
+	yaml := strings.Replace(budgetYAML, "rows: 300", "rows: 100, max_per_dataset: 30", 1)
+	w := newWorld()
+	w.indexed(t, 300)
+	w.teacher.Fail = refusing("number 1", "")
+	first, err := w.runBuild(t, w.environment(t), "1", yaml)
+	if err != nil || first.Skipped["quota"] == 0 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	was := w.manifest(t, first.Version)
+	w.teacher.Fail = nil
+	second, err := w.redrive(t, "2", "1", yaml, rebased.ReasonRefused)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	w.indexed(t, 330) // the next night
+	w.down["index"] = rebased.E(rebased.Unavailable, "it is being updated")
+	if err := w.objects.Delete(t.Context(), rebased.BuildKey("numbers", "1", "result.json")); err != nil { // as while the build waits for approval
+		t.Fatal(err)
+	}
+	for _, of := range [][2]string{{"3", "1"}, {"4", "3"}} {
+		in := w.build(t, yaml)
+		in.Redrive = &workflows.Redrive{Build: of[1], Reasons: []rebased.Reason{rebased.ReasonRefused}}
+		if of[1] == "3" {
+			in.Redrive = &workflows.Redrive{Build: of[1], Without: "set1"}
+		}
+		later, err := run[rebased.BuildResult](t, w.environment(t), workflows.BuildID("numbers", of[0]), workflows.BuildDatasetName, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := w.manifest(t, later.Version)
+		if now.Corpus != was.Corpus || now.Encoder != was.Encoder || later.Skipped["quota"] != first.Skipped["quota"] {
+			t.Errorf("%s of %s: from %+v by %s, skipped %v; the rows are from %+v by %s, %v were skipped", of[0], of[1], now.Corpus, now.Encoder, later.Skipped, was.Corpus, was.Encoder, first.Skipped)
+		}
+		if of[0] == "3" && later.Version != second.Version {
+			t.Errorf("the same redrive makes %s, and a night later %s", second.Version, later.Version)
+		}
+	}
+}
+
+func TestABuildOfBeforeThereWereRecordsIsRedrivenByTheIndexOfNow(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 300)
+	w.teacher.Fail = refusing("number 1", "")
+	first, err := w.runBuild(t, w.environment(t), "1", budgetYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.objects.Delete(t.Context(), rebased.BuildKey("numbers", "1", "retrieved.json")); err != nil {
+		t.Fatal(err)
+	}
+	w.teacher.Fail = nil
+	second, err := w.redrive(t, "2", "1", budgetYAML, rebased.ReasonRefused)
+	if err != nil || second.Rows <= first.Rows || w.manifest(t, second.Version).Corpus != w.manifest(t, first.Version).Corpus {
+		t.Errorf("%+v, %v", second, err)
+	}
+}
+
+func (w *world) manifest(t *testing.T, version string) (m handoff.Manifest) {
+	t.Helper()
+	data, _, err := w.objects.Get(t.Context(), rebased.VersionKey("numbers", version, "manifest.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func TestABuildThatWasCutShortCannotBeRedriven(t *testing.T) {
