@@ -201,31 +201,36 @@ func TestBuildNamesSortByTimeAndDiffer(t *testing.T) {
 
 func TestCtrlCWhileABuildIsTakenSaysThatItGoesOn(t *testing.T) {
 	for _, call := range []string{"ExecuteWorkflow", "DescribeWorkflowExecution"} {
-		w := newWorld(t)
-		w.corpus()
-		ctx, interrupt := context.WithCancel(t.Context())
-		w.ctx = ctx
-		w.temporal.Asleep = true
-		w.temporal.Lose = func(now string) error {
-			if now != call {
-				return nil
-			}
-			interrupt()
-			return ctx.Err()
+		t.Run(call, func(t *testing.T) { interruptedAt(t, call) })
+	}
+}
+
+func interruptedAt(t *testing.T, call string) {
+	t.Helper()
+	w := newWorld(t)
+	w.corpus()
+	ctx, interrupt := context.WithCancel(t.Context())
+	w.ctx = ctx
+	w.temporal.Asleep = true
+	w.temporal.Lose = func(now string) error {
+		if now != call {
+			return nil
 		}
-		status, stdout, stderr := w.run("build", "-f", w.task(), "--json")
-		runs := w.temporal.Runs()
-		if len(runs) != 1 {
-			t.Fatalf("%d builds, status %d, %s", len(runs), status, stderr)
-		}
-		task, build, _ := workflows.ParseBuildID(runs[0].ID)
-		name := task + "/" + build
-		if want := name + " goes on without you: rebased builds watch " + name + " follows it, rebased builds cancel " + name + " ends it\n"; status != 4 || stderr != want {
-			t.Errorf("%s: status %d, stderr %q, want %q", call, status, stderr, want)
-		}
-		if want := `{"build":"` + build + `","task":"squad","version":"","state":"running",`; !strings.HasPrefix(stdout, want) {
-			t.Errorf("%s: stdout %q", call, stdout)
-		}
+		interrupt()
+		return ctx.Err()
+	}
+	status, stdout, stderr := w.run("build", "-f", w.task(), "--json")
+	runs := w.temporal.Runs()
+	if len(runs) != 1 {
+		t.Fatalf("%d builds, status %d, %s", len(runs), status, stderr)
+	}
+	task, build, _ := workflows.ParseBuildID(runs[0].ID)
+	name := task + "/" + build
+	if want := name + " goes on without you: rebased builds watch " + name + " follows it, rebased builds cancel " + name + " ends it\n"; status != 4 || stderr != want {
+		t.Errorf("status %d, stderr %q, want %q", status, stderr, want)
+	}
+	if want := `{"build":"` + build + `","task":"squad","version":"","state":"running",`; !strings.HasPrefix(stdout, want) {
+		t.Errorf("stdout %q", stdout)
 	}
 }
 

@@ -65,7 +65,7 @@ func (c *Cluster) Builds(ctx context.Context, task string, limit int, keep func(
 		}
 	}
 	for i := range builds {
-		builds[i].began(began[builds[i].ID()])
+		builds[i] = builds[i].begun(began[builds[i].ID()])
 	}
 	slices.SortStableFunc(builds, func(a, b Build) int { return b.Started.Compare(a.Started) })
 	return builds[:min(len(builds), limit)], nil
@@ -97,7 +97,7 @@ func (c *Cluster) Describe(ctx context.Context, task, build string) (Build, erro
 	}
 	if first := info.GetFirstRunId(); first != "" && first != info.GetExecution().GetRunId() {
 		if run, err := c.temporal.DescribeWorkflowExecution(ctx, id, first); err == nil {
-			found.began(run.GetWorkflowExecutionInfo().GetStartTime().AsTime())
+			found = found.begun(run.GetWorkflowExecutionInfo().GetStartTime().AsTime())
 		} // Temporal keeps ended runs for some days only: the build's id tells then
 	}
 	return found, nil
@@ -114,13 +114,12 @@ func buildOf(e *workflowpb.WorkflowExecutionInfo) (Build, bool) {
 		ended := closed.AsTime()
 		b.Ended = &ended
 	}
-	b.began(e.GetStartTime().AsTime())
-	return b, true
+	return b.begun(e.GetStartTime().AsTime()), true
 }
 
-// began sets when a build started, by the first of its runs that is known. Where that began later than a build's first run can, Temporal has forgotten
+// begun is the build with its start, by the first of its runs that is known. Where that began later than a build's first run can, Temporal has forgotten
 // those before it, and the time in the build's id counts.
-func (b *Build) began(run time.Time) {
+func (b Build) begun(run time.Time) Build {
 	b.Started = run
 	if named, lag := timeIn(b.Build); !named.IsZero() && run.Sub(named) > lag {
 		b.Started = named
@@ -130,6 +129,7 @@ func (b *Build) began(run time.Time) {
 		until = *b.Ended
 	}
 	b.Seconds = until.Sub(b.Started).Round(time.Millisecond).Seconds()
+	return b
 }
 
 // BuildTime is how the id of a build that a person starts begins: with its time, UTC.

@@ -2,10 +2,12 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/workflows"
@@ -79,6 +81,9 @@ func (c *Cluster) withdraw(ctx context.Context, workflowID, runID string) error 
 	err := c.temporal.TerminateWorkflow(ctx, workflowID, runID, "no worker took it within "+c.pickup.String())
 	if err == nil {
 		return c.noWorker()
+	}
+	if _, over := errors.AsType[*serviceerror.NotFound](err); over { // one took it at the last moment
+		return nil
 	}
 	return &Doubt{
 		Err: rebased.E(rebased.Unavailable, "no worker took %s within %s, and it could not be withdrawn (%s)", workflowID, c.pickup, oneLine(err.Error())),
