@@ -72,30 +72,32 @@ type PlanInput struct {
 	Task    string `json:"task"`
 	Build   string `json:"build"`
 	TaskKey string `json:"task_key"`
+	Redrive string `json:"redrive,omitempty"` // the build whose rows are taken over; "" = they are retrieved
 }
 
 // PlanResult is what the build depends on, by reference.
 type PlanResult struct {
-	Waits    string                `json:"waits,omitempty"` // what is to end before a plan can be made, a sentence; "" = this is one
-	TaskKey  string                `json:"task_key"`        // the frozen task, in the build's folder
-	Corpus   string                `json:"corpus"`
-	Revision string                `json:"revision"`  // pinned: the revision that is indexed
-	Encoder  string                `json:"encoder"`   // identity, and that of retrieve.rerank
-	Endpoint string                `json:"endpoint"`  // of the teacher
-	InFlight int                   `json:"in_flight"` // 0 = no cap
-	RPM      int                   `json:"rpm"`       // 0 = no cap
-	TPM      int                   `json:"tpm"`       // 0 = no cap
-	Price    rebased.Price         `json:"price"`
-	Budget   rebased.Budget        `json:"budget"`
-	Batch    bool                  `json:"batch,omitempty"`  // the provider answers in batches
-	Reason   string                `json:"reason"`           // mode of the reason step
-	Rows     int                   `json:"rows"`             // to retrieve
-	Target   int                   `json:"target,omitempty"` // rows that are wanted; 0 = all that can be made
-	Approval bool                  `json:"approval"`
-	Delta    bool                  `json:"delta,omitempty"`        // the version holds new rows only
-	Against  int                   `json:"against,omitempty"`      // versions and files that rows must not repeat
-	Sharded  int                   `json:"sharded_from,omitempty"` // rows from which deduplication is split over workers; 0 = never
-	Trigger  *rebased.WorkflowSpec `json:"trigger,omitempty"`
+	Waits        string                `json:"waits,omitempty"` // what is to end before a plan can be made, a sentence; "" = this is one
+	TaskKey      string                `json:"task_key"`        // the frozen task, in the build's folder
+	Corpus       string                `json:"corpus"`
+	Revision     string                `json:"revision"`               // pinned: the revision that is indexed, or that the rows were retrieved from that a redrive takes over
+	Encoder      string                `json:"encoder"`                // identity, and that of retrieve.rerank
+	Deduplicated string                `json:"deduplicated,omitempty"` // what is said behind Encoder of that of dedupe.semantic
+	Endpoint     string                `json:"endpoint"`               // of the teacher
+	InFlight     int                   `json:"in_flight"`              // 0 = no cap
+	RPM          int                   `json:"rpm"`                    // 0 = no cap
+	TPM          int                   `json:"tpm"`                    // 0 = no cap
+	Price        rebased.Price         `json:"price"`
+	Budget       rebased.Budget        `json:"budget"`
+	Batch        bool                  `json:"batch,omitempty"`  // the provider answers in batches
+	Reason       string                `json:"reason"`           // mode of the reason step
+	Rows         int                   `json:"rows"`             // to retrieve
+	Target       int                   `json:"target,omitempty"` // rows that are wanted; 0 = all that can be made
+	Approval     bool                  `json:"approval"`
+	Delta        bool                  `json:"delta,omitempty"`        // the version holds new rows only
+	Against      int                   `json:"against,omitempty"`      // versions and files that rows must not repeat
+	Sharded      int                   `json:"sharded_from,omitempty"` // rows from which deduplication is split over workers; 0 = never
+	Trigger      *rebased.WorkflowSpec `json:"trigger,omitempty"`
 }
 
 // Check checks bucket, index, encoder, corpus and teacher, then writes the frozen task. Every error is one line for the user.
@@ -114,43 +116,26 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if err != nil {
 		return PlanResult{}, err
 	}
-	if err := a.Index.Ping(ctx); err != nil {
-		return PlanResult{}, fmt.Errorf("the vector index cannot be used (QDRANT_URL, QDRANT_API_KEY of the worker): %w", err)
-	}
 	if err := a.pin(ctx, &task); err != nil {
 		return PlanResult{}, err
 	}
-	encoder, err := a.Encoders.Open(ctx, task.Retrieve.Encoder)
-	if err != nil {
-		return PlanResult{}, fmt.Errorf("encoder %s: %w", task.Retrieve.Encoder, err)
-	}
-	identity := encoder.Identity()
-	if rerank := task.Retrieve.Rerank; rerank != nil {
-		better, err := a.Encoders.Open(ctx, rerank.Encoder)
-		if err != nil {
-			return PlanResult{}, fmt.Errorf("retrieve.rerank.encoder %s: %w", rerank.Encoder, err)
-		}
-		identity += " reranked by " + better.Identity()
-	}
-	if semantic := task.Dedupe.Semantic; semantic != nil {
-		opened, err := a.Encoders.Open(ctx, semantic.Encoder)
-		if err != nil {
-			return PlanResult{}, fmt.Errorf("dedupe.semantic.encoder %s: %w", semantic.Encoder, err)
-		}
-		identity += " deduplicated by " + opened.Identity()
-	}
-	against := given{versions: handoff.Versions{Objects: a.Objects, Examples: a.Examples}, parquet: a.Parquet}
-	if err := against.pin(ctx, &task); err != nil {
-		return PlanResult{}, err
-	}
-	found, err := findIndex(ctx, a.Objects, task.Corpus, encoder.Identity())
+	from, err := a.source(ctx, in, task)
 	if rebased.KindOf(err) == rebased.Conflict {
 		return PlanResult{Waits: err.Error()}, nil
 	}
 	if err != nil {
 		return PlanResult{}, err
 	}
-	if _, err := readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate); err != nil {
+	deduplicated := ""
+	if semantic := task.Dedupe.Semantic; semantic != nil {
+		opened, err := a.Encoders.Open(ctx, semantic.Encoder)
+		if err != nil {
+			return PlanResult{}, fmt.Errorf("dedupe.semantic.encoder %s: %w", semantic.Encoder, err)
+		}
+		deduplicated = " deduplicated by " + opened.Identity()
+	}
+	against := given{versions: handoff.Versions{Objects: a.Objects, Examples: a.Examples}, parquet: a.Parquet}
+	if err := against.pin(ctx, &task); err != nil {
 		return PlanResult{}, err
 	}
 	if name := task.Output.Tokenizer; name != "" {
@@ -177,9 +162,9 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if _, err := a.Objects.Put(ctx, frozen, data); err != nil {
 		return PlanResult{}, fmt.Errorf("write the frozen task: %w", err)
 	}
-	activity.GetLogger(ctx).Info("planned", "task", task.Name, "corpus", task.Corpus, "revision", found.Revision, "model", task.Transform.Teacher.Model)
+	activity.GetLogger(ctx).Info("planned", "task", task.Name, "corpus", task.Corpus, "revision", from.Revision, "model", task.Transform.Teacher.Model)
 	return PlanResult{
-		TaskKey: frozen, Corpus: task.Corpus, Revision: found.Revision, Encoder: identity, Endpoint: teacher.Endpoint(),
+		TaskKey: frozen, Corpus: task.Corpus, Revision: from.Revision, Encoder: from.Encoder, Deduplicated: deduplicated, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
 		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows, Target: task.Transform.TargetRows,
 		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow, Delta: task.Output.Delta(), Against: len(task.Dedupe.Against), Sharded: a.shardedFrom(task),
@@ -223,6 +208,37 @@ func (a *Plan) pin(ctx context.Context, task *rebased.Task) (err error) {
 	}
 	retrieve.Rerank = &better
 	return nil
+}
+
+// source says what the rows come from: the index, which must be fit for use, or what those of an earlier build came from, which needs none.
+func (a *Plan) source(ctx context.Context, in PlanInput, task rebased.Task) (retrieved, error) {
+	if in.Redrive != "" {
+		record, found, err := readRetrieved(ctx, a.Objects, BuildRef{Task: in.Task, Build: in.Redrive})
+		if err != nil || found {
+			return record, err
+		}
+	}
+	if err := a.Index.Ping(ctx); err != nil {
+		return retrieved{}, fmt.Errorf("the vector index cannot be used (QDRANT_URL, QDRANT_API_KEY of the worker): %w", err)
+	}
+	encoder, err := a.Encoders.Open(ctx, task.Retrieve.Encoder)
+	if err != nil {
+		return retrieved{}, fmt.Errorf("encoder %s: %w", task.Retrieve.Encoder, err)
+	}
+	identity := encoder.Identity()
+	if rerank := task.Retrieve.Rerank; rerank != nil {
+		better, err := a.Encoders.Open(ctx, rerank.Encoder)
+		if err != nil {
+			return retrieved{}, fmt.Errorf("retrieve.rerank.encoder %s: %w", rerank.Encoder, err)
+		}
+		identity += " reranked by " + better.Identity()
+	}
+	found, err := findIndex(ctx, a.Objects, task.Corpus, encoder.Identity())
+	if err != nil {
+		return retrieved{}, err
+	}
+	_, err = readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate)
+	return retrieved{Revision: found.Revision, Encoder: identity}, err
 }
 
 func (a *Plan) read(ctx context.Context, in PlanInput) (rebased.Task, error) {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -59,6 +61,12 @@ func (a *Redrive) selectRows(ctx context.Context, in RedriveInput, progress func
 	for n, part := range append(evenly(again, out.Shards), rest) { // the last, of rows that stay, is no shard
 		if _, err := a.Candidates.Write(ctx, in.key(folderRetrieved, n), part); err != nil {
 			return out, fmt.Errorf("write shard %d: %w", n, err)
+		}
+	}
+	if from := before.from; from != nil {
+		record := retrieved{Revision: from.Revision, Encoder: from.Encoder, Skipped: out.Skipped, Rows: out.Rows}
+		if err := writeRetrieved(ctx, a.Objects, in.BuildRef, record); err != nil {
+			return out, err
 		}
 	}
 	if err := a.keep(ctx, in, &out, madeIn(task), before.examples, stay); err != nil {
@@ -145,6 +153,7 @@ type earlier struct {
 	examples    []rebased.Example
 	rejects     map[string][]rebased.Reject // by step
 	skipped     map[string]int
+	from        *retrieved // nil of a build that has no record of it
 }
 
 // SkippedRecalled counts the rows that a redrive leaves out since their source was recalled.
@@ -187,9 +196,8 @@ func (a *Redrive) earlier(ctx context.Context, in RedriveInput, task rebased.Tas
 	if err != nil {
 		return earlier{}, err
 	}
-	if was.Reason.Mode != task.Reason.Mode {
-		return earlier{}, rebased.E(rebased.Invalid, "reason.mode is %s, build %s had %s: its good rows are taken as they are, so the modes must be equal",
-			task.Reason.Mode, in.Of, was.Reason.Mode)
+	if err := sameRules(in.Of, was, task); err != nil {
+		return earlier{}, err
 	}
 	out := earlier{rejects: map[string][]rebased.Reject{}}
 	if out.candidates, err = readParts(ctx, a.Objects, a.Candidates, of, folderRetrieved, ""); err != nil {
@@ -217,8 +225,86 @@ func (a *Redrive) earlier(ctx context.Context, in RedriveInput, task rebased.Tas
 		return earlier{}, rebased.E(rebased.Invalid, "build %s has gone through %d of its %d rows: only a build that has gone through all can be redriven",
 			in.Of, sum, len(out.candidates))
 	}
+	record, found, err := readRetrieved(ctx, a.Objects, of)
+	if err != nil {
+		return earlier{}, err
+	}
+	if found {
+		out.from, out.skipped = &record, record.Skipped
+		return out, nil
+	}
 	out.skipped, err = a.skipped(ctx, of)
 	return out, err
+}
+
+// sameRules refuses a task that asks for other rows than the ones that are taken over: those were found, and let through, by the rules of before.
+func sameRules(of string, was, now rebased.Task) error {
+	rules := func(t rebased.Task) map[string]any {
+		return map[string]any{
+			"corpus": t.Corpus, "retrieve": t.Retrieve, "decontaminate": t.Decontaminate, "transform": map[string]any{"constraints": t.Transform.Constraints},
+			"answer": t.Answer, "reason": t.Reason,
+		}
+	}
+	before, err := plainJSON(rules(was))
+	if err != nil {
+		return err
+	}
+	after, err := plainJSON(rules(now))
+	if err != nil {
+		return err
+	}
+	key, before, after := firstChange("", before, after)
+	if key == "" {
+		return nil
+	}
+	return rebased.E(rebased.Invalid, "%s is %s, build %s had %s: only instruction, examples, transform.teacher, budget, dedupe, gates, output, handoff and the like "+
+		"may change in a redrive: build anew", key, shortly(after), of, shortly(before))
+}
+
+// plainJSON is a value as JSON has it: maps, lists, texts and numbers.
+func plainJSON(v any) (plain any, err error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("compare the tasks: %w", err)
+	}
+	return plain, json.Unmarshal(data, &plain)
+}
+
+// firstChange finds the first key, dotted, whose values differ; "" when none does.
+func firstChange(key string, a, b any) (string, any, any) {
+	before, ok := a.(map[string]any)
+	after, both := b.(map[string]any)
+	if !ok || !both {
+		if reflect.DeepEqual(a, b) {
+			return "", nil, nil
+		}
+		return key, a, b
+	}
+	names := slices.Concat(slices.Collect(maps.Keys(before)), slices.Collect(maps.Keys(after)))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		at := strings.TrimPrefix(key+"."+name, ".")
+		if changed, from, to := firstChange(at, before[name], after[name]); changed != "" {
+			return changed, from, to
+		}
+	}
+	return "", nil, nil
+}
+
+// shortly is a value in one line of an error.
+func shortly(v any) string {
+	const most = 80
+	if v == nil || v == "" {
+		return "none"
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	if runes := []rune(string(data)); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return string(data)
 }
 
 // reached leaves the candidates of which there is an example or a reject.
@@ -235,7 +321,7 @@ func (e *earlier) reached() {
 	e.candidates = slices.DeleteFunc(e.candidates, func(c rebased.Candidate) bool { return !known[c.ID] })
 }
 
-// skipped reads what a build kept out before it had candidates, as far as it has ended.
+// skipped reads what a build without a record of its retrieval kept out before it had candidates, as far as it has ended.
 func (a *Redrive) skipped(ctx context.Context, of BuildRef) (map[string]int, error) {
 	data, _, err := a.Objects.Get(ctx, rebased.BuildKey(of.Task, of.Build, "result.json"))
 	if rebased.KindOf(err) == rebased.NotFound {

@@ -26,8 +26,9 @@ type RankInput struct {
 	BuildRef
 	Corpus    string `json:"corpus"`
 	Revision  string `json:"revision"`
-	ShardRows int    `json:"shard_rows"` // the most rows of one shard
-	Lanes     int    `json:"lanes"`      // shards that run side by side: their number is a multiple of it
+	Encoder   string `json:"encoder,omitempty"` // identity, as planned; "" = not said, by a workflow of before there was a record of it
+	ShardRows int    `json:"shard_rows"`        // the most rows of one shard
+	Lanes     int    `json:"lanes"`             // shards that run side by side: their number is a multiple of it
 }
 
 // RankResult counts what was found. The candidates are in retrieved/, one part a shard.
@@ -68,8 +69,17 @@ func (a *Retrieve) rank(ctx context.Context, in RankInput, progress func(int)) (
 		return RankResult{}, err
 	}
 	out, err := a.writeShards(ctx, in, ranking)
-	if err != nil || len(ranking.Passed) == 0 {
+	if err != nil {
 		return out, err
+	}
+	if in.Encoder != "" {
+		record := retrieved{Revision: in.Revision, Encoder: in.Encoder, Skipped: out.Skipped, Rows: out.Rows}
+		if err := writeRetrieved(ctx, a.Objects, in.BuildRef, record); err != nil {
+			return out, err
+		}
+	}
+	if len(ranking.Passed) == 0 {
+		return out, nil
 	}
 	body, err := json.Marshal(ranking.Passed)
 	if err != nil {

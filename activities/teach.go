@@ -57,15 +57,29 @@ func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson
 	if _, err := a.Examples.Write(ctx, in.key(l.to, in.Shard), made.Examples); err != nil {
 		return ShardResult{}, fmt.Errorf("write the rows of shard %d: %w", in.Shard, err)
 	}
-	if len(made.Rejects) > 0 {
-		priced(made.Rejects, in.Price)
-		if _, err := a.Rejects.Write(ctx, in.rejectsKey(l.step, in.Shard), made.Rejects); err != nil {
-			return ShardResult{}, fmt.Errorf("write the rejects of shard %d: %w", in.Shard, err)
-		}
+	priced(made.Rejects, in.Price)
+	if rejects := in.rejectsKey(l.step, in.Shard); len(made.Rejects) > 0 {
+		_, err = a.Rejects.Write(ctx, rejects, made.Rejects)
+	} else {
+		err = removeOld(ctx, a.Objects, rejects)
+	}
+	if err != nil {
+		return ShardResult{}, fmt.Errorf("write the rejects of shard %d: %w", in.Shard, err)
 	}
 	return ShardResult{
 		Rows: len(made.Examples), Rejected: countReasons(made.Rejects), Calls: made.Calls, Tokens: made.Tokens, Spent: made.Spent,
 	}, nil
+}
+
+// removeOld removes what an earlier attempt may have left. Where there is nothing it does without the right to delete.
+func removeOld(ctx context.Context, objects rebased.Objects, key string) error {
+	switch _, _, err := objects.Get(ctx, key); {
+	case rebased.KindOf(err) == rebased.NotFound:
+		return nil
+	case err != nil:
+		return err
+	}
+	return objects.Delete(ctx, key)
 }
 
 // priced says what was paid for rejected rows.

@@ -105,6 +105,9 @@ func (b *build) plan(ctx workflow.Context) error {
 		options = unattendedPlanOptions
 	}
 	in := activities.PlanInput{Task: b.ref.Task, Build: b.ref.Build, TaskKey: b.in.TaskKey}
+	if b.in.Redrive != nil {
+		in.Redrive = b.in.Redrive.Build
+	}
 	var err error
 	for planned := false; !planned; {
 		b.state.Plan = activities.PlanResult{}
@@ -124,7 +127,7 @@ func (b *build) plan(ctx workflow.Context) error {
 func (b *build) retrieve(ctx workflow.Context) error {
 	var a *activities.Retrieve
 	b.state.Progress.Phase = "retrieve"
-	in := activities.RankInput{BuildRef: b.ref, Corpus: b.state.Plan.Corpus, Revision: b.state.Plan.Revision, ShardRows: b.rowsOfShard(), Lanes: shardsAtOnce}
+	in := activities.RankInput{BuildRef: b.ref, Corpus: b.state.Plan.Corpus, Revision: b.state.Plan.Revision, Encoder: b.state.Plan.Encoder, ShardRows: b.rowsOfShard(), Lanes: shardsAtOnce}
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.Rank, in).Get(ctx, &b.state.Ranked)
 	if err != nil {
 		return plain(err)

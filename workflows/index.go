@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"cmp"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/rebased/rebased"
@@ -53,6 +55,7 @@ func IndexCorpus(ctx workflow.Context, in IndexInput) (IndexResult, error) {
 		}
 		state.Progress.Phase, state.Progress.Total = "encode", state.units()
 	}
+	in.Encoder = cmp.Or(state.Begun.Encoder, in.Encoder) // fixed: all steps use one model
 	ctx = workflow.WithActivityOptions(ctx, stepOptions)
 	next, err := inWindow(ctx, state.Next, state.units(), partsAtOnce, func(ctx workflow.Context, n int) error {
 		return indexPart(ctx, in, &state, n)

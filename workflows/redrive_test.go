@@ -10,6 +10,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
+	"github.com/rebased/rebased/activities/handoff"
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/workflows"
 )
@@ -118,7 +119,14 @@ func TestARedriveOfNothingOrOfAnotherKindOfBuildIsRefused(t *testing.T) {
 	}{
 		"no such build":  {"9", budgetYAML, rebased.ReasonRefused, "build 9 of task numbers does not exist"},
 		"no such reject": {"1", budgetYAML, rebased.ReasonTooLong, "no row that was rejected as too_long"},
-		"another mode":   {"1", strings.Replace(budgetYAML, "rationale", "none", 1), rebased.ReasonRefused, "reason.mode"},
+		"another mode":   {"1", strings.Replace(budgetYAML, "rationale", "none", 1), rebased.ReasonRefused, `reason.mode is "none", build 1 had "rationale": only `},
+		"fewer rows": {"1", strings.Replace(budgetYAML, "rows: 300", "rows: 200", 1), rebased.ReasonRefused, "retrieve.rows is 200, build 1 had 300: only instruction, examples, " +
+			"transform.teacher, budget, dedupe, gates, output, handoff and the like may change in a redrive: build anew"},
+		"other sources": {"1", strings.Replace(budgetYAML, "rows: 300", "rows: 300, exclude: [set1]", 1), rebased.ReasonRefused, `retrieve.exclude is ["set1"], build 1 had []`},
+		"constraints": {"1", strings.Replace(budgetYAML, "{max_tokens: 50}", "{max_tokens: 50}, constraints: {max_chars: 900}", 1), rebased.ReasonRefused,
+			"transform.constraints.max_chars is 900, build 1 had 0"},
+		"answer":  {"1", budgetYAML + "answer: {pattern: it is (.*)}\n", rebased.ReasonRefused, `answer.pattern is "it is (.*)", build 1 had none`},
+		"overlap": {"1", budgetYAML + "decontaminate: {ngram: 12}\n", rebased.ReasonRefused, "decontaminate.ngram is 12, build 1 had 13"},
 	} {
 		_, err := w.redrive(t, "r-"+strings.ReplaceAll(name, " ", "-"), c.of, c.yaml, c.reason)
 		var refused *temporal.ApplicationError
@@ -128,6 +136,82 @@ func TestARedriveOfNothingOrOfAnotherKindOfBuildIsRefused(t *testing.T) {
 	}
 	if now, _ := w.teacher.Asked(); now != asked {
 		t.Errorf("%d calls were made", now-asked)
+	}
+}
+
+func TestARedriveMayAskInOtherWords(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 300)
+	w.teacher.Fail = refusing("number 1", "")
+	first, err := w.runBuild(t, w.environment(t), "1", budgetYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.teacher.Fail = nil
+	changed := strings.NewReplacer("Answer the question", "Answer every question", "{max_tokens: 50}}", "{max_tokens: 60}, cell_chars: 300}", "it is 49", "it is 49 now").Replace(budgetYAML)
+	changed += "dedupe: {minhash: 0.9}\ngates: {min_parsed: 0.1}\noutput: {validation: 0.1}\nbudget: {tokens: 90000000}\n"
+	second, err := w.redrive(t, "2", "1", changed, rebased.ReasonRefused)
+	if err != nil || second.Rows <= first.Rows || second.Rejected[rebased.ReasonRefused] != 0 {
+		t.Errorf("%+v, %v", second, err)
+	}
+}
+
+func TestARedriveTellsWhatItsRowsWereRetrievedFromAndNeedsNoIndex(t *testing.T) {
+	yaml := strings.Replace(budgetYAML, "rows: 300", "rows: 100, max_per_dataset: 30", 1)
+	w := newWorld()
+	w.indexed(t, 300)
+	w.teacher.Fail = refusing("number 1", "")
+	first, err := w.runBuild(t, w.environment(t), "1", yaml)
+	if err != nil || first.Skipped["quota"] == 0 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	was := w.manifest(t, "numbers", first.Version)
+	w.teacher.Fail = nil
+	second, err := w.redrive(t, "2", "1", yaml, rebased.ReasonRefused)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	w.indexed(t, 330) // the next night
+	w.down["index"] = rebased.E(rebased.Unavailable, "it is being updated")
+	if err := w.objects.Delete(t.Context(), rebased.BuildKey("numbers", "1", "result.json")); err != nil { // as while the build waits for approval
+		t.Fatal(err)
+	}
+	for _, of := range [][2]string{{"3", "1"}, {"4", "3"}} {
+		in := w.build(t, yaml)
+		in.Redrive = &workflows.Redrive{Build: of[1], Reasons: []rebased.Reason{rebased.ReasonRefused}}
+		if of[1] == "3" {
+			in.Redrive = &workflows.Redrive{Build: of[1], Without: "set1"}
+		}
+		later, err := run[rebased.BuildResult](t, w.environment(t), workflows.BuildID("numbers", of[0]), workflows.BuildDatasetName, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := w.manifest(t, "numbers", later.Version)
+		if now.Corpus != was.Corpus || now.Encoder != was.Encoder || later.Skipped["quota"] != first.Skipped["quota"] {
+			t.Errorf("%s of %s: from %+v by %s, skipped %v; the rows are from %+v by %s, %v were skipped", of[0], of[1], now.Corpus, now.Encoder, later.Skipped, was.Corpus, was.Encoder, first.Skipped)
+		}
+		if of[0] == "3" && later.Version != second.Version {
+			t.Errorf("the same redrive makes %s, and a night later %s", second.Version, later.Version)
+		}
+	}
+}
+
+func TestABuildOfBeforeThereWereRecordsIsRedrivenByTheIndexOfNow(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 300)
+	w.teacher.Fail = refusing("number 1", "")
+	first, err := w.runBuild(t, w.environment(t), "1", budgetYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.objects.Delete(t.Context(), rebased.BuildKey("numbers", "1", "retrieved.json")); err != nil {
+		t.Fatal(err)
+	}
+	w.teacher.Fail = nil
+	second, err := w.redrive(t, "2", "1", budgetYAML, rebased.ReasonRefused)
+	if err != nil || second.Rows <= first.Rows || w.manifest(t, "numbers", second.Version).Corpus != w.manifest(t, "numbers", first.Version).Corpus {
+		t.Errorf("%+v, %v", second, err)
 	}
 }
 

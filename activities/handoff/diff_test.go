@@ -148,8 +148,9 @@ func TestARollbackKilledAtAnyCallLeavesEitherVersionAndIsFinishedByTheNext(t *te
 	}
 	objects, _ := two()
 	counter := &faulty{Objects: objects, last: 1 << 30}
-	back := func(objects rebased.Objects, to string) error {
-		_, err := versionsOn(objects).Rollback(t.Context(), rollback(to, 2))
+	replaced := ""
+	back := func(objects rebased.Objects, to string) (err error) {
+		replaced, err = versionsOn(objects).Rollback(t.Context(), rollback(to, 2))
 		return err
 	}
 	_, to := two()
@@ -159,10 +160,14 @@ func TestARollbackKilledAtAnyCallLeavesEitherVersionAndIsFinishedByTheNext(t *te
 	for last := 1; last <= counter.calls; last++ {
 		for _, effect := range []bool{false, true} {
 			objects, to := two()
+			before := contents(t, objects, "")
 			if err := back(&faulty{Objects: objects, last: last, effect: effect}, to); rebased.KindOf(err) != rebased.Unavailable {
 				t.Fatalf("call %d, effect %v: %v", last, effect, err)
 			}
 			checkWhole(t, objects)
+			if replaced == "" && !reflect.DeepEqual(contents(t, objects, ""), before) {
+				t.Errorf("call %d, effect %v: the bucket was changed, and that is not told", last, effect)
+			}
 			v := versionsOn(objects)
 			if latestOf(t, v).Version != to {
 				if err := back(objects, to); err != nil {

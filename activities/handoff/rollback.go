@@ -3,6 +3,7 @@ package handoff
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ func (r Release) Made() bool { return !strings.HasPrefix(r.Build, rollbackPrefix
 
 // Rollback makes a version that was released before the latest one again, and gives which version it took the place of. That one is marked, so that
 // a later build which makes the same version waits for a person. The mark is written first: a rollback that is killed in between is repeated.
+// With an error, replaced is empty when nothing was written.
 // Errors: NotFound when there is no such version or none is released; Conflict when it is the latest already, was never released, or another
 // release came between.
 func (v Versions) Rollback(ctx context.Context, in RollbackInput) (replaced string, err error) {
@@ -48,13 +50,13 @@ func (v Versions) Rollback(ctx context.Context, in RollbackInput) (replaced stri
 	}
 	at := in.At.UTC()
 	if err := v.mark(ctx, now, Rollback{To: in.Version, By: in.By, Reason: in.Reason, At: at}); err != nil {
-		return "", err
+		return now.Version, err
 	}
 	release := ReleaseInput{
 		Task: in.Task, Version: in.Version, Build: rollbackPrefix + at.Format("20060102-150405.000"), ApprovedBy: in.By, Reason: in.Reason, At: at,
 	}
 	if _, err := v.Release(ctx, release); err != nil {
-		return "", err
+		return now.Version, fmt.Errorf("version %s is marked as rolled back, %s is not yet the latest, run the same again: %w", now.Version, in.Version, err)
 	}
 	after, _, err := v.Latest(ctx, in.Task)
 	if err == nil && after.Version != in.Version {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,7 +52,9 @@ func (a *app) build(ctx context.Context, t taskFile, detach bool) error {
 // start starts a build, and follows it unless it is to be left.
 func (a *app) start(ctx context.Context, temporal *cluster.Cluster, bucket store, in workflows.BuildInput, detach bool) error {
 	b := cluster.Build{Task: in.Task, Build: newBuild(time.Now()), State: rebased.StateRunning}
-	if err := temporal.StartBuild(ctx, b.Build, in); err != nil {
+	if err := temporal.StartBuild(ctx, b.Build, in); isFailed(err) {
+		return fmt.Errorf("%w: rebased builds show %s tells", err, b.Name())
+	} else if err != nil {
 		return err
 	}
 	if detach {
@@ -64,5 +67,5 @@ func (a *app) start(ctx context.Context, temporal *cluster.Cluster, bucket store
 func newBuild(now time.Time) string {
 	var chance [2]byte
 	_, _ = rand.Read(chance[:]) // never fails
-	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(chance[:])
+	return now.UTC().Format(cluster.BuildTime) + "-" + hex.EncodeToString(chance[:])
 }

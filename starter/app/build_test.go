@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rebased/rebased"
@@ -195,5 +196,76 @@ func TestBuildNamesSortByTimeAndDiffer(t *testing.T) {
 	a, b := newBuild(at), newBuild(at.Add(time.Second))
 	if !strings.HasPrefix(a, "20261122-210500-") || a >= b {
 		t.Errorf("%q, %q", a, b)
+	}
+}
+
+func TestCtrlCWhileABuildIsTakenSaysThatItGoesOn(t *testing.T) {
+	for _, call := range []string{"ExecuteWorkflow", "DescribeWorkflowExecution"} {
+		t.Run(call, func(t *testing.T) { interruptedAt(t, call) })
+	}
+}
+
+func interruptedAt(t *testing.T, call string) {
+	t.Helper()
+	w := newWorld(t)
+	w.corpus()
+	ctx, interrupt := context.WithCancel(t.Context())
+	w.ctx = ctx
+	w.temporal.Asleep = true
+	w.temporal.Lose = func(now string) error {
+		if now != call {
+			return nil
+		}
+		interrupt()
+		return ctx.Err()
+	}
+	status, stdout, stderr := w.run("build", "-f", w.task(), "--json")
+	runs := w.temporal.Runs()
+	if len(runs) != 1 {
+		t.Fatalf("%d builds, status %d, %s", len(runs), status, stderr)
+	}
+	task, build, _ := workflows.ParseBuildID(runs[0].ID)
+	name := task + "/" + build
+	if want := name + " goes on without you: rebased builds watch " + name + " follows it, rebased builds cancel " + name + " ends it\n"; status != 4 || stderr != want {
+		t.Errorf("status %d, stderr %q, want %q", status, stderr, want)
+	}
+	if want := `{"build":"` + build + `","task":"squad","version":"","state":"running",`; !strings.HasPrefix(stdout, want) {
+		t.Errorf("stdout %q", stdout)
+	}
+}
+
+func TestABuildThatMayHaveBeenStartedIsNamed(t *testing.T) {
+	w := newWorld(t)
+	w.corpus()
+	w.temporal.Drop = func(call string) error {
+		if call == "ExecuteWorkflow" || call == "DescribeWorkflowExecution" {
+			return serviceerror.NewUnavailable("connection reset")
+		}
+		return nil
+	}
+	status, stdout, stderr := w.run("build", "-f", w.task())
+	if !regexp.MustCompile(`^rebased: start build/squad/(\S+): connection reset: it may have been started: rebased builds show squad/\S+ tells\n$`).MatchString(stderr) ||
+		status != 1 || stdout != "" {
+		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
+	}
+}
+
+func TestCtrlCWhileAPreviewIsTakenEndsIt(t *testing.T) {
+	w := newWorld(t)
+	w.corpus()
+	ctx, interrupt := context.WithCancel(t.Context())
+	w.ctx = ctx
+	w.temporal.Asleep = true
+	w.temporal.Lose = func(call string) error {
+		if call == "DescribeWorkflowExecution" {
+			interrupt()
+		}
+		return nil
+	}
+	w.want([]string{"preview", "-f", w.task()}, 4, "", "rebased: interrupted\n")
+	select {
+	case <-w.temporal.Runs()[0].Canceled():
+	default:
+		t.Error("the preview goes on, and nobody waits for it")
 	}
 }

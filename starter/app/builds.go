@@ -159,7 +159,7 @@ func (a *app) buildsCancelCommand() *cobra.Command {
 				}
 				result, err := a.look(cmd.Context(), temporal, bucket, now)
 				if err != nil {
-					return err
+					return afterStart(err)
 				}
 				return a.printBuild(result)
 			})

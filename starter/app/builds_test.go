@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rebased/rebased"
@@ -61,6 +62,18 @@ func TestApproveTakesThePersonToTheBuildThatWaits(t *testing.T) {
 	if want := (workflows.Decision{By: "ada", Reason: "looks good"}); got != want {
 		t.Errorf("decision %+v, want %+v", got, want)
 	}
+}
+
+func TestADecisionThatIsNotAnsweredIsNotRefused(t *testing.T) {
+	w := newWorld(t)
+	w.temporal.Add("build/squad/1", workflows.BuildDatasetName).Show(nil, rebased.StateAwaitingApproval)
+	w.temporal.Drop = func(call string) error {
+		if call == "UpdateWorkflow" {
+			return serviceerror.NewUnavailable("connection reset")
+		}
+		return nil
+	}
+	w.want(args("builds approve"), 1, "", "rebased: approve squad/1: connection reset: it may still take effect: rebased builds show squad/1 tells\n")
 }
 
 func TestCancelEndsABuild(t *testing.T) {

@@ -185,6 +185,9 @@ place of is marked: a build that makes the same one again waits for approval and
 			}
 			in := handoff.RollbackInput{Task: task, Version: version, By: by, Reason: reason, At: time.Now()}
 			replaced, err := versionsOf(bucket).Rollback(cmd.Context(), in)
+			if err != nil && replaced != "" {
+				return failed{err}
+			}
 			if err != nil {
 				return err
 			}

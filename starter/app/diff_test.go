@@ -47,6 +47,9 @@ func TestAVersionIsRolledBack(t *testing.T) {
 	second := w.version(true, "y", "z")
 	w.want(args("versions rollback squad"), 2, "", "…")
 	w.want(args("versions rollback squad "+second), 2, "", "rebased: version "+second+" of task squad is the latest already\n")
+	*w.bucket.down = rebased.LatestKey("squad")
+	w.want(args("versions rollback squad "+first), 1, "", "rebased: version "+second+" is marked as rolled back, "+first+" is not yet the latest, run the same again: …")
+	*w.bucket.down = ""
 	w.want(args("versions rollback squad "+first+" --by ada --reason labels"), 0, "squad@"+first+" is the latest version again, in place of "+second+"\n", "")
 	latest, _, err := versionsOf(w.bucket).Latest(t.Context(), "squad")
 	if err != nil || latest.Version != first || time.Since(latest.ReleasedAt) > time.Hour {
@@ -58,7 +61,7 @@ approved by  ada
 build        bx
 …`, "")
 	record, err := versionsOf(w.bucket).Record(t.Context(), "squad", second)
-	if err != nil || len(record.RolledBack) != 1 || record.RolledBack[0].By != "ada" || record.RolledBack[0].Reason != "labels" {
+	if err != nil || len(record.RolledBack) != 2 || record.RolledBack[1].By != "ada" || record.RolledBack[1].Reason != "labels" {
 		t.Errorf("got %+v, %v", record, err)
 	}
 }

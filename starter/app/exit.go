@@ -54,7 +54,8 @@ func (a *app) finish(ctx context.Context, err error) int {
 
 func isFailed(err error) bool {
 	var after failed
-	return errors.As(err, &after)
+	var doubt *cluster.Doubt
+	return errors.As(err, &after) || errors.As(err, &doubt)
 }
 
 // statusOf tells errors that came before anything was spent, which have a kind, from those that came after.

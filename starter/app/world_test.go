@@ -25,14 +25,24 @@ type world struct {
 	dir      string
 }
 
-type bucket struct{ *mem.Objects }
+type bucket struct {
+	*mem.Objects
+	down *string // the key that cannot be replaced; "" = none
+}
+
+func (b bucket) PutIfMatch(ctx context.Context, key, etag string, body []byte) (string, error) {
+	if key == *b.down {
+		return "", rebased.E(rebased.Unavailable, "put %s: connection reset", key)
+	}
+	return b.Objects.PutIfMatch(ctx, key, etag, body)
+}
 
 func (bucket) URI(key string) string      { return "s3://bucket/" + key }
 func (bucket) Ping(context.Context) error { return nil }
 
 func newWorld(t *testing.T) *world {
 	w := &world{
-		t: t, ctx: t.Context(), bucket: bucket{mem.NewObjects()}, dir: t.TempDir(),
+		t: t, ctx: t.Context(), bucket: bucket{mem.NewObjects(), new(string)}, dir: t.TempDir(),
 		temporal: &clustertest.Temporal{Workers: 1, Attributes: []string{"RebasedTask", "RebasedState"}},
 	}
 	return w

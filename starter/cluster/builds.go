@@ -22,7 +22,7 @@ type Build struct {
 	Build   string        `json:"build"`
 	Task    string        `json:"task"`
 	State   rebased.State `json:"state"`
-	Started time.Time     `json:"started"`
+	Started time.Time     `json:"started"` // by its first run: one of many rows goes through several
 	Ended   *time.Time    `json:"ended"`   // nil while it runs or waits
 	Seconds float64       `json:"seconds"` // since its start, until its end
 }
@@ -44,12 +44,17 @@ func (c *Cluster) Builds(ctx context.Context, task string, limit int, keep func(
 	}
 	var builds []Build
 	var next []byte
+	began := map[string]time.Time{} // by workflow id
 	for {
 		page, err := c.listPage(ctx, query, next)
 		if err != nil {
 			return nil, err
 		}
 		for _, execution := range page.GetExecutions() {
+			id, start := execution.GetExecution().GetWorkflowId(), execution.GetStartTime().AsTime()
+			if first, ok := began[id]; !ok || start.Before(first) {
+				began[id] = start
+			}
 			if b, ok := buildOf(execution); ok && keep(b) {
 				builds = append(builds, b)
 			}
@@ -58,6 +63,9 @@ func (c *Cluster) Builds(ctx context.Context, task string, limit int, keep func(
 		if len(next) == 0 || len(builds) >= 4*limit { // pages are not wholly ordered by start, so look a little further
 			break
 		}
+	}
+	for i := range builds {
+		builds[i] = builds[i].begun(began[builds[i].ID()])
 	}
 	slices.SortStableFunc(builds, func(a, b Build) int { return b.Started.Compare(a.Started) })
 	return builds[:min(len(builds), limit)], nil
@@ -82,9 +90,15 @@ func (c *Cluster) Describe(ctx context.Context, task, build string) (Build, erro
 	if err != nil {
 		return Build{}, err
 	}
-	found, ok := buildOf(run.GetWorkflowExecutionInfo())
+	info := run.GetWorkflowExecutionInfo()
+	found, ok := buildOf(info)
 	if !ok {
 		return Build{}, rebased.E(rebased.NotFound, "%s is no build", id)
+	}
+	if first := info.GetFirstRunId(); first != "" && first != info.GetExecution().GetRunId() {
+		if run, err := c.temporal.DescribeWorkflowExecution(ctx, id, first); err == nil {
+			found = found.begun(run.GetWorkflowExecutionInfo().GetStartTime().AsTime())
+		} // Temporal keeps ended runs for some days only: the build's id tells then
 	}
 	return found, nil
 }
@@ -95,14 +109,44 @@ func buildOf(e *workflowpb.WorkflowExecutionInfo) (Build, bool) {
 	if !ok || e.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW {
 		return Build{}, false
 	}
-	b := Build{Build: id, Task: task, State: stateOf(e), Started: e.GetStartTime().AsTime()}
-	until := time.Now()
+	b := Build{Build: id, Task: task, State: stateOf(e)}
 	if closed := e.GetCloseTime(); closed != nil {
 		ended := closed.AsTime()
-		b.Ended, until = &ended, ended
+		b.Ended = &ended
+	}
+	return b.begun(e.GetStartTime().AsTime()), true
+}
+
+// begun is the build with its start, by the first of its runs that is known. Where that began later than a build's first run can, Temporal has forgotten
+// those before it, and the time in the build's id counts.
+func (b Build) begun(run time.Time) Build {
+	b.Started = run
+	if named, lag := timeIn(b.Build); !named.IsZero() && run.Sub(named) > lag {
+		b.Started = named
+	}
+	until := time.Now()
+	if b.Ended != nil {
+		until = *b.Ended
 	}
 	b.Seconds = until.Sub(b.Started).Round(time.Millisecond).Seconds()
-	return b, true
+	return b
+}
+
+// BuildTime is how the id of a build that a person starts begins: with its time, UTC.
+const BuildTime = "20060102-150405"
+
+// timeIn is the time in a build's id, and how much later its first run may begin; zero when there is none.
+func timeIn(build string) (named time.Time, lag time.Duration) {
+	layout, text := BuildTime, build[:min(len(build), len(BuildTime))]
+	lag = callWait
+	if at, ok := strings.CutPrefix(build, nightly+"-"); ok {
+		layout, text, lag = time.RFC3339, at, catchup
+	}
+	named, err := time.Parse(layout, text)
+	if err != nil {
+		return time.Time{}, 0
+	}
+	return named, lag
 }
 
 func stateOf(e *workflowpb.WorkflowExecutionInfo) rebased.State {

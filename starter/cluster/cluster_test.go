@@ -1,12 +1,15 @@
 package cluster_test
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rebased/rebased"
@@ -102,6 +105,61 @@ func TestAWorkflowThatNoWorkerTakesIsWithdrawn(t *testing.T) {
 	_, _, err = cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{ID: "index/hub"})
 	if err == nil || err.Error() != "terminated" {
 		t.Errorf("the workflow is left: %v", err)
+	}
+}
+
+// fault is the error of one call, by its method's name.
+func fault(call string, err error) func(string) error {
+	return func(now string) error {
+		if now == call {
+			return err
+		}
+		return nil
+	}
+}
+
+var unavailable = serviceerror.NewUnavailable("connection reset")
+
+func TestAStartWhoseAnswerIsLostIsLookedFor(t *testing.T) {
+	t.Run("it is there", func(t *testing.T) {
+		server := &clustertest.Temporal{Workers: 1, Lose: fault("ExecuteWorkflow", unavailable)}
+		if err := connect(server).StartBuild(t.Context(), "b1", squad); err != nil || len(server.Runs()) != 1 {
+			t.Errorf("%v, %d runs", err, len(server.Runs()))
+		}
+	})
+	t.Run("it is not there", func(t *testing.T) {
+		server := &clustertest.Temporal{Workers: 1, Drop: fault("ExecuteWorkflow", unavailable)}
+		wantError(t, connect(server).StartBuild(t.Context(), "b1", squad), rebased.Unavailable, "start build/squad/b1: connection reset")
+	})
+	t.Run("nobody knows", func(t *testing.T) {
+		server := &clustertest.Temporal{Workers: 1, Drop: func(call string) error {
+			return cmp.Or(fault("ExecuteWorkflow", unavailable)(call), fault("DescribeWorkflowExecution", unavailable)(call))
+		}}
+		err := connect(server).StartBuild(t.Context(), "b1", squad)
+		wantError(t, err, rebased.Unavailable, "start build/squad/b1: connection reset: it may have been started")
+		if _, doubt := errors.AsType[*cluster.Doubt](err); !doubt {
+			t.Errorf("%T is no doubt", err)
+		}
+	})
+	t.Run("an import that ended before is another one", func(t *testing.T) {
+		server := &clustertest.Temporal{Workers: 1, Drop: fault("ExecuteWorkflow", unavailable)}
+		run := server.Add("import/hub", workflows.ImportCorpusName)
+		if err := connect(server).StartImport(t.Context(), workflows.ImportInput{Corpus: "hub"}); err != nil {
+			t.Errorf("one that runs is followed: %v", err)
+		}
+		run.End(workflows.ImportResult{}, nil)
+		wantError(t, connect(server).StartImport(t.Context(), workflows.ImportInput{Corpus: "hub"}), rebased.Unavailable, "start import/hub: connection reset")
+	})
+}
+
+func TestABuildOfWhichTemporalTellsNothingIsNotWithdrawn(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1, Drop: fault("DescribeWorkflowExecution", unavailable)}
+	if err := connect(server).StartBuild(t.Context(), "b1", squad); err != nil {
+		t.Fatal(err)
+	}
+	server.Drop = nil
+	if b, err := connect(server).Describe(t.Context(), "squad", "b1"); err != nil || b.State != rebased.StateRunning {
+		t.Errorf("%+v, %v", b, err)
 	}
 }
 
@@ -259,6 +317,51 @@ func TestBuildsAreListedWithStateAndTime(t *testing.T) {
 	}
 }
 
+func TestABuildOfSeveralRunsStartedWithItsFirst(t *testing.T) {
+	for _, ids := range [][2]string{{"1", "2"}, {"20261122-210100-aaaa", "20261122-210200-bbbb"}, {"nightly-2026-11-22T21:00:00Z", "nightly-2026-11-22T21:02:00Z"}} {
+		server := &clustertest.Temporal{Workers: 1}
+		c := connect(server)
+		first := server.Add("build/squad/"+ids[0], workflows.BuildDatasetName)
+		server.Add("build/squad/"+ids[1], workflows.BuildDatasetName).End(rebased.BuildResult{}, nil)
+		second := server.Continue(first)
+		last := server.Continue(second)
+		started := time.Date(2026, 11, 22, 21, 1, 0, 0, time.UTC)
+		check := func(when string) {
+			t.Helper()
+			all := func(cluster.Build) bool { return true }
+			listed, err := c.Builds(t.Context(), "squad", 10, all)
+			if err != nil || len(listed) != 2 || listed[0].Build != ids[1] || !listed[1].Started.Equal(started) {
+				t.Errorf("%s, listed %+v, %v", when, listed, err)
+			}
+			if youngest, err := c.Find(t.Context(), cluster.Wanted{Name: "squad", Fits: all}); err != nil || youngest.Build != ids[1] {
+				t.Errorf("%s, the youngest is %+v, %v", when, youngest, err)
+			}
+			b, err := c.Describe(t.Context(), "squad", ids[0])
+			if err != nil || !b.Started.Equal(started) || b.Ended != nil && b.Seconds != (48*time.Hour+3*time.Minute+90*time.Second).Seconds() {
+				t.Errorf("%s, looked at %+v, %v", when, b, err)
+			}
+		}
+		check("while it runs")
+		last.End(rebased.BuildResult{}, nil)
+		check("when it has ended")
+		if ids[0] == "1" {
+			continue // nothing tells then
+		}
+		server.Forget(first)
+		server.Forget(second)
+		if strings.HasPrefix(ids[0], "nightly") {
+			started = started.Add(-time.Minute) // its time by the schedule is what is left
+		}
+		b, err := c.Describe(t.Context(), "squad", ids[0])
+		if err != nil || !b.Started.Equal(started) {
+			t.Errorf("when its first runs are forgotten: %+v, %v", b, err)
+		}
+		if listed, err := c.Builds(t.Context(), "squad", 10, func(cluster.Build) bool { return true }); err != nil || listed[0].Build != ids[1] {
+			t.Errorf("when its first runs are forgotten: %+v, %v", listed, err)
+		}
+	}
+}
+
 func TestADecisionIsTakenToTheBuild(t *testing.T) {
 	server := &clustertest.Temporal{Workers: 1, Update: func(_ *clustertest.Run, name string, decision any) (rebased.Progress, error) {
 		if name != "approve" {
@@ -277,6 +380,35 @@ func TestADecisionIsTakenToTheBuild(t *testing.T) {
 	run.End(rebased.BuildResult{}, nil)
 	_, err = connect(server).Decide(t.Context(), b, workflows.UpdateResume, workflows.Decision{})
 	wantError(t, err, rebased.Invalid, "resume squad/1: it has ended: rebased builds show squad/1 says how")
+}
+
+func TestADecisionThatIsNotAnsweredMayStillTakeEffect(t *testing.T) {
+	b := cluster.Build{Task: "squad", Build: "1"}
+	ctx, interrupt := context.WithCancel(t.Context())
+	server := &clustertest.Temporal{Workers: 1, Update: func(*clustertest.Run, string, any) (rebased.Progress, error) { return rebased.Progress{}, nil }}
+	server.Add("build/squad/1", workflows.BuildDatasetName)
+	doubt := func(err error, message string) {
+		t.Helper()
+		wantError(t, err, rebased.Unavailable, message)
+		if _, ok := errors.AsType[*cluster.Doubt](err); !ok {
+			t.Errorf("%T is no doubt", err)
+		}
+	}
+	server.Lose = func(string) error { return unavailable }
+	_, err := connect(server).Decide(ctx, b, workflows.UpdateApprove, workflows.Decision{})
+	doubt(err, "approve squad/1: connection reset: it may still take effect: rebased builds show squad/1 tells")
+	_, err = connect(server).Cancel(ctx, b)
+	doubt(err, "cancel squad/1: connection reset: it may still take effect: rebased builds show squad/1 tells")
+
+	server.Lose = func(string) error { interrupt(); return ctx.Err() }
+	_, err = connect(server).Decide(ctx, b, workflows.UpdateApprove, workflows.Decision{})
+	doubt(err, "approve squad/1: interrupted: it may still take effect: rebased builds show squad/1 tells")
+
+	server.Drop = func(string) error { return serviceerror.NewPermissionDenied("no", "") }
+	_, err = connect(server).Decide(ctx, b, workflows.UpdateApprove, workflows.Decision{})
+	if _, ok := errors.AsType[*cluster.Doubt](err); ok {
+		t.Errorf("Temporal has refused it: %v", err)
+	}
 }
 
 func TestCancelWaitsForTheEnd(t *testing.T) {

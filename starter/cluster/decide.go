@@ -14,7 +14,7 @@ import (
 )
 
 // Decide takes a person's decision (an update of package workflows and its argument) to a build and gives the state that it led to. A build that
-// does not wait for it refuses it, as Invalid.
+// does not wait for it refuses it, as Invalid; a *Doubt says that it may still take effect.
 func (c *Cluster) Decide(ctx context.Context, b Build, update string, decision any) (progress rebased.Progress, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
@@ -36,11 +36,23 @@ func (c *Cluster) Decide(ctx context.Context, b Build, update string, decision a
 		return progress, rebased.E(rebased.Invalid, "%s %s: %s", update, b.Name(), oneLine(refused.Message()))
 	case errors.As(err, &gone):
 		return progress, rebased.E(rebased.Invalid, "%s %s: it has ended: rebased builds show %s says how", update, b.Name(), b.Name())
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return progress, rebased.E(rebased.Unavailable, "%s %s: no answer within %s: is a worker running on task queue %q? It may still take effect",
-			update, b.Name(), answerWait, workflows.TaskQueue)
 	}
-	return progress, c.translate(update+" "+b.Name(), err)
+	return progress, c.effect(ctx, update, b, err)
+}
+
+// effect is the error of a call to a build: in doubt unless Temporal has answered it.
+func (c *Cluster) effect(ctx context.Context, op string, b Build, err error) error {
+	op += " " + b.Name()
+	if err = c.translate(op, err); answered(err) {
+		return err
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = rebased.E(rebased.Unavailable, "%s: no answer in time: are Temporal and a worker on task queue %q up?", op, workflows.TaskQueue)
+	case ctx.Err() != nil:
+		err = rebased.E(rebased.Unavailable, "%s: interrupted", op)
+	}
+	return &Doubt{Err: err, May: "it may still take effect: rebased builds show " + b.Name() + " tells"}
 }
 
 // Cancel asks a build to stop and waits a little for its end: the build as it then stands.
@@ -51,7 +63,7 @@ func (c *Cluster) Cancel(ctx context.Context, b Build) (Build, error) {
 		if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
 			return b, rebased.E(rebased.Invalid, "cancel %s: it has ended: rebased builds show %s says how", b.Name(), b.Name())
 		}
-		return b, c.translate("cancel "+b.Name(), err)
+		return b, c.effect(call, "cancel", b, err)
 	}
 	ticker := time.NewTicker(c.tick)
 	defer ticker.Stop()

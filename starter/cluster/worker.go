@@ -2,10 +2,12 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/workflows"
@@ -46,23 +48,27 @@ func (c *Cluster) noWorker() error {
 // since Temporal also hands tasks to one that was killed a moment ago.
 const untouched = 3
 
-// awaitPickup waits until a worker has done the first task of a workflow. One that none takes is ended again, so that it does not run unasked
-// whenever a worker comes.
+// awaitPickup waits until a worker has done the first task of a workflow. One that no worker takes is ended again, so that it does not run unasked
+// whenever a worker comes. When ctx is done, or Temporal does not tell, the workflow is left to whoever follows it.
 func (c *Cluster) awaitPickup(ctx context.Context, workflowID, runID string) error {
 	waited, cancel := context.WithTimeout(ctx, c.pickup)
 	defer cancel()
 	ticker := time.NewTicker(c.pickup / 40)
 	defer ticker.Stop()
+	idle := false
 	for {
 		run, err := c.temporal.DescribeWorkflowExecution(waited, workflowID, runID)
-		if err == nil && run.GetWorkflowExecutionInfo().GetHistoryLength() > untouched {
-			return nil
+		if err == nil {
+			if run.GetWorkflowExecutionInfo().GetHistoryLength() > untouched {
+				return nil
+			}
+			idle = true
 		}
 		select {
 		case <-ticker.C:
 		case <-waited.Done():
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if ctx.Err() != nil || !idle {
+				return nil
 			}
 			return c.withdraw(ctx, workflowID, runID)
 		}
@@ -70,13 +76,19 @@ func (c *Cluster) awaitPickup(ctx context.Context, workflowID, runID string) err
 }
 
 func (c *Cluster) withdraw(ctx context.Context, workflowID, runID string) error {
-	ctx, cancel := context.WithTimeout(ctx, callWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callWait)
 	defer cancel()
-	if err := c.temporal.TerminateWorkflow(ctx, workflowID, runID, "no worker took it within "+c.pickup.String()); err != nil {
-		return rebased.E(rebased.Unavailable, "no worker took %s within %s, and it could not be withdrawn (%s): it runs when a worker starts",
-			workflowID, c.pickup, oneLine(err.Error()))
+	err := c.temporal.TerminateWorkflow(ctx, workflowID, runID, "no worker took it within "+c.pickup.String())
+	if err == nil {
+		return c.noWorker()
 	}
-	return c.noWorker()
+	if _, over := errors.AsType[*serviceerror.NotFound](err); over { // one took it at the last moment
+		return nil
+	}
+	return &Doubt{
+		Err: rebased.E(rebased.Unavailable, "no worker took %s within %s, and it could not be withdrawn (%s)", workflowID, c.pickup, oneLine(err.Error())),
+		May: "it runs when a worker starts",
+	}
 }
 
 // SearchAttributes says what the namespace must have; builds are listed by them.

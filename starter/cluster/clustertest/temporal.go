@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -38,10 +39,15 @@ type Temporal struct {
 	Play       func(run *Run) // plays each workflow that is started, in a goroutine of its own
 	Update     func(run *Run, name string, decision any) (rebased.Progress, error)
 
+	// Lose gives the error of a call, by its method's name, that has taken effect and whose answer is lost; nil = it is answered. Drop is of those that
+	// do not reach the server.
+	Drop, Lose func(call string) error
+
 	mu        sync.Mutex
 	runs      []*Run
 	schedules map[string]*schedule
 	clock     time.Time
+	made      int // runs
 }
 
 // Run is one workflow.
@@ -59,6 +65,8 @@ type Run struct {
 	err      error
 	status   enumspb.WorkflowExecutionStatus
 	state    rebased.State // the search attribute
+	run      string
+	first    string // run
 	started  time.Time
 	ended    time.Time
 	canceled chan struct{}
@@ -120,6 +128,19 @@ func executionError(err error) error {
 	return env.GetWorkflowError()
 }
 
+// through does a call, unless it is dropped, and loses its answer where that is wanted.
+func through[T any](t *Temporal, call string, do func() (T, error)) (out T, err error) {
+	if t.Drop != nil {
+		if err := t.Drop(call); err != nil {
+			return out, err
+		}
+	}
+	if out, err = do(); err == nil && t.Lose != nil {
+		err = t.Lose(call)
+	}
+	return out, err
+}
+
 // Runs gives all workflows so far, in the order of their start.
 func (t *Temporal) Runs() []*Run {
 	t.mu.Lock()
@@ -130,6 +151,27 @@ func (t *Temporal) Runs() []*Run {
 // Add puts a workflow in as if it had been started before.
 func (t *Temporal) Add(id, workflowType string) *Run {
 	return t.start(client.StartWorkflowOptions{ID: id}, workflowType, nil)
+}
+
+// Continue ends a run as continued by another one, a day later, and gives that.
+func (t *Temporal) Continue(run *Run) *Run {
+	t.mu.Lock()
+	t.clock = t.clock.Add(24 * time.Hour)
+	t.mu.Unlock()
+	next := t.start(run.Options, run.Type, run.Input)
+	next.first = run.first
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	run.status = enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
+	run.close()
+	return next
+}
+
+// Forget takes a run that has ended out, as Temporal does after a while.
+func (t *Temporal) Forget(run *Run) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.runs = slices.DeleteFunc(t.runs, func(r *Run) bool { return r == run })
 }
 
 func (t *Temporal) start(options client.StartWorkflowOptions, workflowType string, input any) *Run {
@@ -144,15 +186,21 @@ func (t *Temporal) start(options client.StartWorkflowOptions, workflowType strin
 		ID: options.ID, Type: workflowType, Input: body, Options: options, status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
 		state: rebased.StateRunning, started: t.clock, canceled: make(chan struct{}), done: make(chan struct{}), follow: make(chan struct{}), asked: make(chan struct{}),
 	}
+	t.made++
+	run.run = fmt.Sprintf("run-%d", t.made)
+	run.first = run.run
 	t.runs = append(t.runs, run)
 	return run
 }
 
-func (t *Temporal) find(id string) (*Run, error) {
+func (t *Temporal) find(id string) (*Run, error) { return t.findRun(id, "") }
+
+// findRun finds one run of a workflow; "" = the last.
+func (t *Temporal) findRun(id, runID string) (*Run, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, run := range slices.Backward(t.runs) {
-		if run.ID == id {
+		if run.ID == id && (runID == "" || run.run == runID) {
 			return run, nil
 		}
 	}
@@ -161,6 +209,10 @@ func (t *Temporal) find(id string) (*Run, error) {
 
 // ExecuteWorkflow implements cluster.Temporal.
 func (t *Temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, workflowType any, args ...any) (client.WorkflowRun, error) {
+	return through(t, "ExecuteWorkflow", func() (client.WorkflowRun, error) { return t.execute(o, workflowType, args[0]) })
+}
+
+func (t *Temporal) execute(o client.StartWorkflowOptions, workflowType, input any) (client.WorkflowRun, error) {
 	if old, err := t.find(o.ID); err == nil {
 		old.mu.Lock()
 		open := old.status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
@@ -169,7 +221,7 @@ func (t *Temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOpti
 			return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("Workflow execution is already running", "", "")
 		}
 	}
-	run := t.start(o, workflowType.(string), args[0])
+	run := t.start(o, workflowType.(string), input)
 	if t.Workers > 0 && !t.Asleep && t.Play != nil {
 		go t.Play(run)
 	}
@@ -190,7 +242,7 @@ type handle struct {
 }
 
 func (h handle) GetID() string    { return h.run.ID }
-func (h handle) GetRunID() string { return "run" }
+func (h handle) GetRunID() string { return h.run.run }
 
 func (h handle) Get(ctx context.Context, into any) error {
 	if h.err != nil {
@@ -242,6 +294,10 @@ func (t *Temporal) QueryWorkflow(_ context.Context, id, _, _ string, _ ...any) (
 
 // UpdateWorkflow implements cluster.Temporal.
 func (t *Temporal) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	return through(t, "UpdateWorkflow", func() (client.WorkflowUpdateHandle, error) { return t.update(o) })
+}
+
+func (t *Temporal) update(o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
 	run, err := t.find(o.WorkflowID)
 	if err != nil {
 		return nil, err
@@ -271,6 +327,11 @@ func (u updated) Get(_ context.Context, into any) error {
 
 // CancelWorkflow implements cluster.Temporal.
 func (t *Temporal) CancelWorkflow(_ context.Context, id, _ string) error {
+	_, err := through(t, "CancelWorkflow", func() (struct{}, error) { return struct{}{}, t.cancel(id) })
+	return err
+}
+
+func (t *Temporal) cancel(id string) error {
 	run, err := t.find(id)
 	if err != nil {
 		return err
@@ -298,12 +359,17 @@ func (t *Temporal) TerminateWorkflow(_ context.Context, id, _, _ string, _ ...an
 }
 
 // DescribeWorkflowExecution implements cluster.Temporal.
-func (t *Temporal) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	run, err := t.find(id)
+func (t *Temporal) DescribeWorkflowExecution(_ context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return through(t, "DescribeWorkflowExecution", func() (*workflowservice.DescribeWorkflowExecutionResponse, error) { return t.describe(id, run) })
+}
+
+func (t *Temporal) describe(id, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	run, err := t.findRun(id, runID)
 	if err != nil {
 		return nil, err
 	}
 	described := &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: run.info()}
+	described.WorkflowExecutionInfo.FirstRunId = run.first // lists do not tell it
 	for _, details := range run.Heartbeats {
 		payloads, err := converter.GetDefaultDataConverter().ToPayloads(details)
 		if err != nil {
@@ -322,7 +388,7 @@ func (r *Run) info() *workflowpb.WorkflowExecutionInfo {
 	defer r.mu.Unlock()
 	state, _ := converter.GetDefaultDataConverter().ToPayload(r.state) // a text
 	info := &workflowpb.WorkflowExecutionInfo{
-		Execution: &commonpb.WorkflowExecution{WorkflowId: r.ID, RunId: "run"},
+		Execution: &commonpb.WorkflowExecution{WorkflowId: r.ID, RunId: r.run},
 		Type:      &commonpb.WorkflowType{Name: r.Type},
 		Status:    r.status, StartTime: timestamppb.New(r.started), HistoryLength: 5,
 		SearchAttributes: &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{workflows.AttributeState: state}},
