@@ -61,8 +61,12 @@ const (
 	ReasonConflict      Reason = "conflict"        // equal input to a kept row, another output
 )
 
-// ReasonSurplus is a good row beyond the wanted number.
-const ReasonSurplus Reason = "surplus"
+// Reasons of good rows that a version does not take.
+const (
+	ReasonSurplus Reason = "surplus" // beyond the wanted number
+	ReasonBalance Reason = "balance" // beyond what the version may have of its answer
+	ReasonLeaked  Reason = "leaked"  // shares text with a benchmark
+)
 
 // Reject is a row that is not used, with what was paid for it.
 type Reject struct {

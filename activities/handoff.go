@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,6 +93,9 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 	for _, step := range steps {
 		spec.Steps = append(spec.Steps, handoff.StepCount{Step: step, Rejected: in.Rejected[step]})
 	}
+	if spec.Benchmarks, err = a.benchmarks(ctx, in.BuildRef, task.Decontaminate); err != nil {
+		return StageResult{}, err
+	}
 	staged, err := a.versions().Stage(ctx, spec)
 	if err != nil {
 		return StageResult{}, err
@@ -99,6 +104,41 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 		Version: staged.Version, URI: strings.TrimSuffix(a.URI, "/") + "/" + rebased.VersionKey(in.Task, staged.Version) + "/", Released: staged.Released,
 		Closed: staged.Closed, Warnings: staged.Manifest.Quality.Warnings,
 	}, nil
+}
+
+// benchmarks says what the rows were held against, and counts what was found.
+func (a *Handoff) benchmarks(ctx context.Context, in BuildRef, d rebased.Decontaminate) ([]handoff.Benchmark, error) {
+	set, err := a.Benchmarks.open(ctx, d)
+	if err != nil || set == nil {
+		return nil, err
+	}
+	corpus, err := a.readLeaked(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]handoff.Benchmark, 0, len(d.Files))
+	for i, file := range set.Files() {
+		key, name, _ := rebased.ParseBenchmarkRef(d.Files[i]) // it was read under this reference
+		all = append(all, handoff.Benchmark{Name: name, SHA256: path.Base(key), Rows: file.Rows, Pieces: file.Pieces, Corpus: corpus[name]})
+	}
+	for _, step := range []string{transform.Step, dedupe.Step} {
+		err := eachPart(ctx, a.Objects, a.Rejects, in, folderRejects, step+"-", func(rejects []rebased.Reject) bool {
+			for i := range rejects {
+				if rejects[i].Reason != rebased.ReasonLeaked {
+					continue
+				}
+				of := slices.IndexFunc(all, func(b handoff.Benchmark) bool { return leakedFrom(rejects[i].Detail, b.Name) })
+				if of >= 0 {
+					all[of].Examples++
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return nil, fmt.Errorf("count the leaks: %w", err)
+		}
+	}
+	return all, nil
 }
 
 func (a *Handoff) versions() handoff.Versions {

@@ -8,7 +8,6 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/activities/transform"
 )
@@ -51,7 +50,8 @@ type Plan struct {
 	Teachers Teachers
 	Prices   Prices
 	Encoders Encoders
-	Parquet  ingest.Format // reads benchmarks
+
+	Benchmarks *Benchmarks
 }
 
 // PlanInput names the task file that the starter put into the bucket.
@@ -63,20 +63,23 @@ type PlanInput struct {
 
 // PlanResult is what the build depends on, by reference.
 type PlanResult struct {
-	TaskKey  string                `json:"task_key"` // the frozen task, in the build's folder
-	Corpus   string                `json:"corpus"`
-	Revision string                `json:"revision"`  // pinned: the revision that is indexed
-	Encoder  string                `json:"encoder"`   // identity, and that of retrieve.rerank
-	Endpoint string                `json:"endpoint"`  // of the teacher
-	InFlight int                   `json:"in_flight"` // 0 = no cap
-	RPM      int                   `json:"rpm"`       // 0 = no cap
-	TPM      int                   `json:"tpm"`       // 0 = no cap
-	Price    rebased.Price         `json:"price"`
-	Budget   rebased.Budget        `json:"budget"`
-	Batch    bool                  `json:"batch,omitempty"`  // the provider answers in batches
-	Reason   string                `json:"reason"`           // mode of the reason step
-	Rows     int                   `json:"rows"`             // to retrieve
-	Target   int                   `json:"target,omitempty"` // rows that are wanted; 0 = all that can be made
+	TaskKey  string         `json:"task_key"` // the frozen task, in the build's folder
+	Corpus   string         `json:"corpus"`
+	Revision string         `json:"revision"`  // pinned: the revision that is indexed
+	Encoder  string         `json:"encoder"`   // identity, and that of retrieve.rerank
+	Endpoint string         `json:"endpoint"`  // of the teacher
+	InFlight int            `json:"in_flight"` // 0 = no cap
+	RPM      int            `json:"rpm"`       // 0 = no cap
+	TPM      int            `json:"tpm"`       // 0 = no cap
+	Price    rebased.Price  `json:"price"`
+	Budget   rebased.Budget `json:"budget"`
+	Batch    bool           `json:"batch,omitempty"`  // the provider answers in batches
+	Reason   string         `json:"reason"`           // mode of the reason step
+	Rows     int            `json:"rows"`             // to retrieve
+	Target   int            `json:"target,omitempty"` // rows that are wanted; 0 = all that can be made
+	// TargetKey is the key of the task that says so; "" = transform.target_rows, of a history recorded before there was another.
+	TargetKey string `json:"target_key,omitempty"`
+
 	Approval bool                  `json:"approval"`
 	Trigger  *rebased.WorkflowSpec `json:"trigger,omitempty"`
 }
@@ -114,7 +117,10 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if err != nil {
 		return PlanResult{}, err
 	}
-	if _, err := readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate); err != nil {
+	if task.Decontaminate.Files, err = a.Benchmarks.pin(ctx, task.Decontaminate.Files); err != nil {
+		return PlanResult{}, err
+	}
+	if _, err := a.Benchmarks.open(ctx, task.Decontaminate); err != nil {
 		return PlanResult{}, err
 	}
 	teacher, err := a.teacher(ctx, &task)
@@ -136,11 +142,12 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if _, err := a.Objects.Put(ctx, frozen, data); err != nil {
 		return PlanResult{}, fmt.Errorf("write the frozen task: %w", err)
 	}
+	target, key := task.Target()
 	activity.GetLogger(ctx).Info("planned", "task", task.Name, "corpus", task.Corpus, "revision", found.Revision, "model", task.Transform.Teacher.Model)
 	return PlanResult{
 		TaskKey: frozen, Corpus: task.Corpus, Revision: found.Revision, Encoder: identity, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
-		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows, Target: task.Transform.TargetRows,
+		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows, Target: target, TargetKey: key,
 		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow,
 	}, nil
 }

@@ -50,7 +50,8 @@ type build struct {
 	resumes  int                // how many resume updates came
 	asking   workflow.Semaphore // a place for each shard that asks a teacher
 	batches  batches
-	parts    int // files of deduplicated rows
+	parts    int    // files of deduplicated rows
+	balance  string // what output.balance could not have
 }
 
 func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {

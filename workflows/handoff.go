@@ -43,7 +43,7 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 	if err != nil {
 		return rebased.BuildResult{}, err
 	}
-	return end(state, strings.Join(slices.DeleteFunc(append([]string{b.short()}, staged.Warnings...), func(s string) bool { return s == "" }), "; ")), nil
+	return end(state, strings.Join(slices.DeleteFunc(append([]string{b.short(), b.balance}, staged.Warnings...), func(s string) bool { return s == "" }), "; ")), nil
 }
 
 func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {

@@ -10,6 +10,7 @@
 package decontaminate
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -33,8 +34,15 @@ type Set struct {
 	short   map[string]int32 // whole text -> place of its record
 	bytes   int              // of the keys of short
 	records []record
-	files   []string
+	files   []File
 	most    int
+}
+
+// File is one benchmark file.
+type File struct {
+	Name   string
+	Rows   int
+	Pieces int // pieces of n words, and texts too short for that, which no file before has
 }
 
 // record is where the words of one record of a file begin.
@@ -51,17 +59,20 @@ type Leak struct {
 	Text string `json:"text"` // the words shared, or the whole text
 }
 
-// New makes an empty set of benchmarks for n words in a row, that holds about so many bytes of text, at most MaxBytes. It takes some six times
-// as much memory.
+// New makes an empty set of benchmarks for n words in a row, that holds about so many bytes of text, at most MaxBytes.
 func New(n, bytes int) *Set {
 	return &Set{n: n, short: map[string]int32{}, most: min(bytes, MaxBytes)}
 }
 
-// Add takes in the texts of one record. Invalid: the benchmarks are too large.
-func (s *Set) Add(file string, line int, texts []string) error {
-	if len(s.files) == 0 || s.files[len(s.files)-1] != file {
-		s.files = append(s.files, file)
-	}
+// Begin says which file the next records are of.
+func (s *Set) Begin(file string) { s.files = append(s.files, File{Name: file}) }
+
+// Files lists what was taken in.
+func (s *Set) Files() []File { return slices.Clone(s.files) }
+
+// Add takes in the texts of one record, the line-th of the file, from 1. Invalid: the benchmarks are too large.
+func (s *Set) Add(line int, texts []string) error {
+	before := s.pieces()
 	place := int32(len(s.records))                                                                                       //nolint:gosec // bounded by MaxBytes
 	s.records = append(s.records, record{begin: uint32(len(s.words)), file: int32(len(s.files) - 1), line: int32(line)}) //nolint:gosec // the same
 	var w words
@@ -82,14 +93,18 @@ func (s *Set) Add(file string, line int, texts []string) error {
 	if most >= fewestWordsLongest && most < min(s.n, fewestWords) {
 		s.addShort(texts[longest], place)
 	}
-	if len(s.words)+s.bytes > s.most {
+	file := &s.files[len(s.files)-1]
+	file.Rows, file.Pieces = file.Rows+1, file.Pieces+s.pieces()-before
+	if s.Bytes() > s.most {
 		return rebased.E(rebased.Invalid, "decontaminate.files: the benchmarks have over %d MiB of text: name fewer or smaller files", s.most>>20)
 	}
 	return nil
 }
 
-// Texts is how many texts and pieces of n words the set knows.
-func (s *Set) Texts() int { return s.grams.used + len(s.short) }
+// Bytes is how much text the set holds; it takes some six times as much memory.
+func (s *Set) Bytes() int { return len(s.words) + s.bytes }
+
+func (s *Set) pieces() int { return s.grams.used + len(s.short) }
 
 func (s *Set) addShort(text string, place int32) {
 	whole := plain(text)
@@ -163,5 +178,5 @@ func (s *Set) holder(at uint32) record {
 }
 
 func (s *Set) leak(r record, text string) Leak {
-	return Leak{File: s.files[r.file], Line: int(r.line), Text: text}
+	return Leak{File: s.files[r.file].Name, Line: int(r.line), Text: text}
 }

@@ -15,8 +15,9 @@ const context = "The Denver Broncos defeated the Carolina Panthers 24-10 to earn
 func set(t testing.TB, n int, records ...[]string) *decontaminate.Set {
 	t.Helper()
 	s := decontaminate.New(n, 1<<20)
+	s.Begin("dev.jsonl")
 	for i, texts := range records {
-		if err := s.Add("dev.jsonl", i+1, texts); err != nil {
+		if err := s.Add(i+1, texts); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,8 +70,9 @@ func TestARowLeaksWhenItSharesTextWithABenchmark(t *testing.T) {
 func TestALeakNamesItsFileAndRecord(t *testing.T) {
 	s := decontaminate.New(5, 1<<20)
 	for _, file := range []string{"a.jsonl", "b.csv"} {
+		s.Begin(file)
 		for line := 1; line <= 3; line++ {
-			if err := s.Add(file, line, []string{fmt.Sprintf("these are the five words and more of %s in line %d", file, line)}); err != nil {
+			if err := s.Add(line, []string{fmt.Sprintf("these are the five words and more of %s in line %d", file, line)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -105,9 +107,10 @@ func TestFindAgreesWithAPlainSearch(t *testing.T) {
 	for range 30 {
 		var bench []string
 		s := decontaminate.New(n, 1<<20)
+		s.Begin("f")
 		for i := range 20 {
 			bench = append(bench, " "+text(n+random.IntN(30)))
-			if err := s.Add("f", i, bench[i:]); err != nil {
+			if err := s.Add(i, bench[i:]); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -128,6 +131,7 @@ func TestFindAgreesWithAPlainSearch(t *testing.T) {
 
 func TestBenchmarksAreBounded(t *testing.T) {
 	s := decontaminate.New(13, 1<<20)
+	s.Begin("f")
 	var err error
 	random := rand.New(rand.NewPCG(1, 1))
 	for i := 0; i < 100 && err == nil; i++ {
@@ -135,7 +139,7 @@ func TestBenchmarksAreBounded(t *testing.T) {
 		for range 20_000 {
 			fmt.Fprintf(&b, "w%d ", random.Uint32())
 		}
-		err = s.Add("f", i, []string{b.String()})
+		err = s.Add(i, []string{b.String()})
 	}
 	if rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "decontaminate.files") {
 		t.Errorf("got %v, want Invalid", err)
@@ -163,8 +167,9 @@ func BenchmarkFind(b *testing.B) {
 		return t.String()
 	}
 	s := decontaminate.New(13, 64<<20)
+	s.Begin("f")
 	for i := range 10_000 {
-		if err := s.Add("f", i, []string{prose()}); err != nil {
+		if err := s.Add(i, []string{prose()}); err != nil {
 			b.Fatal(err)
 		}
 	}

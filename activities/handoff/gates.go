@@ -87,23 +87,17 @@ func (q Quality) closed(g rebased.Gates, rows, before int) (failed []string) {
 	return failed
 }
 
-// labelBytes is the longest answer that can be a label, maxLabels how many there can be.
-const (
-	labelBytes = 64
-	maxLabels  = 1000
-)
-
 // label counts an answer; labels is nil once answers are too many.
 func (s *facts) label(answer string) {
 	if s.labels == nil {
 		return
 	}
 	answer = strings.TrimSpace(answer)
-	if len(answer) > labelBytes {
+	if len(answer) > rebased.LabelBytes {
 		s.labels = nil
 		return
 	}
-	if s.labels[answer]++; len(s.labels) > maxLabels {
+	if s.labels[answer]++; len(s.labels) > rebased.MaxLabels {
 		s.labels = nil
 	}
 }

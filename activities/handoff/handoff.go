@@ -38,6 +38,8 @@ type Input struct {
 	Skipped   map[string]int
 	Steps     []StepCount   // in the order of the flow
 	Tokens    rebased.Usage // of the answers used, rejected rows included
+	// Benchmarks are the files that the rows were held against.
+	Benchmarks []Benchmark
 	// Rows are the examples, in order. Each part is read several times and must be the same each time.
 	Rows    Parts
 	Removed Removed // nil = none

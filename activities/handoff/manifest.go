@@ -33,8 +33,19 @@ type Manifest struct {
 	Counts      Funnel        `json:"counts"`
 	Tokens      rebased.Usage `json:"tokens"` // of the answers used, whoever paid
 	Quality     Quality       `json:"quality"`
-	Sources     []Origin      `json:"sources"` // most rows first
+	Benchmarks  []Benchmark   `json:"benchmarks,omitempty"` // that no row shares text with, in the order of the task
+	Sources     []Origin      `json:"sources"`              // most rows first
 	Files       []Entry       `json:"files"`   // by name; all but the manifest
+}
+
+// Benchmark is a file that rows were held against, and how many were left out for it.
+type Benchmark struct {
+	Name     string `json:"name"` // as the task names it
+	SHA256   string `json:"sha256"`
+	Rows     int    `json:"rows"`
+	Pieces   int    `json:"pieces"`   // n-grams, and whole texts shorter than that, which no benchmark before it has
+	Corpus   int    `json:"corpus"`   // rows of the corpus that were not retrieved since they share text with it
+	Examples int    `json:"examples"` // examples, made of retrieved rows, that were rejected for that
 }
 
 // CorpusRef names one revision of a corpus.
@@ -103,7 +114,7 @@ func newManifest(in Input, of survey) (Manifest, error) {
 		Format: Format, Task: in.Task.Name, Instruction: in.Task.Instruction, License: in.Task.Output.License,
 		Corpus: CorpusRef{Name: in.Task.Corpus, Revision: in.Revision}, Encoder: in.Encoder,
 		Teacher: TeacherRef{Endpoint: in.Endpoint, Model: in.Task.Transform.Teacher.Model}, Counts: counts, Tokens: in.Tokens,
-		Quality: newQuality(counts, of),
+		Quality: newQuality(counts, of), Benchmarks: in.Benchmarks,
 	}
 	for model, rows := range of.teachers {
 		m.Teacher.Answered = append(m.Teacher.Answered, Answered{Model: model, Rows: rows})

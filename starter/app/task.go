@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -107,7 +108,7 @@ func (t taskFile) uploadModels(ctx context.Context, objects rebased.Objects) (re
 func (t taskFile) uploadBenchmarks(ctx context.Context, objects rebased.Objects) ([]string, error) {
 	refs := make([]string, len(t.task.Decontaminate.Files))
 	for i, path := range t.task.Decontaminate.Files {
-		if _, _, uploaded := rebased.ParseBenchmarkRef(path); uploaded {
+		if _, _, uploaded := rebased.ParseBenchmarkRef(path); uploaded || workersRead(path) {
 			refs[i] = path
 			continue
 		}
@@ -127,6 +128,11 @@ func (t taskFile) uploadBenchmarks(ctx context.Context, objects rebased.Objects)
 		refs[i] = rebased.BenchmarkRef(hash, path)
 	}
 	return refs, nil
+}
+
+// workersRead says whether a benchmark is read by workers themselves.
+func workersRead(path string) bool {
+	return strings.HasPrefix(path, "hf://") || strings.HasPrefix(path, "s3://")
 }
 
 // requireCorpus refuses a task whose corpus was not imported.
