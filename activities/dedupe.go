@@ -62,6 +62,7 @@ type dedupeFiles struct {
 	scratch *os.File
 	out     DedupeResult
 
+	spec       rebased.Task
 	benchmarks *decontaminate.Set // nil = none
 	leaks      map[int][]leak     // by part, of those that were read
 	leaked     []rebased.Reject   // to be written
@@ -79,6 +80,7 @@ func (f *dedupeFiles) dedupe(ctx context.Context) (DedupeResult, error) {
 	if f.benchmarks, err = f.Benchmarks.open(ctx, task.Decontaminate); err != nil {
 		return DedupeResult{}, err
 	}
+	f.spec = task
 	f.out.Rejected, f.leaks = map[rebased.Reason]int{}, map[int][]leak{}
 	if task.Output.Balance.Active() {
 		f.tally = balance.New(task)
@@ -109,7 +111,7 @@ func (f *dedupeFiles) Read(ctx context.Context, n int) ([]rebased.Example, error
 	f.progress(f.read)
 	leaks, known := f.leaks[n]
 	if !known {
-		leaks = findLeaks(f.benchmarks, rows)
+		leaks = findLeaks(f.benchmarks, f.spec, rows)
 		f.leaks[n] = leaks
 	}
 	clean, leaked := withoutLeaks(dedupe.Step, rows, leaks)

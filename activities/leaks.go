@@ -17,14 +17,15 @@ type leak struct {
 }
 
 // findLeaks looks into what the student would see of each row: its input, its output with the reasoning in it, its answer.
-func findLeaks(set *decontaminate.Set, rows []rebased.Example) (found []leak) {
+func findLeaks(set *decontaminate.Set, task rebased.Task, rows []rebased.Example) (found []leak) {
 	if set == nil {
 		return nil
 	}
+	own := set.Own(task)
 	texts := make([]string, 3)
 	for i := range rows {
 		texts[0], texts[1], texts[2] = rows[i].Input, rows[i].Output, rows[i].Answer
-		if of, leaks := set.Find(texts); leaks {
+		if of, leaks := set.FindBut(own, texts); leaks {
 			found = append(found, leak{i, of})
 		}
 	}

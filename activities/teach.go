@@ -61,7 +61,7 @@ func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson
 	}
 	if l.step == transform.Step { // what leaks is not paid for a second time, by reason; what reason adds is looked into by dedupe
 		var leaked []rebased.Reject
-		made.Examples, leaked = withoutLeaks(l.step, made.Examples, findLeaks(benchmarks, made.Examples))
+		made.Examples, leaked = withoutLeaks(l.step, made.Examples, findLeaks(benchmarks, task, made.Examples))
 		made.Rejects = append(made.Rejects, leaked...)
 	}
 	if _, err := a.Examples.Write(ctx, in.key(l.to, in.Shard), made.Examples); err != nil {
