@@ -45,6 +45,9 @@ func newQuality(counts Funnel, of survey) Quality {
 			q.Duplicates = share(removed, step.In)
 		}
 	}
+	if warning := of.splits.warning(); warning != "" {
+		q.Warnings = append(q.Warnings, warning)
+	}
 	for label, n := range of.labels { // the first of equals, by name
 		if part := share(n, of.rows); n > 1 && (part > q.LabelShare || part == q.LabelShare && label < q.Label) {
 			q.Label, q.LabelShare = label, part

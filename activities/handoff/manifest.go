@@ -35,7 +35,7 @@ type Manifest struct {
 	Quality     Quality       `json:"quality"`
 	Benchmarks  []Benchmark   `json:"benchmarks,omitempty"` // that no row shares text with, in the order of the task
 	Sources     []Origin      `json:"sources"`              // most rows first
-	Files       []Entry       `json:"files"`   // by name; all but the manifest
+	Files       []Entry       `json:"files"`                // by name; all but the manifest
 }
 
 // Benchmark is a file that rows were held against, and how many were left out for it.
