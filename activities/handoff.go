@@ -44,6 +44,7 @@ type StageResult struct {
 	// Closed are the task's gates that it does not pass, Warnings what a person should look at; a sentence each.
 	Closed   []string `json:"closed,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
+	MaxDrop  float64  `json:"max_drop,omitempty"` // the task's gate, to be judged again at release
 }
 
 // Stage writes the version that the deduplicated rows make.
@@ -102,7 +103,7 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 	}
 	return StageResult{
 		Version: staged.Version, URI: strings.TrimSuffix(a.URI, "/") + "/" + rebased.VersionKey(in.Task, staged.Version) + "/", Released: staged.Released,
-		Closed: staged.Closed, Warnings: staged.Manifest.Quality.Warnings,
+		Closed: staged.Closed, Warnings: staged.Manifest.Quality.Warnings, MaxDrop: task.Gates.MaxDrop,
 	}, nil
 }
 
@@ -153,21 +154,25 @@ type ReleaseInput struct {
 	By      string    `json:"by"` // "" = no approval was asked for
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
-	Gates   []string  `json:"gates,omitempty"` // that it did not pass
+	Gates   []string  `json:"gates,omitempty"` // that it did not pass, as far as is known
+	MaxDrop float64   `json:"max_drop,omitempty"`
 	Handoff string    `json:"handoff"`         // what became of the hand-off; "" = not yet
 }
 
-// ReleaseResult is released, or unchanged when another build released the version meanwhile.
+// ReleaseResult is released; unchanged when another build released the version meanwhile; or awaiting approval, for gates that do not pass against what
+// is the latest version now.
 type ReleaseResult struct {
-	State rebased.State `json:"state"`
+	State  rebased.State `json:"state"`
+	Closed []string      `json:"closed,omitempty"` // the gates, a sentence each
 }
 
 // Release makes a staged version the latest; called again with a hand-off, it adds that to the release record.
 func (a *Handoff) Release(ctx context.Context, in ReleaseInput) (ReleaseResult, error) {
-	state, err := a.versions().Release(ctx, handoff.ReleaseInput{
-		Task: in.Task, Version: in.Version, Build: in.Build, ApprovedBy: in.By, Reason: in.Reason, At: in.At, Gates: in.Gates, Handoff: in.Handoff,
+	out, err := a.versions().Release(ctx, handoff.ReleaseInput{
+		Task: in.Task, Version: in.Version, Build: in.Build, ApprovedBy: in.By, Reason: in.Reason, At: in.At, Gates: in.Gates,
+		MaxDrop: in.MaxDrop, Handoff: in.Handoff,
 	})
-	return ReleaseResult{State: state}, translate(ctx, err)
+	return ReleaseResult{State: out.State, Closed: out.Closed}, translate(ctx, err)
 }
 
 // Record writes result.json into the build's folder.

@@ -84,10 +84,20 @@ func (q Quality) closed(g rebased.Gates, rows, before int) (failed []string) {
 	least("min_in_input", g.MinInInput, q.InInput, "have their answer in the input")
 	most("max_duplicates", g.MaxDuplicates, q.Duplicates, "repeat others")
 	most("max_label_share", g.MaxLabelShare, q.LabelShare, fmt.Sprintf("have the answer %.40q", q.Label))
-	if before > 0 && g.MaxDrop > 0 && float64(rows) < (1-g.MaxDrop)*float64(before) {
-		fail("max_drop", "%d rows, the latest version has %d: at most %.1f %% fewer are allowed", rows, before, 100*g.MaxDrop)
+	if drop := dropped(g.MaxDrop, rows, before); drop != "" {
+		failed = append(failed, drop)
 	}
 	return failed
+}
+
+const dropGate = "gates.max_drop: "
+
+// dropped says that a version does not pass the gate of that name; "" = it does. before is the rows of the version that it replaces; 0 = there is none.
+func dropped(most float64, rows, before int) string {
+	if before == 0 || most == 0 || float64(rows) >= (1-most)*float64(before) {
+		return ""
+	}
+	return fmt.Sprintf("%s%d rows, the latest version has %d: at most %.1f %% fewer are allowed", dropGate, rows, before, 100*most)
 }
 
 // label counts an answer; labels is nil once answers are too many.

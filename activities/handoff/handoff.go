@@ -104,7 +104,7 @@ func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 		if err != nil {
 			return Staged{}, err
 		}
-		before = m.Counts.Train + m.Counts.Validation
+		before = m.rows()
 	}
 	staged.Closed = manifest.Quality.closed(in.Task.Gates, survey.rows, before)
 	return staged, nil

@@ -155,6 +155,9 @@ func newCounts(in Input, there int) (Funnel, error) {
 	return counts, nil
 }
 
+// rows is how many rows a version has.
+func (m *Manifest) rows() int { return m.Counts.Train + m.Counts.Validation }
+
 func (m *Manifest) add(entry Entry) {
 	m.Files = append(m.Files, entry)
 	slices.SortFunc(m.Files, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
