@@ -25,7 +25,7 @@ import (
 type Groups struct {
 	makers   []groupMaker
 	words    *words
-	sketches []sketch
+	sketches [][]sketch // in chunks, so that the list grows without being copied
 	places   []place
 	inputs   []digest
 	sources  []uint64 // 0 = not known
@@ -93,7 +93,12 @@ func (g *Groups) Add(rows []rebased.Example) error {
 	number := uint32(len(g.words.starts)) //nolint:gosec // a number of parts
 	for i := range made {
 		m := &made[i]
-		g.inputs, g.sources, g.sketches = append(g.inputs, m.input), append(g.sources, m.source), append(g.sketches, m.sketch)
+		if len(g.inputs)%chunkRows == 0 {
+			g.sketches = append(g.sketches, make([]sketch, 0, chunkRows))
+		}
+		last := &g.sketches[len(g.sketches)-1]
+		*last = append(*last, m.sketch)
+		g.inputs, g.sources = append(g.inputs, m.input), append(g.sources, m.source)
 		g.places = append(g.places, place{number, uint32(len(block)), uint32(len(m.shingles))}) //nolint:gosec // of one part
 		block = append(block, m.shingles...)
 	}
@@ -169,15 +174,15 @@ func (g *Groups) near(ctx context.Context, j *joined, threshold float64) error {
 		key uint64
 		row int32
 	}
-	entries := make([]entry, 0, len(g.sketches))
+	entries := make([]entry, 0, len(g.places))
 	for from := 0; from < permutations; from += treeStep {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		entries = entries[:0]
-		for row := range g.sketches {
+		for row := range g.places {
 			if g.places[row].size > 0 {
-				entries = append(entries, entry{g.sketches[row].key(from), int32(row)}) //nolint:gosec // rows fit in 31 bits
+				entries = append(entries, entry{g.sketch(int32(row)).key(from), int32(row)}) //nolint:gosec // rows fit in 31 bits
 			}
 		}
 		slices.SortFunc(entries, func(a, b entry) int {
@@ -188,7 +193,7 @@ func (g *Groups) near(ctx context.Context, j *joined, threshold float64) error {
 				if bits.LeadingZeros64(e.key^other.key) < 8*treeShared {
 					break
 				}
-				if j.root(e.row) == j.root(other.row) || g.sketches[e.row].alike(&g.sketches[other.row]) < least {
+				if j.root(e.row) == j.root(other.row) || g.sketch(e.row).alike(g.sketch(other.row)) < least {
 					continue
 				}
 				near, err := g.compare(e.row, other.row, threshold)
@@ -218,6 +223,8 @@ func (g *Groups) compare(a, b int32, threshold float64) (bool, error) {
 	_, near := jaccard(g.own, set, threshold)
 	return near, nil
 }
+
+func (g *Groups) sketch(row int32) *sketch { return &g.sketches[row/chunkRows][row%chunkRows] }
 
 // key is the values of a tree, in the order that it sorts by.
 func (s *sketch) key(from int) uint64 {
