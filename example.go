@@ -68,6 +68,9 @@ const (
 	ReasonLeaked  Reason = "leaked"  // shares text with a benchmark
 )
 
+// ReasonSemanticDuplicate is a row whose vector's cosine to that of a kept row is at or above the threshold.
+const ReasonSemanticDuplicate Reason = "semantic_duplicate"
+
 // Reject is a row that is not used, with what was paid for it.
 type Reject struct {
 	Lineage
@@ -77,7 +80,7 @@ type Reject struct {
 	Attempts int    `json:"attempts"` // calls sent for this row, stored answers included
 	Input    string `json:"input"`    // as far as the row came
 	Output   string `json:"output"`
-	Of       RowID  `json:"of"` // the kept row that this one repeats; "" otherwise
+	Of       RowID  `json:"of"` // the kept row that this one repeats, or a given one as Removal of dedupe says; "" otherwise
 	Usage    Usage  `json:"usage"`
 	// CostUSD is Usage at the model's price, without what a prompt cache or a batch saved; 0 when no price is known.
 	CostUSD float64 `json:"cost_usd"`

@@ -180,9 +180,42 @@ type ReasonStep struct {
 
 // Dedupe says which rows count as repeats.
 type Dedupe struct {
-	Exact   bool    `json:"exact"`
-	MinHash float64 `json:"minhash"` // threshold of true Jaccard; 0 = off
+	Exact    bool      `json:"exact"`
+	MinHash  float64   `json:"minhash"`            // threshold of true Jaccard; 0 = off
+	Semantic *Semantic `json:"semantic,omitempty"` // nil = off
+	// Against is what rows must not repeat besides: released versions of tasks, as task or task@version, and files. A file is the user's path in a
+	// task file as it is written, and a BenchmarkRef in one that a workflow was started with. A frozen task has every version, those of a delta included.
+	Against []string `json:"against,omitempty"`
 }
+
+// Semantic says from when on rows mean the same.
+type Semantic struct {
+	Encoder   string  `json:"encoder"`   // transformer:<model> or openai:<model>
+	Threshold float64 `json:"threshold"` // of the cosine; 0 = 0.95
+}
+
+// Least is the threshold in force.
+func (s *Semantic) Least() float64 {
+	const standard = 0.95
+	if s.Threshold == 0 {
+		return standard
+	}
+	return s.Threshold
+}
+
+var versionRef = regexp.MustCompile(`^([a-z0-9-]{1,63})(?:@([0-9a-f]{12}))?$`)
+
+// ParseVersionRef takes task or task@version apart; ok is false when it is something else, such as a file, whose name has a dot.
+func ParseVersionRef(ref string) (task, version string, ok bool) {
+	match := versionRef.FindStringSubmatch(ref)
+	if match == nil {
+		return "", "", false
+	}
+	return match[1], match[2], true
+}
+
+// VersionRef names a version of a task.
+func VersionRef(task, version string) string { return task + "@" + version }
 
 // Decontaminate names benchmarks whose texts must not be in the training set.
 type Decontaminate struct {
@@ -207,12 +240,13 @@ var benchmarkRef = regexp.MustCompile(`^(uploads/[0-9a-f]{64})#(.+)$`)
 
 // Gates are thresholds, shares of rows, that hold a release for approval when the version does not pass them; 0 = none.
 type Gates struct {
-	MinParsed     float64 `json:"min_parsed"`      // of the retrieved rows: a usable example came of them
-	MinAgreement  float64 `json:"min_agreement"`   // of the rows that were reasoned about: their answer stood
-	MinInInput    float64 `json:"min_in_input"`    // of the version's rows: their answer stands in the input
-	MaxDuplicates float64 `json:"max_duplicates"`  // of the rows before deduplication: they repeat others
-	MaxLabelShare float64 `json:"max_label_share"` // of the version's rows: they have the most frequent answer
-	MaxDrop       float64 `json:"max_drop"`        // of the latest version's rows: so many fewer
+	MinParsed     float64 `json:"min_parsed"`            // of the retrieved rows: a usable example came of them
+	MinAgreement  float64 `json:"min_agreement"`         // of the rows that were reasoned about: their answer stood
+	MinInInput    float64 `json:"min_in_input"`          // of the version's rows: their answer stands in the input
+	MaxDuplicates float64 `json:"max_duplicates"`        // of the rows before deduplication: they repeat others
+	MaxLabelShare float64 `json:"max_label_share"`       // of the version's rows: they have the most frequent answer
+	MaxDrop       float64 `json:"max_drop"`              // of the latest version's rows: so many fewer
+	MaxByRule     float64 `json:"max_by_rule,omitempty"` // of the rows before deduplication: one of its rules removes them
 }
 
 // Output formats.
@@ -234,6 +268,8 @@ type Output struct {
 	Validation float64  `json:"validation"` // share of rows in the validation split, [0, 0.5]
 	License    string   `json:"license"`
 	Balance    *Balance `json:"balance,omitempty"`
+	// Mode delta leaves out what the released versions of the task have: a version then holds new rows only. A task file may say full for "".
+	Mode string `json:"mode,omitempty"`
 }
 
 // Balance says how the answers of a version are shared out, when they are labels; at most one of its fields. What an answer has too many of is left
@@ -257,6 +293,15 @@ func (t Task) Target() (rows int, key string) {
 	}
 	return rows, key
 }
+
+// Modes of the output.
+const (
+	OutputFull  = "full"
+	OutputDelta = "delta"
+)
+
+// Delta reports whether versions hold new rows only.
+func (o Output) Delta() bool { return o.Mode == OutputDelta }
 
 // Handoff says what happens when a version is ready.
 type Handoff struct {
@@ -306,7 +351,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateGates, validateBalance, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateGates, validateDedupe, validateGiven, validateBalance, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -542,6 +587,7 @@ func validateGates(t Task) *FieldError {
 		{"max_duplicates", g.MaxDuplicates},
 		{"max_label_share", g.MaxLabelShare},
 		{"max_drop", g.MaxDrop},
+		{"max_by_rule", g.MaxByRule},
 	} {
 		if !(gate.value >= 0 && gate.value <= 1) {
 			return fieldError("gates."+gate.key, "must be none, or a share of more than 0 and at most 1, got %v", gate.value)
@@ -578,10 +624,65 @@ func validateBalance(t Task) *FieldError {
 	return nil
 }
 
+var semanticPattern = regexp.MustCompile(`^(transformer|openai):.+$`)
+
+func validateDedupe(t Task) *FieldError {
+	d := t.Dedupe
+	if d.MinHash != 0 && !(d.MinHash >= 0.5 && d.MinHash <= 1) {
+		return fieldError("dedupe.minhash", "must be off, or a Jaccard threshold between 0.5 and 1, got %v", d.MinHash)
+	}
+	s := d.Semantic
+	switch {
+	case s == nil:
+		return nil
+	case s.Encoder == EncoderStatic || strings.HasPrefix(s.Encoder, EncoderStatic+":"):
+		return fieldError("dedupe.semantic.encoder", "must be transformer:<model> or openai:<model>, got %q: a static encoder sums up words, "+
+			"so that rows which differ in their order, a number or a \"not\" are one to it", s.Encoder)
+	case !semanticPattern.MatchString(s.Encoder):
+		return fieldError("dedupe.semantic.encoder", "must be transformer:<model> or openai:<model>, got %q", s.Encoder)
+	case s.Threshold != 0 && !(s.Threshold >= 0.5 && s.Threshold <= 0.999):
+		return fieldError("dedupe.semantic.threshold", "must be a cosine between 0.5 and 0.999, got %v", s.Threshold)
+	}
+	return nil
+}
+
+// validateGiven checks what rows must not repeat besides.
+func validateGiven(t Task) *FieldError {
+	const most = 3000 // versions of eight years of nights
+	d, delta := t.Dedupe, t.Output.Delta()
+	noRule := !d.Exact && d.MinHash == 0 && d.Semantic == nil
+	switch {
+	case t.Output.Mode != "" && t.Output.Mode != OutputFull && !delta:
+		return fieldError("output.mode", "must be full or delta, got %q", t.Output.Mode)
+	case len(d.Against) > most:
+		return fieldError("dedupe.against", "must have at most %d entries, has %d", most, len(d.Against))
+	case len(d.Against) > 0 && noRule:
+		return fieldError("dedupe.against", "needs a rule to compare by: exact, minhash or semantic")
+	case delta && noRule:
+		return fieldError("output.mode", "delta needs a rule of dedupe that tells what is new: exact, minhash or semantic")
+	case delta && t.Gates.MaxDrop != 0:
+		return fieldError("gates.max_drop", "compares with the latest version, of which a delta holds the new rows alone: remove it, or output.mode: delta")
+	}
+	for i, ref := range d.Against {
+		at := fmt.Sprintf("dedupe.against[%d]", i)
+		task, _, version := ParseVersionRef(ref)
+		switch {
+		case version && task == t.Name && !delta:
+			return fieldError(at, "is the task itself, whose next build would remove its own rows: use output: {mode: delta} for versions that hold new rows only")
+		case !version && !slices.ContainsFunc(AgainstFiles(), func(ext string) bool { return strings.HasSuffix(ref, ext) }):
+			return fieldError(at, "must be a released version (task or task@version) or a file (%s), got %q", strings.Join(AgainstFiles(), " "), ref)
+		}
+	}
+	return nil
+}
+
+// AgainstFiles lists what the names of files in dedupe.against end with.
+func AgainstFiles() []string {
+	return []string{".jsonl", ".csv", ".parquet"}
+}
+
 func validateRest(t Task) *FieldError {
 	switch {
-	case t.Dedupe.MinHash != 0 && !(t.Dedupe.MinHash >= 0.5 && t.Dedupe.MinHash <= 1):
-		return fieldError("dedupe.minhash", "must be off, or a Jaccard threshold between 0.5 and 1, got %v", t.Dedupe.MinHash)
 	case !(t.Output.Validation >= 0 && t.Output.Validation <= 0.5):
 		return fieldError("output.validation", "must be between 0 and 0.5, got %v", t.Output.Validation)
 	case t.Handoff.Workflow != nil && t.Handoff.Workflow.Type == "":

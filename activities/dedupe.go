@@ -1,7 +1,9 @@
 package activities
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,11 +12,18 @@ import (
 	"github.com/rebased/rebased/activities/balance"
 	"github.com/rebased/rebased/activities/decontaminate"
 	"github.com/rebased/rebased/activities/dedupe"
+	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/ingest"
+	"github.com/rebased/rebased/activities/retrieve"
 )
 
 // Dedupe removes rows that repeat others.
 type Dedupe struct {
 	*Build
+	Encoders Encoders         // of dedupe.semantic
+	Vectors  retrieve.Vectors // its, kept over builds
+	Parquet  ingest.Format    // reads files of dedupe.against
+	InMemory int              // bytes of shingles and vectors in memory; 0 = dedupe.InMemory
 }
 
 // DedupeInput names the parts to read: those of the last step that made rows.
@@ -26,6 +35,9 @@ type DedupeInput struct {
 	Price rebased.Price `json:"price"`
 	// Target is how many rows are wanted: what stays beyond it, in the order of ranks, is surplus. 0 = all that stay.
 	Target int `json:"target,omitempty"`
+	// Chunks is how many files of prints and Ranges how many of groups other workers have made of the rows; 0 = they are made here.
+	Chunks int `json:"chunks,omitempty"`
+	Ranges int `json:"ranges,omitempty"`
 }
 
 // DedupeResult counts what was kept. The rows are in deduped/, in the order of their ranks.
@@ -34,7 +46,8 @@ type DedupeResult struct {
 	Rejected map[rebased.Reason]int `json:"rejected"`
 	Parts    int                    `json:"parts"` // files in deduped/; 0 = 1, of a history recorded before there could be more
 	// Balance says what output.balance could not have, in one line; "" = nothing.
-	Balance string `json:"balance,omitempty"`
+	Balance string                 `json:"balance,omitempty"`
+	Given   map[rebased.Reason]int `json:"given,omitempty"` // of those rejected, the ones that repeat a row of dedupe.against
 }
 
 // DedupeRows goes through all rows of a build, a shard at a time, and writes those that stay. A row that shares text with a benchmark goes first, so
@@ -42,12 +55,58 @@ type DedupeResult struct {
 func (a *Dedupe) DedupeRows(ctx context.Context, in DedupeInput) (DedupeResult, error) {
 	work, progress, stop := heartbeat(ctx)
 	defer stop()
-	files := &dedupeFiles{Build: a.Build, in: in, progress: progress, folder: folderTransformed}
+	out, err := a.dedupe(work, in, progress)
+	return out, translate(ctx, err)
+}
+
+func (a *Dedupe) dedupe(ctx context.Context, in DedupeInput, progress func(int)) (DedupeResult, error) {
+	config, err := a.config(ctx, in)
+	if err != nil {
+		return DedupeResult{}, err
+	}
+	files, err := a.files(ctx, in, progress)
+	if err != nil {
+		return DedupeResult{}, err
+	}
+	return files.dedupe(ctx, config)
+}
+
+func (a *Dedupe) files(ctx context.Context, in DedupeInput, progress func(int)) (*dedupeFiles, error) {
+	files := &dedupeFiles{Build: a.Build, in: in, progress: progress, folder: folderTransformed, leaks: map[int][]leak{}}
 	if in.Reasoned {
 		files.folder = folderReasoned
 	}
-	out, err := files.dedupe(work)
-	return out, translate(ctx, err)
+	var err error
+	if files.spec, _, err = a.task(ctx, in.BuildRef); err != nil {
+		return nil, err
+	}
+	files.benchmarks, err = a.Benchmarks.open(ctx, files.spec.Decontaminate)
+	return files, err
+}
+
+// config says what counts as a repeat in a build.
+func (a *Dedupe) config(ctx context.Context, in DedupeInput) (dedupe.Config, error) {
+	task, _, err := a.task(ctx, in.BuildRef)
+	if err != nil {
+		return dedupe.Config{}, err
+	}
+	c := dedupe.Config{Dedupe: task.Dedupe, Parts: in.Shards, InMemory: a.InMemory}
+	c.Verified = func(*rebased.Example) bool { return task.Reason.Mode == rebased.ReasonVerified } // those that were not are rejects
+	if len(task.Dedupe.Against) > 0 {
+		g := given{versions: handoff.Versions{Objects: a.Objects, Examples: a.Examples}, parquet: a.Parquet}
+		c.Given = g.rows(ctx, task)
+	}
+	if semantic := task.Dedupe.Semantic; semantic != nil {
+		encoder, err := a.Encoders.Open(ctx, semantic.Encoder)
+		if err != nil {
+			return c, fmt.Errorf("dedupe.semantic.encoder %s: %w", semantic.Encoder, err)
+		}
+		c.Encoder = retrieve.Keeping(encoder, a.Vectors)
+	}
+	if in.Chunks > 0 {
+		c.Prints = &dedupe.Prints{Store: dedupeStore{a.Build, in.BuildRef}, Chunks: in.Chunks, Ranges: in.Ranges}
+	}
+	return c, nil
 }
 
 // dedupeFiles is where one deduplication reads and writes.
@@ -57,10 +116,11 @@ type dedupeFiles struct {
 	folder   string // of the rows
 	progress func(int)
 
-	read    int // rows
-	rejects int // files
-	scratch *os.File
-	out     DedupeResult
+	read     int // rows
+	rejects  int // files
+	clusters int // files
+	scratch  *os.File
+	out      DedupeResult
 
 	spec       rebased.Task
 	benchmarks *decontaminate.Set // nil = none
@@ -72,20 +132,12 @@ type dedupeFiles struct {
 
 var _ dedupe.Files = (*dedupeFiles)(nil)
 
-func (f *dedupeFiles) dedupe(ctx context.Context) (DedupeResult, error) {
-	task, _, err := f.task(ctx, f.in.BuildRef)
-	if err != nil {
-		return DedupeResult{}, err
+func (f *dedupeFiles) dedupe(ctx context.Context, c dedupe.Config) (DedupeResult, error) {
+	f.out.Rejected = map[rebased.Reason]int{}
+	if f.spec.Output.Balance.Active() {
+		f.tally = balance.New(f.spec)
 	}
-	if f.benchmarks, err = f.Benchmarks.open(ctx, task.Decontaminate); err != nil {
-		return DedupeResult{}, err
-	}
-	f.spec = task
-	f.out.Rejected, f.leaks = map[rebased.Reason]int{}, map[int][]leak{}
-	if task.Output.Balance.Active() {
-		f.tally = balance.New(task)
-	}
-	err = dedupe.Rows(ctx, dedupe.Config{Dedupe: task.Dedupe, Parts: f.in.Shards}, f)
+	err := dedupe.Rows(ctx, c, f)
 	if err == nil {
 		err = f.flushLeaked(ctx, 1)
 	}
@@ -93,7 +145,10 @@ func (f *dedupeFiles) dedupe(ctx context.Context) (DedupeResult, error) {
 		err = f.balance(ctx)
 	}
 	if err == nil {
-		err = f.sweep(ctx)
+		err = f.sweep(ctx, rebased.BuildKey(f.in.Task, f.in.Build, folderRejects, dedupe.Step+"-"), f.in.rejectsKey(dedupe.Step, f.rejects))
+	}
+	if err == nil {
+		err = f.sweep(ctx, rebased.BuildKey(f.in.Task, f.in.Build, folderClusters)+"/", f.clustersKey(f.clusters))
 	}
 	if f.scratch != nil {
 		err = errors.Join(err, f.scratch.Close())
@@ -101,25 +156,30 @@ func (f *dedupeFiles) dedupe(ctx context.Context) (DedupeResult, error) {
 	return f.out, err
 }
 
-// Read implements dedupe.Files.
+// Read implements dedupe.Files. The first time it rejects the rows of the part that leak.
 func (f *dedupeFiles) Read(ctx context.Context, n int) ([]rebased.Example, error) {
-	rows, err := f.Examples.Read(ctx, f.in.key(f.folder, n))
-	if err != nil {
-		return nil, fmt.Errorf("read the rows of shard %d: %w", n, err)
-	}
-	f.read += len(rows)
-	f.progress(f.read)
-	leaks, known := f.leaks[n]
-	if !known {
-		leaks = findLeaks(f.benchmarks, f.spec, rows)
-		f.leaks[n] = leaks
-	}
-	clean, leaked := withoutLeaks(dedupe.Step, rows, leaks)
-	if known {
-		return clean, nil
+	_, known := f.leaks[n]
+	clean, leaked, err := f.clean(ctx, n)
+	if err != nil || known {
+		return clean, err
 	}
 	f.leaked = append(f.leaked, leaked...)
 	return clean, f.flushLeaked(ctx, dedupe.PartRows)
+}
+
+// clean reads a part and parts the rows that leak from the others.
+func (f *dedupeFiles) clean(ctx context.Context, n int) (clean []rebased.Example, leaked []rebased.Reject, err error) {
+	rows, err := f.Examples.Read(ctx, f.in.key(f.folder, n))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the rows of shard %d: %w", n, err)
+	}
+	f.read += len(rows)
+	f.progress(f.read)
+	if _, known := f.leaks[n]; !known {
+		f.leaks[n] = findLeaks(f.benchmarks, f.spec, rows)
+	}
+	clean, leaked = withoutLeaks(dedupe.Step, rows, f.leaks[n])
+	return clean, leaked, nil
 }
 
 // flushLeaked writes the rows that leak once they have come to so many.
@@ -221,17 +281,46 @@ func (f *dedupeFiles) Reject(ctx context.Context, rejects []rebased.Reject) erro
 	return nil
 }
 
-// sweep removes the rejects of an earlier round, or attempt, that had more files of them.
-func (f *dedupeFiles) sweep(ctx context.Context) error {
-	for object, err := range f.Objects.List(ctx, rebased.BuildKey(f.in.Task, f.in.Build, folderRejects, dedupe.Step+"-")) {
-		if err != nil {
-			return fmt.Errorf("list the duplicates: %w", err)
+// folderClusters holds what was removed for what, JSONL of dedupe.Removal.
+const folderClusters = "clusters"
+
+func (f *dedupeFiles) clustersKey(n int) string {
+	return rebased.BuildKey(f.in.Task, f.in.Build, folderClusters, fmt.Sprintf("part-%05d.jsonl", n))
+}
+
+// Removed implements dedupe.Files.
+func (f *dedupeFiles) Removed(ctx context.Context, removals []dedupe.Removal) error {
+	var body bytes.Buffer
+	lines := json.NewEncoder(&body)
+	for _, r := range removals {
+		if err := lines.Encode(r); err != nil {
+			return fmt.Errorf("encode the clusters: %w", err)
 		}
-		if object.Key < f.in.rejectsKey(dedupe.Step, f.rejects) {
+		if r.Given {
+			if f.out.Given == nil {
+				f.out.Given = map[rebased.Reason]int{}
+			}
+			f.out.Given[r.Rule]++
+		}
+	}
+	if _, err := f.Objects.Put(ctx, f.clustersKey(f.clusters), body.Bytes()); err != nil {
+		return fmt.Errorf("write the clusters: %w", err)
+	}
+	f.clusters++
+	return nil
+}
+
+// sweep removes the files of an earlier round, or attempt, that had more of them: those under a prefix from a key on.
+func (f *dedupeFiles) sweep(ctx context.Context, prefix, from string) error {
+	for object, err := range f.Objects.List(ctx, prefix) {
+		if err != nil {
+			return fmt.Errorf("list %s: %w", prefix, err)
+		}
+		if object.Key < from {
 			continue
 		}
 		if err := f.Objects.Delete(ctx, object.Key); err != nil {
-			return fmt.Errorf("remove the duplicates of an earlier round: %w", err)
+			return fmt.Errorf("remove what an earlier round has left: %w", err)
 		}
 	}
 	return nil

@@ -67,8 +67,7 @@ func example(rank int, input, output, answer string) rebased.Example {
 // run deduplicates and gives the rows that stay and the rejects, in the order of their ranks.
 func (b *Build) run(t *testing.T, in DedupeInput) (out DedupeResult, rows []rebased.Example, rejects []rebased.Reject) {
 	t.Helper()
-	files := &dedupeFiles{Build: b, in: in, progress: func(int) {}, folder: folderTransformed}
-	out, err := files.dedupe(t.Context())
+	out, err := (&Dedupe{Build: b}).dedupe(t.Context(), in, func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,9 @@ type StageInput struct {
 	Rejected  map[string]map[rebased.Reason]int `json:"rejected"` // by step
 	Reasoned  bool                              `json:"reasoned"` // whether the reason step ran
 	Tokens    rebased.Usage                     `json:"tokens"`
-	Parts     int                               `json:"parts"` // files of deduplicated rows; 0 = 1, of a history recorded before there could be more
+	Parts     int                               `json:"parts"`             // files of deduplicated rows; 0 = 1, of a history recorded before there could be more
+	Given     map[rebased.Reason]int            `json:"given,omitempty"`   // of those that dedupe rejected, the ones that repeat given rows
+	Nothing   bool                              `json:"nothing,omitempty"` // a delta has no new row
 }
 
 // StageResult names the version.
@@ -60,13 +62,16 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 	if err != nil {
 		return StageResult{}, err
 	}
+	if in.Nothing {
+		return a.unchanged(ctx, in.Task)
+	}
 	steps := []string{transform.Step, reason.Step, dedupe.Step}
 	if !in.Reasoned {
 		steps = []string{transform.Step, dedupe.Step}
 	}
 	spec := handoff.Input{
 		Task: task, TaskFile: file, Revision: in.Revision, Encoder: in.Encoder, Endpoint: in.Endpoint, Retrieved: in.Retrieved,
-		Skipped: in.Skipped, Tokens: in.Tokens, Staging: rebased.BuildKey(in.Task, in.Build, "staged"),
+		Skipped: in.Skipped, Given: in.Given, Tokens: in.Tokens, Staging: rebased.BuildKey(in.Task, in.Build, "staged"),
 		Rows: handoff.Parts{Count: max(1, in.Parts), Read: func(ctx context.Context, part int) ([]rebased.Example, error) {
 			return a.Examples.Read(ctx, in.key(folderDeduped, part))
 		}},
@@ -102,7 +107,7 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 		return StageResult{}, err
 	}
 	return StageResult{
-		Version: staged.Version, URI: strings.TrimSuffix(a.URI, "/") + "/" + rebased.VersionKey(in.Task, staged.Version) + "/", Released: staged.Released,
+		Version: staged.Version, URI: a.uri(in.Task, staged.Version), Released: staged.Released,
 		Closed: staged.Closed, Warnings: staged.Manifest.Quality.Warnings, MaxDrop: task.Gates.MaxDrop,
 	}, nil
 }
@@ -142,6 +147,22 @@ func (a *Handoff) benchmarks(ctx context.Context, in BuildRef, d rebased.Deconta
 	return all, nil
 }
 
+func (a *Handoff) uri(task, version string) string {
+	return strings.TrimSuffix(a.URI, "/") + "/" + rebased.VersionKey(task, version) + "/"
+}
+
+// unchanged names the latest version of a task, to which nothing is new.
+func (a *Handoff) unchanged(ctx context.Context, task string) (StageResult, error) {
+	latest, found, err := a.versions().Latest(ctx, task)
+	if err == nil && !found {
+		err = rebased.E(rebased.Invalid, "every row of task %s repeats one of dedupe.against, and no version of it was released", task)
+	}
+	if err != nil {
+		return StageResult{}, err
+	}
+	return StageResult{Version: latest.Version, URI: a.uri(task, latest.Version), Released: true}, nil
+}
+
 func (a *Handoff) versions() handoff.Versions {
 	return handoff.Versions{Objects: a.Objects, Examples: a.Examples}
 }
@@ -156,7 +177,7 @@ type ReleaseInput struct {
 	At      time.Time `json:"at"`
 	Gates   []string  `json:"gates,omitempty"` // that it did not pass, as far as is known
 	MaxDrop float64   `json:"max_drop,omitempty"`
-	Handoff string    `json:"handoff"`         // what became of the hand-off; "" = not yet
+	Handoff string    `json:"handoff"` // what became of the hand-off; "" = not yet
 }
 
 // ReleaseResult is released; unchanged when another build released the version meanwhile; or awaiting approval, for gates that do not pass against what

@@ -8,6 +8,8 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/activities/transform"
 )
@@ -50,6 +52,11 @@ type Plan struct {
 	Teachers Teachers
 	Prices   Prices
 	Encoders Encoders
+	Parquet  ingest.Format // reads files that rows must not repeat
+	Examples rebased.Table[rebased.Example]
+
+	// ShardedFrom is how many rows a build must have for its deduplication to be split over workers; 0 = any number stays with one.
+	ShardedFrom int
 
 	Benchmarks *Benchmarks
 }
@@ -81,6 +88,9 @@ type PlanResult struct {
 	TargetKey string `json:"target_key,omitempty"`
 
 	Approval bool                  `json:"approval"`
+	Delta    bool                  `json:"delta,omitempty"`        // the version holds new rows only
+	Against  int                   `json:"against,omitempty"`      // versions and files that rows must not repeat
+	Sharded  int                   `json:"sharded_from,omitempty"` // rows from which deduplication is split over workers; 0 = never
 	Trigger  *rebased.WorkflowSpec `json:"trigger,omitempty"`
 }
 
@@ -112,6 +122,17 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 			return PlanResult{}, fmt.Errorf("retrieve.rerank.encoder %s: %w", rerank.Encoder, err)
 		}
 		identity += " reranked by " + better.Identity()
+	}
+	if semantic := task.Dedupe.Semantic; semantic != nil {
+		opened, err := a.Encoders.Open(ctx, semantic.Encoder)
+		if err != nil {
+			return PlanResult{}, fmt.Errorf("dedupe.semantic.encoder %s: %w", semantic.Encoder, err)
+		}
+		identity += " deduplicated by " + opened.Identity()
+	}
+	against := given{versions: handoff.Versions{Objects: a.Objects, Examples: a.Examples}, parquet: a.Parquet}
+	if err := against.pin(ctx, &task); err != nil {
+		return PlanResult{}, err
 	}
 	found, err := findIndex(ctx, a.Objects, task.Corpus, encoder.Identity())
 	if err != nil {
@@ -148,8 +169,19 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 		TaskKey: frozen, Corpus: task.Corpus, Revision: found.Revision, Encoder: identity, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
 		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows, Target: target, TargetKey: key,
-		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow,
+		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow, Delta: task.Output.Delta(), Against: len(task.Dedupe.Against), Sharded: a.shardedFrom(task),
 	}, nil
+}
+
+// semanticTimes is how many rows without vectors take as long as one that has to be encoded.
+const semanticTimes = 20
+
+// shardedFrom is how many rows make it worth while to split the deduplication of a task over workers.
+func (a *Plan) shardedFrom(task rebased.Task) int {
+	if task.Dedupe.Semantic != nil && a.ShardedFrom > 0 {
+		return max(1, a.ShardedFrom/semanticTimes)
+	}
+	return a.ShardedFrom
 }
 
 func (a *Plan) read(ctx context.Context, in PlanInput) (rebased.Task, error) {

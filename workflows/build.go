@@ -50,8 +50,9 @@ type build struct {
 	resumes  int                // how many resume updates came
 	asking   workflow.Semaphore // a place for each shard that asks a teacher
 	batches  batches
-	parts    int    // files of deduplicated rows
-	balance  string // what output.balance could not have
+	parts    int                    // files of deduplicated rows
+	given    map[rebased.Reason]int // rows that deduplication removed since they repeat given ones
+	balance  string                 // what output.balance could not have
 }
 
 func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/rebased/rebased"
@@ -29,8 +30,12 @@ type world struct {
 	index   *mem.Index
 	teacher *mem.Batcher
 	answers *llm.Store
+	vectors mem.Vectors
 	down    map[string]error // connections that fail: bucket, index
 	origins map[string]ingest.Origin
+
+	template    string // text that all imported rows share
+	shardedFrom int    // rows from which deduplication is split
 }
 
 func newWorld() *world {
@@ -83,6 +88,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // a machine with much else to do is no deadlock
 	env.RegisterWorkflowWithOptions(workflows.BuildDataset, workflow.RegisterOptions{Name: workflows.BuildDatasetName})
 	env.RegisterWorkflowWithOptions(workflows.IndexCorpus, workflow.RegisterOptions{Name: workflows.IndexCorpusName})
 	env.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
@@ -106,13 +112,14 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	for _, steps := range []any{
 		&activities.Ingest{Objects: w.objects, Bucket: bucket, Importer: importer},
 		&activities.Index{Objects: w.objects, Rows: rows, Datasets: datasets, Writer: w.index, Server: server, Encoders: w},
-		&activities.Plan{Objects: w.objects, Bucket: bucket, Index: server, Tasks: tasks{}, Teachers: teachers{w}, Prices: prices{}, Encoders: w, Benchmarks: benchmarks},
+		&activities.Plan{Objects: w.objects, Bucket: bucket, Index: server, Tasks: tasks{}, Teachers: teachers{w}, Prices: prices{}, Encoders: w, Parquet: source.Parquet{},
+			Examples: build.Examples, Benchmarks: benchmarks, ShardedFrom: w.shardedFrom},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: w.index, Encoders: w},
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
-		&activities.Dedupe{Build: build},
+		&activities.Dedupe{Build: build, Encoders: w, Vectors: &w.vectors, Parquet: source.Parquet{}},
 		&activities.Handoff{Build: build, URI: "s3://bucket"},
 	} {
 		env.RegisterActivity(steps)
@@ -142,7 +149,7 @@ func (w *world) importRows(t *testing.T, rows int) workflows.ImportResult {
 	for d := range 3 {
 		var body []byte
 		for i := range rows / 3 {
-			body = fmt.Appendf(body, `{"question":"what is number %d of %d","answer":"it is %d"}`+"\n", i, d, i*i)
+			body = fmt.Appendf(body, `{"question":"what is number %d of %d%s","answer":"it is %d"}`+"\n", i, d, w.template, i*i)
 		}
 		key := fmt.Sprintf("uploads/%d", d)
 		if _, err := w.objects.Put(t.Context(), key, body); err != nil {

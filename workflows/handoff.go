@@ -58,7 +58,7 @@ func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {
 	in := activities.StageInput{
 		BuildRef: b.ref, Revision: b.state.Plan.Revision, Encoder: b.state.Plan.Encoder, Endpoint: b.state.Plan.Endpoint,
 		Retrieved: p.Retrieved, Skipped: p.Skipped, Rejected: b.state.Rejected, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Tokens: p.Tokens,
-		Parts: b.parts,
+		Parts: b.parts, Given: b.given, Nothing: b.nothingNew(),
 	}
 	var out activities.StageResult
 	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.Stage, in).Get(ctx, &out); err != nil {

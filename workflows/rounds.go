@@ -90,11 +90,21 @@ func (b *build) dedupe(ctx workflow.Context) error {
 		BuildRef: b.ref, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Shards: min(b.state.Limit, b.state.Ranked.Shards) + b.state.Ranked.Kept,
 		Price: b.state.Plan.Price, Target: b.state.Plan.Target,
 	}
+	if b.shardsDedupe(ctx) {
+		if err := b.prints(ctx, &in); err != nil {
+			return err
+		}
+	}
 	var out activities.DedupeResult
 	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.DedupeRows, in).Get(ctx, &out); err != nil {
 		return plain(err)
 	}
-	b.parts, b.balance = out.Parts, out.Balance
+	if in.Chunks > 0 {
+		if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, recordOptions), a.DedupeClean, b.ref).Get(ctx, nil); err != nil {
+			return plain(err)
+		}
+	}
+	b.parts, b.given, b.balance = out.Parts, out.Given, out.Balance
 	p := &b.state.Progress
 	p.Rows = out.Rows
 	for _, reason := range workflow.DeterministicKeys(b.state.Rejected["dedupe"]) { // of the round before: those rows were gone through again
@@ -104,8 +114,68 @@ func (b *build) dedupe(ctx workflow.Context) error {
 	}
 	delete(b.state.Rejected, "dedupe")
 	b.reject("dedupe", out.Rejected)
+	if b.nothingNew() {
+		return nil
+	}
 	if out.Rows == 0 && b.state.Limit >= b.state.Ranked.Shards {
 		return plain(rebased.E(rebased.Invalid, "none of the %d retrieved rows could be used: builds/%s/%s/rejects/ says why", p.Retrieved, b.ref.Task, b.ref.Build))
 	}
 	return nil
+}
+
+// nothingNew reports that a delta has no row that its earlier versions have not.
+func (b *build) nothingNew() bool {
+	return b.state.Plan.Delta && b.state.Progress.Rows == 0 && len(b.given) > 0
+}
+
+const (
+	printParts   = 16 // parts of rows that are printed together
+	dedupeRanges = 8  // of bands
+)
+
+// shardsDedupe reports whether the deduplication is split over workers.
+func (b *build) shardsDedupe(ctx workflow.Context) bool {
+	const change = "dedupe-sharded"
+	if b.state.Plan.Sharded == 0 || b.state.Progress.Retrieved < b.state.Plan.Sharded {
+		return false
+	}
+	return workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+}
+
+// prints has workers make what rows are compared by and find those that have something in common.
+func (b *build) prints(ctx workflow.Context, in *activities.DedupeInput) error {
+	var a *activities.Dedupe
+	ctx = workflow.WithActivityOptions(ctx, stepOptions)
+	in.Ranges = dedupeRanges
+	chunks := (in.Shards + printParts - 1) / printParts
+	steps, all := chunks, chunks
+	if b.state.Plan.Against > 0 {
+		steps++
+	}
+	next, err := inWindow(ctx, 0, steps, shardsAtOnce, func(ctx workflow.Context, n int) error {
+		step := activities.DedupePrintsInput{DedupeInput: *in, Chunk: n, First: n * printParts, Parts: min(printParts, in.Shards-n*printParts)}
+		if n == chunks {
+			step.Given, step.First, step.Parts = true, 0, 0
+		}
+		var out activities.DedupePrintsResult
+		err := workflow.ExecuteActivity(ctx, a.DedupePrints, step).Get(ctx, &out)
+		if n == chunks {
+			all += out.Chunks
+		}
+		return err
+	})
+	if err != nil {
+		return plain(err)
+	}
+	if next < steps {
+		b.in.Continued = &b.state
+		return workflow.NewContinueAsNewError(ctx, BuildDatasetName, b.in)
+	}
+	if in.Chunks = all; all == 0 {
+		return nil
+	}
+	_, err = inWindow(ctx, 0, dedupeRanges, dedupeRanges, func(ctx workflow.Context, n int) error {
+		return workflow.ExecuteActivity(ctx, a.DedupeGroups, activities.DedupeGroupsInput{DedupeInput: *in, Range: n}).Get(ctx, nil)
+	})
+	return plain(err)
 }

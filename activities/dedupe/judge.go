@@ -3,6 +3,7 @@ package dedupe
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 
 	"github.com/rebased/rebased"
 )
@@ -13,20 +14,18 @@ type pass struct {
 	settings rebased.Dedupe
 	rows     []int32    // by place
 	inputs   *shared    // rows whose input is also another's
-	near     *nearIndex // nil when near-duplicates stay
+	indexes  []*similar // of the rules by likeness that are on
 	kept     []int32    // reused
 }
 
 // decide gives the verdicts, by row, on rows that are given best first.
-func decide(ctx context.Context, settings rebased.Dedupe, t *table, rows []int32) ([]verdict, error) {
-	p := &pass{table: t, settings: settings, rows: rows}
+func decide(ctx context.Context, c Config, t *table, rows []int32) ([]verdict, error) {
+	p := &pass{table: t, settings: c.Dedupe, rows: rows}
 	sharer := newSharer(len(rows))
 	p.inputs = sharer.find(func(place int32) uint64 { return binary.LittleEndian.Uint64(t.at(rows[place]).input[:]) })
-	if settings.MinHash > 0 {
-		var err error
-		if p.near, err = newNearIndex(ctx, settings.MinHash, t, rows, sharer); err != nil {
-			return nil, err
-		}
+	var err error
+	if p.indexes, err = newIndexes(ctx, c, t, rows, sharer); err != nil {
+		return nil, err
 	}
 	verdicts := make([]verdict, len(rows))
 	for i, row := range rows {
@@ -42,20 +41,29 @@ func decide(ctx context.Context, settings rebased.Dedupe, t *table, rows []int32
 	return verdicts, nil
 }
 
-// verdict judges the row of the next place, and keeps it where nothing speaks against it.
+// verdict judges the row of the next place, and keeps it where nothing speaks against it. Given rows stay whatever they repeat.
 func (p *pass) verdict(place int32) (verdict, error) {
-	input := p.inputs.entry(place)
-	if input >= 0 && p.settings.Exact {
+	input, given := p.inputs.entry(place), p.isGiven(p.rows[place])
+	if input >= 0 && p.settings.Exact && !given {
 		if v := p.sameInput(place, input); v.cause != stays {
 			return v, nil
 		}
 	}
-	if p.near != nil {
-		kept, jaccard, err := p.near.closest(place)
-		if err != nil || kept >= 0 {
-			return verdict{cause: nearDuplicate, of: p.rowAt(kept), similarity: jaccard}, err
+	for _, x := range p.indexes {
+		x.enter(place)
+		if given {
+			continue
 		}
-		p.near.keep()
+		kept, similarity, err := x.closest(place)
+		if err != nil {
+			return verdict{}, err
+		}
+		if kept >= 0 {
+			return verdict{cause: x.cause, of: p.rows[kept], similarity: similarity}, nil
+		}
+	}
+	for _, x := range p.indexes {
+		x.keep()
 	}
 	if input >= 0 {
 		p.inputs.keep(input)
@@ -63,27 +71,20 @@ func (p *pass) verdict(place int32) (verdict, error) {
 	return verdict{}, nil
 }
 
-// sameInput looks for a kept row of the same input. The key that they share is only the beginning of the input's digest.
-func (p *pass) sameInput(place, entry int32) verdict {
+// sameInput looks for the best kept row of the same input, one of the same output if there is one: given rows may have both. The key that they share
+// is only the beginning of the input's digest.
+func (p *pass) sameInput(place, entry int32) (v verdict) {
 	own := p.at(p.rows[place])
 	p.kept = p.inputs.appendKept(p.kept[:0], entry)
-	for _, kept := range p.kept {
+	for _, kept := range slices.Backward(p.kept) { // the best was kept first, and comes last
 		other := p.at(p.rows[kept])
 		switch {
 		case other.input != own.input:
 		case other.output == own.output:
 			return verdict{cause: duplicate, of: p.rows[kept]}
-		default:
-			return verdict{cause: conflict, of: p.rows[kept]}
+		case v.cause == stays:
+			v = verdict{cause: conflict, of: p.rows[kept]}
 		}
 	}
-	return verdict{}
-}
-
-// rowAt is the row of a place, or -1 of none.
-func (p *pass) rowAt(place int32) int32 {
-	if place < 0 {
-		return -1
-	}
-	return p.rows[place]
+	return v
 }

@@ -34,10 +34,12 @@ func (g *generated) Keep(_ context.Context, rows []rebased.Example) error {
 
 func (*generated) Reject(context.Context, []rebased.Reject) error { return nil }
 
+func (*generated) Removed(context.Context, []Removal) error { return nil }
+
 // BenchmarkMemory reports what deduplication holds of rows of some 130 words.
 func BenchmarkMemory(b *testing.B) {
 	for _, near := range []bool{false, true} {
-		for _, rows := range []int{20_000, 200_000} {
+		for _, rows := range []int{20_000, 200_000, 1_000_000} {
 			b.Run(fmt.Sprintf("%d rows, families %v", rows, near), func(b *testing.B) {
 				for range b.N {
 					files := &generated{near: near, memory: memory{open: temporary(b)}}

@@ -12,8 +12,9 @@ import (
 
 // Result is what became of the examples: each stands in one of the two, both ordered by rank, then row id.
 type Result struct {
-	Kept    []rebased.Example
-	Rejects []rebased.Reject
+	Kept     []rebased.Example
+	Rejects  []rebased.Reject
+	Removals []Removal
 }
 
 // memory is parts and what became of their rows, in memory.
@@ -40,6 +41,11 @@ func (m *memory) Keep(_ context.Context, rows []rebased.Example) error {
 func (m *memory) Reject(_ context.Context, rows []rebased.Reject) error {
 	m.largest = max(m.largest, len(rows))
 	m.Rejects = append(m.Rejects, rows...)
+	return nil
+}
+
+func (m *memory) Removed(_ context.Context, removals []Removal) error {
+	m.Removals = append(m.Removals, removals...)
 	return nil
 }
 

@@ -48,27 +48,27 @@ type banding struct{ bands, width int }
 // maxMiss is the probability at which a pair right at the threshold may be overlooked.
 const maxMiss = 0.001
 
-// newBanding takes the widest bands, hence the fewest candidates, that overlook no more than maxMiss of the pairs at the threshold.
-func newBanding(threshold float64) banding {
-	best := banding{bands: permutations, width: 1}
-	for width := 2; width <= permutations; width++ {
-		b := banding{bands: permutations / width, width: width}
-		if math.Pow(1-math.Pow(threshold, float64(width)), float64(b.bands)) <= maxMiss {
+// newBanding cuts so many values into the widest bands, hence the fewest candidates, that overlook no more than maxMiss of the pairs whose values
+// agree with a probability.
+func newBanding(agree float64, values int) banding {
+	best := banding{bands: values, width: 1}
+	for width := 2; width <= values; width++ {
+		b := banding{bands: values / width, width: width}
+		if math.Pow(1-math.Pow(agree, float64(width)), float64(b.bands)) <= maxMiss {
 			best = b
 		}
 	}
 	return best
 }
 
-// keys appends one hash a band.
-func (b banding) keys(sig *signature) []uint32 {
-	keys := make([]uint32, b.bands)
-	for band := range keys {
+// appendKeys appends one hash a band.
+func (b banding) appendKeys(keys []uint32, sig []uint32) []uint32 {
+	for band := range b.bands {
 		h := uint64(band) //nolint:gosec // an index
 		for _, v := range sig[band*b.width : (band+1)*b.width] {
 			h = mix(h^uint64(v), 0x9fb21c651e98df25)
 		}
-		keys[band] = uint32(h >> 32)
+		keys = append(keys, uint32(h>>32))
 	}
 	return keys
 }

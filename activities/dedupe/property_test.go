@@ -2,6 +2,7 @@ package dedupe
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -112,19 +113,41 @@ func plainJaccard(a, b map[string]bool) float64 {
 
 // plain is the definition, pair by pair: what Rows must give, in the form id -> reason and kept row.
 func plain(settings rebased.Dedupe, rows []rebased.Example) map[rebased.RowID]string {
+	return definition(Config{Dedupe: settings}, nil, rows)
+}
+
+// definition is the same with everything that a Config can say.
+func definition(c Config, given []Given, rows []rebased.Example) map[rebased.RowID]string {
 	n := newNormaliser()
 	type text struct {
 		rebased.Example
-		in, out string
-		set     map[string]bool
+		name     rebased.RowID
+		in, out  string
+		set      map[string]bool
+		vector   []float32
+		verified bool
+	}
+	of := func(name rebased.RowID, e rebased.Example) text {
+		t := text{Example: e, name: name, in: n.text(e.Input), out: n.text(e.Output)}
+		t.set = plainShingles(compared(t.in, t.out))
+		if c.Encoder != nil {
+			vectors, err := c.Encoder.Encode(context.Background(), []string{compared(t.in, t.out)})
+			if err != nil {
+				panic(err)
+			}
+			t.vector = vectors[0]
+		}
+		t.verified = c.Verified != nil && c.Verified(&e)
+		return t
 	}
 	texts := make([]text, len(rows))
 	for i, e := range rows {
-		texts[i] = text{e, n.text(e.Input), n.text(e.Output), nil}
-		texts[i].set = plainShingles(compared(texts[i].in, texts[i].out))
+		texts[i] = of(e.Row, e)
 	}
 	slices.SortFunc(texts, func(a, b text) int {
 		switch {
+		case a.verified != b.verified:
+			return map[bool]int{true: -1, false: 1}[a.verified]
 		case a.Score != b.Score:
 			return map[bool]int{true: -1, false: 1}[a.Score > b.Score]
 		case len(a.in)+len(a.out) != len(b.in)+len(b.out):
@@ -133,20 +156,39 @@ func plain(settings rebased.Dedupe, rows []rebased.Example) map[rebased.RowID]st
 		return strings.Compare(string(a.Row), string(b.Row))
 	})
 	var kept []text
+	for _, g := range given {
+		for _, e := range g.Rows {
+			name := rebased.RowID(g.Source) + "/" + e.Row
+			if e.Row == "" {
+				name = rebased.RowID(fmt.Sprintf("%s:%d", g.Source, e.Rank))
+			}
+			kept = append(kept, of(name, e))
+		}
+	}
 	removed := map[rebased.RowID]string{}
 next:
 	for _, e := range texts {
-		for _, k := range kept {
-			if e.in == k.in {
-				removed[e.Row] = fmt.Sprint(map[bool]rebased.Reason{true: rebased.ReasonDuplicate, false: rebased.ReasonConflict}[e.out == k.out], k.Row)
-				continue next
+		for _, reason := range []rebased.Reason{rebased.ReasonDuplicate, rebased.ReasonConflict} {
+			for _, k := range kept {
+				if c.Exact && e.in == k.in && (e.out == k.out || reason == rebased.ReasonConflict) {
+					removed[e.Row] = fmt.Sprint(reason, k.name)
+					continue next
+				}
 			}
 		}
 		best := 0.0
 		for _, k := range kept {
-			if j := plainJaccard(e.set, k.set); j >= settings.MinHash && j > best {
+			if j := plainJaccard(e.set, k.set); c.MinHash > 0 && j >= c.MinHash && j > best {
 				best = j
-				removed[e.Row] = fmt.Sprint(rebased.ReasonNearDuplicate, k.Row)
+				removed[e.Row] = fmt.Sprint(rebased.ReasonNearDuplicate, k.name)
+			}
+		}
+		if best == 0 && c.Semantic != nil {
+			for _, k := range kept {
+				if s := plainCosine(e.vector, k.vector); s >= c.Semantic.Least() && s > best {
+					best = s
+					removed[e.Row] = fmt.Sprint(rebased.ReasonSemanticDuplicate, k.name)
+				}
 			}
 		}
 		if best == 0 {
@@ -154,6 +196,13 @@ next:
 		}
 	}
 	return removed
+}
+
+func plainCosine(a, b []float32) (sum float64) {
+	for i := range a {
+		sum += float64(a[i]) * float64(b[i])
+	}
+	return sum
 }
 
 func TestRowsAgreesWithTheDefinitionPairByPair(t *testing.T) {

@@ -92,6 +92,15 @@ func (s *sharer) find(key func(place int32) uint64) *shared {
 	return s.group()
 }
 
+// take gives the rows of groups that were found elsewhere, by place.
+func (s *sharer) take(rows, group, places []int32) *shared {
+	s.pairs = s.pairs[:0]
+	for i, row := range rows {
+		s.pairs = append(s.pairs, keyed{key: uint64(group[i]), place: places[row]}) //nolint:gosec // an index
+	}
+	return s.group()
+}
+
 // group drops the pairs that met by chance, and groups that are known, and numbers the others.
 func (s *sharer) group() *shared {
 	slices.SortFunc(s.pairs, func(a, b keyed) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.place, b.place)) })

@@ -33,7 +33,7 @@ func sift(ctx context.Context, settings rebased.Dedupe, files Files, t *table, r
 		if v := verdicts[row]; v.cause == stays {
 			s.kept = append(s.kept, *e)
 		} else {
-			s.rejects = append(s.rejects, v.reject(settings, e, t.at(v.of).id.ID()))
+			s.rejects = append(s.rejects, v.reject(settings, e, t.name(v.of)))
 		}
 		if err := s.flush(ctx, PartRows); err != nil {
 			return err

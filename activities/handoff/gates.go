@@ -18,6 +18,9 @@ type Quality struct {
 	LabelShare float64 `json:"label_share"`
 	// Warnings are what a person should look at, a sentence each.
 	Warnings []string `json:"warnings"`
+
+	rule   rebased.Reason // of deduplication, that removed most rows
+	byRule float64        // of the rows that came to deduplication, those that it removed
 }
 
 // muchRemoved is the share of rows from which a rule that removes them is worth a look: it may take what a template has in common for the content.
@@ -34,15 +37,7 @@ func newQuality(counts Funnel, of survey) Quality {
 		case "reason":
 			q.Agreement = share(step.In-step.Rejected[rebased.ReasonDisagreed], step.In)
 		case "dedupe":
-			removed := 0
-			for _, reason := range []rebased.Reason{rebased.ReasonDuplicate, rebased.ReasonNearDuplicate, rebased.ReasonConflict} {
-				n := step.Rejected[reason]
-				removed += n
-				if part := share(n, step.In); part > muchRemoved {
-					q.Warnings = append(q.Warnings, fmt.Sprintf("%s removed %.0f %% of the rows: if the task's examples share a template, raise dedupe.minhash or switch it off", reason, 100*part))
-				}
-			}
-			q.Duplicates = share(removed, step.In)
+			q.repeats(step, counts.Given)
 		}
 	}
 	if warning := of.splits.warning(); warning != "" {
@@ -56,6 +51,30 @@ func newQuality(counts Funnel, of survey) Quality {
 	return q
 }
 
+// repeats fills in what deduplication says. Rows that repeat given ones, as nearly all of a delta may, say nothing about the others.
+func (q *Quality) repeats(step StepCount, given map[rebased.Reason]int) {
+	in, removed := step.In, 0
+	for _, n := range given {
+		in -= n
+	}
+	for _, reason := range []rebased.Reason{rebased.ReasonDuplicate, rebased.ReasonNearDuplicate, rebased.ReasonConflict, rebased.ReasonSemanticDuplicate} {
+		n := step.Rejected[reason] - given[reason]
+		removed += n
+		part := share(n, in)
+		if part > q.byRule {
+			q.rule, q.byRule = reason, part
+		}
+		advice := "raise dedupe.minhash or switch it off"
+		if reason == rebased.ReasonSemanticDuplicate {
+			advice = "raise dedupe.semantic.threshold or switch it off"
+		}
+		if part > muchRemoved {
+			q.Warnings = append(q.Warnings, fmt.Sprintf("%s removed %.0f %% of the rows: if the task's examples share a template, %s", reason, 100*part, advice))
+		}
+	}
+	q.Duplicates = share(removed, in)
+}
+
 func share(part, of int) float64 {
 	if of == 0 {
 		return 0
@@ -65,7 +84,7 @@ func share(part, of int) float64 {
 }
 
 // closed lists the gates that a version does not pass, a sentence each. before is the rows of the version that it would replace; 0 = there is none.
-func (q Quality) closed(g rebased.Gates, rows, before int) (failed []string) {
+func (q *Quality) closed(g rebased.Gates, rows, before int) (failed []string) {
 	fail := func(key, format string, args ...any) {
 		failed = append(failed, "gates."+key+": "+fmt.Sprintf(format, args...))
 	}
@@ -83,6 +102,7 @@ func (q Quality) closed(g rebased.Gates, rows, before int) (failed []string) {
 	least("min_agreement", g.MinAgreement, q.Agreement, "have an answer that stood")
 	least("min_in_input", g.MinInInput, q.InInput, "have their answer in the input")
 	most("max_duplicates", g.MaxDuplicates, q.Duplicates, "repeat others")
+	most("max_by_rule", g.MaxByRule, q.byRule, fmt.Sprintf("were removed as %s", q.rule))
 	most("max_label_share", g.MaxLabelShare, q.LabelShare, fmt.Sprintf("have the answer %.40q", q.Label))
 	if drop := dropped(g.MaxDrop, rows, before); drop != "" {
 		failed = append(failed, drop)

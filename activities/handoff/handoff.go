@@ -36,8 +36,9 @@ type Input struct {
 	// Retrieved rows came into the steps, Skipped stayed out before, by reason.
 	Retrieved int
 	Skipped   map[string]int
-	Steps     []StepCount   // in the order of the flow
-	Tokens    rebased.Usage // of the answers used, rejected rows included
+	Steps     []StepCount            // in the order of the flow
+	Given     map[rebased.Reason]int // of those that dedupe rejected, the ones that repeat given rows
+	Tokens    rebased.Usage          // of the answers used, rejected rows included
 	// Benchmarks are the files that the rows were held against.
 	Benchmarks []Benchmark
 	// Rows are the examples, in order. Each part is read several times and must be the same each time.

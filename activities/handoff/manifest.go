@@ -30,6 +30,7 @@ type Manifest struct {
 	Corpus      CorpusRef     `json:"corpus"`
 	Encoder     string        `json:"encoder"` // identity
 	Teacher     TeacherRef    `json:"teacher"`
+	DeltaTo     []string      `json:"delta_to,omitempty"` // versions of the task, oldest first, whose rows this one leaves out; none = it is a whole version
 	Counts      Funnel        `json:"counts"`
 	Tokens      rebased.Usage `json:"tokens"` // of the answers used, whoever paid
 	Quality     Quality       `json:"quality"`
@@ -72,7 +73,8 @@ type Funnel struct {
 	Retrieved  int                    `json:"retrieved"`
 	Skipped    map[string]int         `json:"skipped"` // kept out before they were retrieved
 	Steps      []StepCount            `json:"steps"`
-	Rejected   map[rebased.Reason]int `json:"rejected"` // of all steps
+	Rejected   map[rebased.Reason]int `json:"rejected"`        // of all steps
+	Given      map[rebased.Reason]int `json:"given,omitempty"` // of those that dedupe rejected, the ones that repeat a row of dedupe.against or of DeltaTo
 	Train      int                    `json:"train"`
 	Validation int                    `json:"validation"`
 }
@@ -113,7 +115,7 @@ func newManifest(in Input, of survey) (Manifest, error) {
 	m := Manifest{
 		Format: Format, Task: in.Task.Name, Instruction: in.Task.Instruction, License: in.Task.Output.License,
 		Corpus: CorpusRef{Name: in.Task.Corpus, Revision: in.Revision}, Encoder: in.Encoder,
-		Teacher: TeacherRef{Endpoint: in.Endpoint, Model: in.Task.Transform.Teacher.Model}, Counts: counts, Tokens: in.Tokens,
+		Teacher: TeacherRef{Endpoint: in.Endpoint, Model: in.Task.Transform.Teacher.Model}, DeltaTo: deltaTo(in.Task), Counts: counts, Tokens: in.Tokens,
 		Quality: newQuality(counts, of), Benchmarks: in.Benchmarks,
 	}
 	for model, rows := range of.teachers {
@@ -131,10 +133,23 @@ func newManifest(in Input, of survey) (Manifest, error) {
 	return m, nil
 }
 
+// deltaTo lists the versions of the task itself that its rows must not repeat.
+func deltaTo(task rebased.Task) (versions []string) {
+	for _, ref := range task.Dedupe.Against {
+		if of, version, ok := rebased.ParseVersionRef(ref); ok && of == task.Name {
+			versions = append(versions, version)
+		}
+	}
+	return versions
+}
+
 // newCounts follows the rows through the steps and checks that none is lost.
 func newCounts(in Input, there int) (Funnel, error) {
 	counts := Funnel{Retrieved: in.Retrieved, Skipped: map[string]int{}, Steps: []StepCount{}, Rejected: map[rebased.Reason]int{}}
 	maps.Copy(counts.Skipped, in.Skipped)
+	if len(in.Given) > 0 {
+		counts.Given = maps.Clone(in.Given)
+	}
 	rows := in.Retrieved
 	for _, given := range in.Steps {
 		step := StepCount{Step: given.Step, In: rows, Rejected: map[rebased.Reason]int{}}

@@ -123,6 +123,23 @@ func (v Versions) export(ctx context.Context, in ExportInput, instruction string
 	return lines.flush()
 }
 
+// Rows reads the rows of all splits of a version, those of one Parquet file at a time, each checked against the manifest.
+func (v Versions) Rows(ctx context.Context, task, version string) iter.Seq2[[]rebased.Example, error] {
+	return func(yield func([]rebased.Example, error) bool) {
+		manifest, err := v.Manifest(ctx, task, version)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		listed := append(manifest.tables(SplitTrain), manifest.tables(SplitValidation)...)
+		for rows, err := range v.tables(ctx, ExportInput{Task: task, Version: version}, listed) {
+			if !yield(rows, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // tables reads the Parquet files of a version one by one.
 func (v Versions) tables(ctx context.Context, in ExportInput, listed []Entry) iter.Seq2[[]rebased.Example, error] {
 	return func(yield func([]rebased.Example, error) bool) {

@@ -266,6 +266,38 @@ func decodeLatest(task string, body []byte) (latest Latest, err error) {
 	return latest, nil
 }
 
+// Released lists the versions of a task that were released, in the order of their first release.
+func (v Versions) Released(ctx context.Context, task string) ([]string, error) {
+	type release struct {
+		version string
+		at      time.Time
+	}
+	var all []release
+	prefix := strings.TrimSuffix(rebased.ReleaseKey(task, ""), ".json")
+	for object, err := range v.Objects.List(ctx, prefix) {
+		if err != nil {
+			return nil, fmt.Errorf("list the releases of %s: %w", task, err)
+		}
+		version, ok := strings.CutSuffix(strings.TrimPrefix(object.Key, prefix), ".json")
+		if !ok {
+			continue
+		}
+		record, err := v.Record(ctx, task, version)
+		if err != nil {
+			return nil, err
+		}
+		if len(record.Releases) > 0 {
+			all = append(all, release{version, record.Releases[0].ReleasedAt})
+		}
+	}
+	slices.SortFunc(all, func(a, b release) int { return cmp.Or(a.at.Compare(b.at), strings.Compare(a.version, b.version)) })
+	versions := make([]string, len(all))
+	for i, r := range all {
+		versions[i] = r.version
+	}
+	return versions, nil
+}
+
 // Record reads how a version was released. Error: NotFound when it was not.
 func (v Versions) Record(ctx context.Context, task, version string) (Record, error) {
 	key := rebased.ReleaseKey(task, version)

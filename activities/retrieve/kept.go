@@ -34,6 +34,11 @@ type kept struct {
 	encoded *atomic.Int64 // texts
 }
 
+// Keeping gives an encoder whose vectors are kept: what it has encoded once it finds there.
+func Keeping(encoder rebased.Encoder, vectors Vectors) rebased.Encoder {
+	return kept{encoder, vectors, new(atomic.Int64)}
+}
+
 // Encode implements rebased.Encoder. Texts that stand there several times are encoded once.
 func (k kept) Encode(ctx context.Context, texts []string) ([][]float32, error) {
 	keys := make([]rebased.TextKey, len(texts))

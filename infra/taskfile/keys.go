@@ -12,8 +12,6 @@ import (
 // of them is worse than one that does not start.
 func unavailable() []string {
 	return []string{
-		"dedupe.against",
-		"dedupe.semantic",
 		"handoff.sqs",
 		"handoff.webhook",
 	}

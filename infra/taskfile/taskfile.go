@@ -29,6 +29,12 @@ func Decode(name string, data []byte) (rebased.Task, error) {
 	if err := r.value(root, reflect.ValueOf(&task).Elem(), ""); err != nil {
 		return rebased.Task{}, err
 	}
+	if task.Output.Mode == rebased.OutputFull { // said or not said, it is one task
+		task.Output.Mode = ""
+	}
+	if len(task.Dedupe.Against) == 0 {
+		task.Dedupe.Against = nil
+	}
 	if err := task.Validate(); err != nil {
 		if field, ok := errors.AsType[*rebased.FieldError](err); ok {
 			return rebased.Task{}, r.refuse(r.line(field.Path), field.Path, "%s", field.Message)

@@ -80,8 +80,23 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 			"task.yaml:4: examples: needs at least one example with input and output (three work best)"},
 		{"mistyped key", minimal + "retrieve:\n  row: 5\n", "task.yaml:8: retrieve.row: is not a key of the task file: did you mean retrieve.rows?"},
 		{"key in the wrong place", minimal + "temperature: 1\n", "task.yaml:7: temperature: is not a key of the task file: did you mean transform.teacher.temperature?"},
-		{"strange key", minimal + "dedupe: {wibble: 1}\n", "task.yaml:7: dedupe.wibble: is not a key of the task file: known here are exact, minhash"},
-		{"key of later versions", minimal + "dedupe: {against: []}\n", "task.yaml:7: dedupe.against: is not available in this version: remove it"},
+		{"strange key", minimal + "dedupe: {wibble: 1}\n", "task.yaml:7: dedupe.wibble: is not a key of the task file: known here are exact, minhash, semantic, against"},
+		{"key of later versions", minimal + "handoff: {sqs: []}\n", "task.yaml:7: handoff.sqs: is not available in this version: remove it"},
+		{"meaning by words", minimal + "dedupe:\n  semantic: {encoder: static}\n", `task.yaml:8: dedupe.semantic.encoder: must be transformer:<model> or openai:<model>, ` +
+			`got "static": a static encoder sums up words, so that rows which differ in their order, a number or a "not" are one to it`},
+		{"meaning by nothing", minimal + "dedupe: {semantic: {threshold: 0.9}}\n",
+			`task.yaml:7: dedupe.semantic.encoder: must be transformer:<model> or openai:<model>, got ""`},
+		{"word for semantic", minimal + "dedupe: {semantic: none}\n", `task.yaml:7: dedupe.semantic: must be off or a mapping of keys to values, got the text "none"`},
+		{"against itself", minimal + "dedupe:\n  against:\n    - other\n    - squad@0123456789ab\n", "task.yaml:10: dedupe.against[1]: is the task itself, " +
+			"whose next build would remove its own rows: use output: {mode: delta} for versions that hold new rows only"},
+		{"against no file of rows", minimal + "dedupe: {against: [held.txt]}\n",
+			`task.yaml:7: dedupe.against[0]: must be a released version (task or task@version) or a file (.jsonl .csv .parquet), got "held.txt"`},
+		{"against without a rule", minimal + "dedupe: {against: [other], exact: false, minhash: off}\n",
+			"task.yaml:7: dedupe.against: needs a rule to compare by: exact, minhash or semantic"},
+		{"delta without a rule", minimal + "dedupe: {exact: false, minhash: off}\noutput: {mode: delta}\n",
+			"task.yaml:8: output.mode: delta needs a rule of dedupe that tells what is new: exact, minhash or semantic"},
+		{"delta that must not drop", minimal + "gates: {max_drop: 0.2}\noutput: {mode: delta}\n",
+			"task.yaml:7: gates.max_drop: compares with the latest version, of which a delta holds the new rows alone: remove it, or output.mode: delta"},
 		{"rerank without an encoder", minimal + "retrieve:\n  rerank: {depth: 5000}\n",
 			`task.yaml:8: retrieve.rerank.encoder: must be transformer:<model>, openai:<model> or static:<model>, got ""`},
 		{"rerank by the same encoder", minimal + "retrieve:\n  encoder: 'openai:m'\n  rerank: {encoder: 'openai:m'}\n",
@@ -143,7 +158,7 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 
 func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 	for _, path := range []string{
-		"dedupe.against", "dedupe.semantic", "handoff.sqs", "handoff.webhook",
+		"handoff.sqs", "handoff.webhook",
 	} {
 		keys := strings.Split(path, ".")
 		value := "1"
@@ -185,10 +200,10 @@ func everyField() rebased.Task {
 		}},
 		Answer:        rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
 		Reason:        rebased.ReasonStep{Mode: rebased.ReasonVerified, Samples: 5, Agree: 4, Majority: true},
-		Dedupe:        rebased.Dedupe{Exact: false, MinHash: 0.5},
+		Dedupe:        rebased.Dedupe{Exact: false, MinHash: 0.5, Semantic: &rebased.Semantic{Encoder: "openai:m", Threshold: 0.9}, Against: []string{"other", "held.jsonl"}},
 		Decontaminate: rebased.Decontaminate{Files: []string{"dev.jsonl"}, NGram: 8},
-		Gates:         rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6},
-		Output:        rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0",
+		Gates:         rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6, MaxByRule: 0.7},
+		Output: rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0",
 			Balance: &rebased.Balance{MaxShare: 0.5}},
 		Handoff: rebased.Handoff{
 			Approval: true, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
@@ -207,7 +222,8 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 	off.Retrieve.MinScore, off.Retrieve.Licenses, off.Decontaminate.Files = 0, []string{}, []string{}
 	off.Transform.TargetRows, off.Gates = 0, rebased.Gates{}
 	off.Transform.Constraints = rebased.Constraints{Labels: []string{}}
-	off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = 0, []string{}, []string{}, nil
+	off.Dedupe.Semantic, off.Dedupe.Against, off.Output.Mode = nil, nil, rebased.OutputDelta
+	off.Dedupe.Exact, off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = true, 0, []string{}, []string{}, nil
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
 		data, err := taskfile.Encode(want)
 		if err != nil {
@@ -235,8 +251,25 @@ func requireNonDefault(t *testing.T, got, standard reflect.Value, at string) {
 			continue
 		}
 		same := reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface())
-		if oneValue := name == "task.APIVersion" || name == "task.Transform.Teacher.Provider"; same && !oneValue {
+		if oneValue := name == "task.APIVersion" || name == "task.Transform.Teacher.Provider" || name == "task.Output.Mode"; same && !oneValue {
 			t.Errorf("%s has its default in everyField", name)
+		}
+	}
+}
+
+// What a task does not use does not stand in its frozen form, which is a part of what its versions are named by.
+func TestKeysThatAreNotUsedDoNotChangeTheFrozenTask(t *testing.T) {
+	task, err := taskfile.Decode("task.yaml", []byte(minimal+"dedupe: {semantic: off, against: []}\ngates: {max_by_rule: none}\noutput: {mode: full}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := taskfile.Encode(task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"semantic", "against", "max_by_rule", "  mode: full"} {
+		if strings.Contains(string(data), key) {
+			t.Errorf("%s stands in:\n%s", key, data)
 		}
 	}
 }
@@ -309,6 +342,12 @@ reason:
 dedupe:
   exact: false
   minhash: 0.5
+  semantic:
+    encoder: "openai:m"
+    threshold: 0.9
+  against:
+    - other
+    - held.jsonl
 decontaminate:
   files:
     - dev.jsonl
@@ -320,6 +359,7 @@ gates:
   max_duplicates: 0.4
   max_label_share: 0.5
   max_drop: 0.6
+  max_by_rule: 0.7
 output:
   formats:
     - alpaca

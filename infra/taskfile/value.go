@@ -13,10 +13,10 @@ import (
 // off is the word that stands for 0 under a key: "" where a number cannot be switched off.
 func off(key string) string {
 	switch key {
-	case "minhash":
+	case "minhash", "semantic":
 		return "off"
 	case "in_flight", "rpm", "tpm", "usd", "tokens", "max_chars", "target_rows", "min_score",
-		"min_parsed", "min_agreement", "min_in_input", "max_duplicates", "max_label_share", "max_drop", "max_share", "per_label":
+		"min_parsed", "min_agreement", "min_in_input", "max_duplicates", "max_label_share", "max_drop", "max_by_rule", "max_share", "per_label":
 		return "none"
 	}
 	return ""
@@ -61,7 +61,7 @@ func (r *reader) plain(node ast.Node, path string) error {
 func (r *reader) mapping(node ast.Node, into reflect.Value, path string) error {
 	entries, ok := node.(ast.MapNode)
 	if !ok {
-		return r.wrongType(node, path, "a mapping of keys to values")
+		return r.wrongType(node, path, orOff(path, "a mapping of keys to values"))
 	}
 	known := fields(into)
 	for entry := entries.MapRange(); entry.Next(); {

@@ -153,3 +153,30 @@ func TestBenchmarksAreUploadedWithTheTask(t *testing.T) {
 	gone := w.file("gone.yaml", "name: squad\ncorpus: hub\ninstruction: Answer.\nexamples: [{input: a, output: b}]\ndecontaminate:\n  files: [none.jsonl]\n")
 	w.want([]string{"build", "-f", gone}, 2, "", "rebased: "+gone+":6: decontaminate.files[0]: read "+w.dir+"/none.jsonl: no such file or directory\n")
 }
+
+func TestFilesThatRowsMustNotRepeatAreUploadedAndVersionsStayAsTheyAreNamed(t *testing.T) {
+	w := newWorld(t)
+	w.corpus()
+	w.file("held/out.jsonl", "{}\n")
+	const task = "name: squad\ncorpus: hub\ninstruction: Answer.\nexamples: [{input: a, output: b}]\ndedupe:\n  against: [other, "
+	file := w.file("task.yaml", task+"held/out.jsonl, other@0123456789ab]\n")
+	w.previews(somePreview())
+	if status, _, stderr := w.run("preview", "-f", file); status != 0 {
+		t.Fatal(stderr)
+	}
+	body, _, err := w.bucket.Get(t.Context(), inputOf[workflows.PreviewInput](t, w.temporal.Runs()[0]).TaskKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uploaded, err := taskfile.Decode("uploaded", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	against := uploaded.Dedupe.Against
+	key, name, ok := rebased.ParseBenchmarkRef(against[1])
+	if held, _, err := w.bucket.Get(t.Context(), key); !ok || name != "held/out.jsonl" || err != nil || string(held) != "{}\n" || against[0] != "other" || against[2] != "other@0123456789ab" {
+		t.Errorf("%q, %q, %v", against, held, err)
+	}
+	gone := w.file("gone.yaml", task+"none.csv]\n")
+	w.want([]string{"build", "-f", gone}, 2, "", "rebased: "+gone+":6: dedupe.against[1]: read "+w.dir+"/none.csv: no such file or directory\n")
+}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -71,6 +72,18 @@ func (t taskFile) upload(ctx context.Context, objects rebased.Objects) (key stri
 		}
 		moved = true
 	}
+	against, err := t.uploadAgainst(ctx, objects)
+	if err != nil {
+		return "", err
+	}
+	moved = moved || !slices.Equal(against, t.task.Dedupe.Against)
+	t.task.Dedupe.Against = against
+	semantic, err := t.uploadSemantic(ctx, objects)
+	if err != nil {
+		return "", err
+	}
+	moved = moved || semantic != t.task.Dedupe.Semantic
+	t.task.Dedupe.Semantic = semantic
 	if t.task.Retrieve = retrieve; moved {
 		if t.data, err = taskfile.Encode(t.task); err != nil {
 			return "", err
@@ -112,20 +125,11 @@ func (t taskFile) uploadBenchmarks(ctx context.Context, objects rebased.Objects)
 			refs[i] = path
 			continue
 		}
-		from := path
-		if !filepath.IsAbs(path) {
-			from = filepath.Join(filepath.Dir(t.name), path)
-		}
-		body, err := os.ReadFile(from) //nolint:gosec // the user names the file
+		ref, err := t.uploadFile(ctx, objects, path, fmt.Sprintf("decontaminate.files[%d]", i))
 		if err != nil {
-			return nil, taskfile.ErrorAt(t.name, t.data, fmt.Sprintf("decontaminate.files[%d]", i), "read %s: %v", from, cause(err))
+			return nil, err
 		}
-		sum := sha256.Sum256(body)
-		hash := hex.EncodeToString(sum[:])
-		if err := rebased.PutOnce(ctx, objects, rebased.UploadKey(hash), body); err != nil {
-			return nil, fmt.Errorf("put benchmark %s into the bucket: %w", from, err)
-		}
-		refs[i] = rebased.BenchmarkRef(hash, path)
+		refs[i] = ref
 	}
 	return refs, nil
 }
@@ -133,6 +137,56 @@ func (t taskFile) uploadBenchmarks(ctx context.Context, objects rebased.Objects)
 // workersRead says whether a benchmark is read by workers themselves.
 func workersRead(path string) bool {
 	return strings.HasPrefix(path, "hf://") || strings.HasPrefix(path, "s3://")
+}
+
+// uploadAgainst does the same for the files of dedupe.against. Versions stay as they are named: the worker finds which they are.
+func (t taskFile) uploadAgainst(ctx context.Context, objects rebased.Objects) ([]string, error) {
+	refs := slices.Clone(t.task.Dedupe.Against)
+	for i, ref := range refs {
+		_, _, version := rebased.ParseVersionRef(ref)
+		if _, _, uploaded := rebased.ParseBenchmarkRef(ref); version || uploaded {
+			continue
+		}
+		var err error
+		if refs[i], err = t.uploadFile(ctx, objects, ref, fmt.Sprintf("dedupe.against[%d]", i)); err != nil {
+			return nil, err
+		}
+	}
+	return refs, nil
+}
+
+// uploadFile puts a file that the task names under a key into the bucket, by its content, and gives its reference.
+func (t taskFile) uploadFile(ctx context.Context, objects rebased.Objects, path, at string) (string, error) {
+	from := path
+	if !filepath.IsAbs(path) {
+		from = filepath.Join(filepath.Dir(t.name), path)
+	}
+	body, err := os.ReadFile(from) //nolint:gosec // the user names the file
+	if err != nil {
+		return "", taskfile.ErrorAt(t.name, t.data, at, "read %s: %v", from, cause(err))
+	}
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	if err := rebased.PutOnce(ctx, objects, rebased.UploadKey(hash), body); err != nil {
+		return "", fmt.Errorf("put %s into the bucket: %w", from, err)
+	}
+	return rebased.BenchmarkRef(hash, path), nil
+}
+
+// uploadSemantic puts the model of dedupe.semantic into the bucket and gives what the task says then.
+func (t taskFile) uploadSemantic(ctx context.Context, objects rebased.Objects) (*rebased.Semantic, error) {
+	s := t.task.Dedupe.Semantic
+	if s == nil {
+		return nil, nil //nolint:nilnil // it is off
+	}
+	encoder, err := uploadModel(ctx, objects, s.Encoder, filepath.Dir(t.name))
+	if err != nil {
+		return nil, taskfile.ErrorAt(t.name, t.data, "dedupe.semantic.encoder", "%v", err)
+	}
+	if encoder == s.Encoder {
+		return s, nil
+	}
+	return &rebased.Semantic{Encoder: encoder, Threshold: s.Threshold}, nil
 }
 
 // requireCorpus refuses a task whose corpus was not imported.

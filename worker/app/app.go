@@ -111,6 +111,7 @@ type ports struct {
 	answers  *llm.Store
 	prices   *pricing.Table
 	contact  contact
+	dedupe   dedupeSettings
 }
 
 func open(ctx context.Context, s settings) (*ports, error) {
@@ -143,7 +144,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	}
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer,
-		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(s, models{objects: objects, hub: repositories}), answers: llm.NewStore(objects), prices: prices,
+		dedupe: s.dedupe, teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(s, models{objects: objects, hub: repositories}), answers: llm.NewStore(objects), prices: prices,
 	}, nil
 }
 
@@ -168,13 +169,14 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 	for _, steps := range []any{
 		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
-		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders, Benchmarks: benchmarks},
+		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders, Parquet: source.Parquet{},
+			Examples: build.Examples, Benchmarks: benchmarks, ShardedFrom: p.dedupe.shardedFrom},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Vectors: p.index, Encoders: p.encoders},
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
-		&activities.Dedupe{Build: build},
+		&activities.Dedupe{Build: build, Encoders: p.encoders, Vectors: p.index, Parquet: source.Parquet{}, InMemory: p.dedupe.memory},
 		&activities.Handoff{Build: build, URI: p.uri},
 	} {
 		w.RegisterActivityWithOptions(steps, activity.RegisterOptions{})

@@ -38,6 +38,10 @@ It takes no arguments; settings come from the environment:
                           Bedrock, where it is not that of AWS_REGION; AWS_BEARER_TOKEN_BEDROCK, or AWS_* credentials
   REBASED_TEACHER_ORIGINS other origins that may be sent a provider's key, separated by commas
   REBASED_PRICES          file of what models cost, before the built-in table
+  REBASED_DEDUPE_MEMORY_MIB
+                          what a deduplication holds of shingles and vectors before they go to a file in TMPDIR, default 16
+  REBASED_DEDUPE_SHARD_ROWS
+                          rows from which a deduplication is split over workers, default 200000; 0 = never
   REBASED_HEALTH_ADDR     health and metrics, default 127.0.0.1:7239; "off" for none
 `
 

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rebased/rebased"
@@ -40,6 +41,32 @@ type settings struct {
 	prices        string   // file; "" = none
 	healthAddress string   // "" = none
 	onnxruntime   string   // shared library; "" = none
+	dedupe        dedupeSettings
+}
+
+// dedupeSettings are how a deduplication uses machines.
+type dedupeSettings struct {
+	memory      int // bytes of what rows are compared by, before it goes to a file
+	shardedFrom int // rows from which it is split over workers; 0 = never
+}
+
+// Defaults of dedupeSettings.
+const (
+	dedupeMiB         = 16
+	dedupeShardedFrom = 200_000
+)
+
+// number reads a whole number from least to most.
+func (e environment) number(name string, otherwise, least, most int) (int, error) {
+	text := e.get(name, "")
+	if text == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		return 0, rebased.E(rebased.Invalid, "%s: must be a whole number from %d to %d, got %.40q", name, least, most, text)
+	}
+	return n, nil
 }
 
 // environment implements envconfig.EnvLookup over a list of NAME=value.
@@ -85,7 +112,14 @@ func settingsFrom(environ []string) (settings, error) {
 	case s.qdrantURL == "":
 		return s, rebased.E(rebased.Invalid, "QDRANT_URL is not set: set it to the address of Qdrant, for instance http://127.0.0.1:6334")
 	}
-	var err error
+	memory, err := e.number("REBASED_DEDUPE_MEMORY_MIB", dedupeMiB, 1, 1<<20)
+	if err != nil {
+		return s, err
+	}
+	s.dedupe.memory = memory << 20
+	if s.dedupe.shardedFrom, err = e.number("REBASED_DEDUPE_SHARD_ROWS", dedupeShardedFrom, 0, 1<<30); err != nil {
+		return s, err
+	}
 	if s.collection, err = qdrant.ParseCollection(e.get("REBASED_QDRANT_COLLECTION", "")); err != nil {
 		return s, fmt.Errorf("REBASED_QDRANT_COLLECTION: %w", err)
 	}

@@ -26,18 +26,19 @@ func settingsOf(t *testing.T, more ...string) settings {
 }
 
 func TestSettingsComeFromTheEnvironment(t *testing.T) {
+	standard := dedupeSettings{memory: 16 << 20, shardedFrom: 200_000}
 	for name, c := range map[string]struct {
 		environ []string
 		want    settings
 	}{
-		"defaults": {nil, settings{store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239"}},
+		"defaults": {nil, settings{store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239", dedupe: standard}},
 		"empty is as not set": {
 			[]string{"REBASED_HEALTH_ADDR=", "OPENAI_BASE_URL=", "REBASED_TEACHER_ORIGINS="},
-			settings{store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239"},
+			settings{store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239", dedupe: standard},
 		},
 		"the last one counts": {
 			[]string{"REBASED_STORE=s3://one", "REBASED_STORE=s3://two", "NO_VALUE"},
-			settings{store: "s3://two", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239"},
+			settings{store: "s3://two", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239", dedupe: standard},
 		},
 		"all": {
 			[]string{
@@ -45,15 +46,17 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 				"REBASED_TEACHER_ORIGINS= https://A.example/ ,,http://b:1",
 				"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=https://gateway/b", "AWS_BEARER_TOKEN_BEDROCK=" + secret,
 				"REBASED_QDRANT_CA=/ca.pem", "REBASED_QDRANT_COLLECTION=shards=6,int8",
+				"REBASED_DEDUPE_MEMORY_MIB=256", "REBASED_DEDUPE_SHARD_ROWS=0",
 			},
 			settings{
 				store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", qdrantAPIKey: "q", openAIBaseURL: "http://own:8000/v1", openAIAPIKey: secret,
 				qdrantCA: "/ca.pem", collection: qdrant.Collection{Shards: 6, Int8: true},
 				bedrockBaseURL: "https://gateway/b", bedrockAPIKey: secret, origins: []string{"https://a.example", "http://b:1"},
+				dedupe: dedupeSettings{memory: 256 << 20},
 			},
 		},
 	} {
-		if diff := cmp.Diff(c.want, settingsOf(t, c.environ...), cmp.AllowUnexported(settings{})); diff != "" {
+		if diff := cmp.Diff(c.want, settingsOf(t, c.environ...), cmp.AllowUnexported(settings{}, dedupeSettings{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -64,6 +67,8 @@ func TestSettingsThatCannotBeUsedAreNamed(t *testing.T) {
 		{"REBASED_STORE=", "REBASED_STORE"},
 		{"QDRANT_URL=", "QDRANT_URL"},
 		{"REBASED_QDRANT_COLLECTION=nodes=3", "REBASED_QDRANT_COLLECTION"},
+		{"REBASED_DEDUPE_MEMORY_MIB=0", "REBASED_DEDUPE_MEMORY_MIB"},
+		{"REBASED_DEDUPE_SHARD_ROWS=many", "REBASED_DEDUPE_SHARD_ROWS"},
 		{"OPENAI_BASE_URL=localhost:8000", "OPENAI_BASE_URL"},
 		{"OPENAI_BASE_URL=https://user:" + secret + "@host/v1", "OPENAI_BASE_URL"},
 		{"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.example", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"},
