@@ -19,21 +19,21 @@ import (
 // inputs have a Jaccard similarity of a threshold, of all their shingles; and what belongs to one of a group belongs to it. It holds some 180 bytes
 // a row: of 1,000,000 rows 180 MB, and their shingles in a scratch file.
 //
-// Pairs are proposed by sorting the rows by pieces of their sketches, one byte of each MinHash value, and looking at the neighbours of each (as in an
+// Pairs are proposed by sorting the rows by pieces of their outlines, one byte of each MinHash value, and looking at the neighbours of each (as in an
 // LSH forest, Bawa et al. 2005), so that rows which share a template cost no more than others. A pair right at the threshold is overlooked with a
 // probability of about one in a thousand where few rows are alike. The groups do not depend on the order of the rows.
 type Groups struct {
 	makers   []groupMaker
 	words    *words
-	sketches [][]sketch // in chunks, so that the list grows without being copied
+	outlines [][]outline // in chunks, so that the list grows without being copied
 	places   []place
 	inputs   []digest
 	sources  []uint64 // 0 = not known
 	own      []uint64 // shingles; reused
 }
 
-// sketch is the low byte of a hash of each MinHash value.
-type sketch [permutations]uint8
+// outline is the low byte of a hash of each MinHash value.
+type outline [permutations]uint8
 
 // place is where the shingles of a row stand.
 type place struct{ block, from, size uint32 }
@@ -58,7 +58,7 @@ type groupMaker struct {
 type grouped struct {
 	input    digest
 	source   uint64
-	sketch   sketch
+	outline   outline
 	shingles []uint64
 }
 
@@ -71,7 +71,7 @@ func (m *groupMaker) group(e *rebased.Example) (g grouped) {
 	}
 	if g.shingles, m.scratch = shingles(input, m.scratch); len(g.shingles) > 0 {
 		for i, v := range m.hasher.sign(g.shingles) {
-			g.sketch[i] = uint8(mix(uint64(v), 0x9fb21c651e98df25)) //nolint:gosec // the low byte is meant
+			g.outline[i] = uint8(mix(uint64(v), 0x9fb21c651e98df25)) //nolint:gosec // the low byte is meant
 		}
 	}
 	return g
@@ -94,10 +94,10 @@ func (g *Groups) Add(rows []rebased.Example) error {
 	for i := range made {
 		m := &made[i]
 		if len(g.inputs)%chunkRows == 0 {
-			g.sketches = append(g.sketches, make([]sketch, 0, chunkRows))
+			g.outlines = append(g.outlines, make([]outline, 0, chunkRows))
 		}
-		last := &g.sketches[len(g.sketches)-1]
-		*last = append(*last, m.sketch)
+		last := &g.outlines[len(g.outlines)-1]
+		*last = append(*last, m.outline)
 		g.inputs, g.sources = append(g.inputs, m.input), append(g.sources, m.source)
 		g.places = append(g.places, place{number, uint32(len(block)), uint32(len(m.shingles))}) //nolint:gosec // of one part
 		block = append(block, m.shingles...)
@@ -159,7 +159,7 @@ const (
 	neighbours = 8 // that a row is compared with in a tree, behind it
 )
 
-// leastAlike is how many values of two sketches agree at least where their shingles are compared: three standard deviations less than the threshold's.
+// leastAlike is how many values of two outlines agree at least where their shingles are compared: three standard deviations less than the threshold's.
 func leastAlike(threshold float64) int {
 	return int(permutations*threshold - 3*math.Sqrt(permutations*threshold*(1-threshold)))
 }
@@ -182,7 +182,7 @@ func (g *Groups) near(ctx context.Context, j *joined, threshold float64) error {
 		entries = entries[:0]
 		for row := range g.places {
 			if g.places[row].size > 0 {
-				entries = append(entries, entry{g.sketch(int32(row)).key(from), int32(row)}) //nolint:gosec // rows fit in 31 bits
+				entries = append(entries, entry{g.outline(int32(row)).key(from), int32(row)}) //nolint:gosec // rows fit in 31 bits
 			}
 		}
 		slices.SortFunc(entries, func(a, b entry) int {
@@ -193,7 +193,7 @@ func (g *Groups) near(ctx context.Context, j *joined, threshold float64) error {
 				if bits.LeadingZeros64(e.key^other.key) < 8*treeShared {
 					break
 				}
-				if j.root(e.row) == j.root(other.row) || g.sketch(e.row).alike(g.sketch(other.row)) < least {
+				if j.root(e.row) == j.root(other.row) || g.outline(e.row).alike(g.outline(other.row)) < least {
 					continue
 				}
 				near, err := g.compare(e.row, other.row, threshold)
@@ -224,10 +224,10 @@ func (g *Groups) compare(a, b int32, threshold float64) (bool, error) {
 	return near, nil
 }
 
-func (g *Groups) sketch(row int32) *sketch { return &g.sketches[row/chunkRows][row%chunkRows] }
+func (g *Groups) outline(row int32) *outline { return &g.outlines[row/chunkRows][row%chunkRows] }
 
 // key is the values of a tree, in the order that it sorts by.
-func (s *sketch) key(from int) uint64 {
+func (s *outline) key(from int) uint64 {
 	var piece [treeDeep]byte
 	for i := range piece {
 		piece[i] = s[(from+i)%permutations]
@@ -236,7 +236,7 @@ func (s *sketch) key(from int) uint64 {
 }
 
 // alike counts the values that agree.
-func (s *sketch) alike(other *sketch) (n int) {
+func (s *outline) alike(other *outline) (n int) {
 	for i := range s {
 		if s[i] == other[i] {
 			n++
