@@ -101,25 +101,30 @@ func (f *dedupeFiles) dedupe(ctx context.Context) (DedupeResult, error) {
 	return f.out, err
 }
 
-// Read implements dedupe.Files.
+// Read implements dedupe.Files. The first time it rejects the rows of the part that leak.
 func (f *dedupeFiles) Read(ctx context.Context, n int) ([]rebased.Example, error) {
-	rows, err := f.Examples.Read(ctx, f.in.key(f.folder, n))
-	if err != nil {
-		return nil, fmt.Errorf("read the rows of shard %d: %w", n, err)
-	}
-	f.read += len(rows)
-	f.progress(f.read)
-	leaks, known := f.leaks[n]
-	if !known {
-		leaks = findLeaks(f.benchmarks, f.spec, rows)
-		f.leaks[n] = leaks
-	}
-	clean, leaked := withoutLeaks(dedupe.Step, rows, leaks)
-	if known {
-		return clean, nil
+	_, known := f.leaks[n]
+	clean, leaked, err := f.clean(ctx, n)
+	if err != nil || known {
+		return clean, err
 	}
 	f.leaked = append(f.leaked, leaked...)
 	return clean, f.flushLeaked(ctx, dedupe.PartRows)
+}
+
+// clean reads a part and parts the rows that leak from the others.
+func (f *dedupeFiles) clean(ctx context.Context, n int) (clean []rebased.Example, leaked []rebased.Reject, err error) {
+	rows, err := f.Examples.Read(ctx, f.in.key(f.folder, n))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the rows of shard %d: %w", n, err)
+	}
+	f.read += len(rows)
+	f.progress(f.read)
+	if _, known := f.leaks[n]; !known {
+		f.leaks[n] = findLeaks(f.benchmarks, f.spec, rows)
+	}
+	clean, leaked = withoutLeaks(dedupe.Step, rows, f.leaks[n])
+	return clean, leaked, nil
 }
 
 // flushLeaked writes the rows that leak once they have come to so many.

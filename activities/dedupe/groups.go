@@ -58,7 +58,7 @@ type groupMaker struct {
 type grouped struct {
 	input    digest
 	source   uint64
-	outline   outline
+	outline  outline
 	shingles []uint64
 }
 
