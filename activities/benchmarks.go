@@ -84,8 +84,8 @@ func (b *Benchmarks) keep(entry *benchmarkSet, set *decontaminate.Set) {
 	defer b.mu.Unlock()
 	entry.set = set
 	size := 0
-	for i := len(b.kept) - 1; i >= 0; i-- {
-		if s := b.kept[i]; s == entry {
+	for i, s := range slices.Backward(slices.Clone(b.kept)) {
+		if s == entry {
 			size += set.Bytes()
 		} else if s.mu.TryLock() { // who is being read is no set yet
 			if s.set != nil {

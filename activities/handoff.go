@@ -156,7 +156,7 @@ type ReleaseInput struct {
 	At      time.Time `json:"at"`
 	Gates   []string  `json:"gates,omitempty"` // that it did not pass, as far as is known
 	MaxDrop float64   `json:"max_drop,omitempty"`
-	Handoff string    `json:"handoff"`         // what became of the hand-off; "" = not yet
+	Handoff string    `json:"handoff"` // what became of the hand-off; "" = not yet
 }
 
 // ReleaseResult is released; unchanged when another build released the version meanwhile; or awaiting approval, for gates that do not pass against what

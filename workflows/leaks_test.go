@@ -27,8 +27,8 @@ func (w *world) manifestOf(t *testing.T, version string) (m handoff.Manifest) {
 	return m
 }
 
-// rejects reads all rejects of a step that have a reason.
-func (w *world) rejects(t *testing.T, build, step string, reason rebased.Reason) (found []rebased.Reject) {
+// rejected reads all rejects of a step that have a reason.
+func (w *world) rejected(t *testing.T, build, step string, reason rebased.Reason) (found []rebased.Reject) {
 	t.Helper()
 	for o, err := range w.objects.List(t.Context(), rebased.BuildKey("numbers", build, "rejects", step+"-")) {
 		if err != nil {
@@ -60,7 +60,7 @@ func TestAnExampleThatLeaksIsRejectedBeforeReasoningIsPaidForAndTheManifestSaysS
 		t.Fatal(err)
 	}
 	checkSum(t, r)
-	rejects := w.rejects(t, "1", "transform", rebased.ReasonLeaked)
+	rejects := w.rejected(t, "1", "transform", rebased.ReasonLeaked)
 	if r.Rejected[rebased.ReasonLeaked] != 1 || len(rejects) != 1 || rejects[0].Detail != "benchmark dev.txt, row 1: question what is number 7 of 1" || rejects[0].Usage.InputTokens == 0 {
 		t.Errorf("%v, %+v", r.Rejected, rejects)
 	}

@@ -169,40 +169,51 @@ func (g *Groups) near(ctx context.Context, j *joined, threshold float64) error {
 	if threshold > 1 {
 		return nil
 	}
-	least := leastAlike(threshold)
-	type entry struct {
-		key uint64
-		row int32
-	}
 	entries := make([]entry, 0, len(g.places))
 	for from := 0; from < permutations; from += treeStep {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		entries = entries[:0]
-		for row := range g.places {
-			if g.places[row].size > 0 {
-				entries = append(entries, entry{g.outline(int32(row)).key(from), int32(row)}) //nolint:gosec // rows fit in 31 bits
+		for row, p := range g.places {
+			if p.size > 0 {
+				row := int32(row) //nolint:gosec // rows fit in 31 bits
+				entries = append(entries, entry{g.outline(row).key(from), row})
 			}
 		}
 		slices.SortFunc(entries, func(a, b entry) int {
 			return cmp.Or(cmp.Compare(a.key, b.key), bytes.Compare(g.inputs[a.row][:], g.inputs[b.row][:]))
 		})
-		for i, e := range entries {
-			for _, other := range entries[i+1 : min(len(entries), i+1+neighbours)] {
-				if bits.LeadingZeros64(e.key^other.key) < 8*treeShared {
-					break
-				}
-				if j.root(e.row) == j.root(other.row) || g.outline(e.row).alike(g.outline(other.row)) < least {
-					continue
-				}
-				near, err := g.compare(e.row, other.row, threshold)
-				if err != nil {
-					return err
-				}
-				if near {
-					j.join(e.row, other.row)
-				}
+		if err := g.tree(entries, j, threshold); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry is a row in a tree.
+type entry struct {
+	key uint64
+	row int32
+}
+
+// tree joins the neighbours in a sorted tree that are near.
+func (g *Groups) tree(entries []entry, j *joined, threshold float64) error {
+	least := leastAlike(threshold)
+	for i, e := range entries {
+		for _, other := range entries[i+1 : min(len(entries), i+1+neighbours)] {
+			if bits.LeadingZeros64(e.key^other.key) < 8*treeShared {
+				break
+			}
+			if j.root(e.row) == j.root(other.row) || g.outline(e.row).alike(g.outline(other.row)) < least {
+				continue
+			}
+			near, err := g.compare(e.row, other.row, threshold)
+			if err != nil {
+				return err
+			}
+			if near {
+				j.join(e.row, other.row)
 			}
 		}
 	}
