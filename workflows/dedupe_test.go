@@ -224,25 +224,6 @@ func TestADeltaHoldsNewRowsOnlyAndNothingNewIsUnchanged(t *testing.T) {
 			t.Errorf("card of night %d: %v\n%.600s", i, err, card)
 		}
 	}
-	// A version that is gone cannot be compared with, unless the task says which are to be.
-	manifest := rebased.VersionKey("numbers", versions[0], "manifest.json")
-	body, _, err := w.objects.Get(t.Context(), manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.objects.Delete(t.Context(), manifest); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.runBuild(t, w.environment(t), "gone", yaml); err == nil || !strings.Contains(err.Error(), "output.mode: delta: version "+versions[0]) {
-		t.Errorf("a version is gone: %v", err)
-	}
-	named := yaml + "dedupe: {against: ['numbers@" + versions[1] + "']}\n"
-	if r, err := w.runBuild(t, w.environment(t), "named", named); err != nil || r.Rows == 0 {
-		t.Errorf("against one version alone: %+v, %v", r, err)
-	}
-	if _, err := w.objects.Put(t.Context(), manifest, body); err != nil {
-		t.Fatal(err)
-	}
 	// The task that is frozen in a version makes the version again, whatever was released since.
 	frozen, _, err := w.objects.Get(t.Context(), rebased.VersionKey("numbers", versions[1], "task.yaml"))
 	if err != nil {
@@ -251,6 +232,34 @@ func TestADeltaHoldsNewRowsOnlyAndNothingNewIsUnchanged(t *testing.T) {
 	r, err := w.runBuild(t, w.environment(t), "again", string(frozen))
 	if err != nil || r.Version != versions[1] {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestADeltaToAVersionThatIsGoneIsRefusedUnlessTheTaskSaysToWhich(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 120)
+	yaml := taskYAML + "output: {mode: delta}\n"
+	var versions []string
+	for i, rows := range []string{"rows: 20", "rows: 40"} {
+		r, err := w.runBuild(t, w.environment(t), fmt.Sprint(i), strings.Replace(yaml, "rows: 60", rows, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		versions = append(versions, r.Version)
+	}
+	if err := w.objects.Delete(t.Context(), rebased.VersionKey("numbers", versions[0], "manifest.json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.runBuild(t, w.environment(t), "gone", yaml); err == nil || !strings.Contains(err.Error(), "output.mode: delta: version "+versions[0]) {
+		t.Errorf("a version is gone: %v", err)
+	}
+	named := yaml + "dedupe: {against: ['numbers@" + versions[1] + "']}\n"
+	r, err := w.runBuild(t, w.environment(t), "named", named)
+	if err != nil || r.Rows == 0 {
+		t.Fatalf("against one version alone: %+v, %v", r, err)
+	}
+	if m := w.manifest(t, "numbers", r.Version); !slices.Equal(m.DeltaTo, versions[1:]) {
+		t.Errorf("delta to %v", m.DeltaTo)
 	}
 }
 
