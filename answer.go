@@ -5,6 +5,12 @@ import (
 	"strings"
 )
 
+// Answers are labels, which can be counted, where none has more bytes and no more of them differ.
+const (
+	LabelBytes = 64
+	MaxLabels  = 1000
+)
+
 // marker introduces the final answer of a chain of thought, which ends 'the answer is X' (arXiv 2407.05463).
 var marker = regexp.MustCompile(`(?i)the answer is:?\s`)
 

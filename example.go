@@ -61,11 +61,15 @@ const (
 	ReasonConflict      Reason = "conflict"        // equal input to a kept row, another output
 )
 
+// Reasons of good rows that a version does not take.
+const (
+	ReasonSurplus Reason = "surplus" // beyond the wanted number
+	ReasonBalance Reason = "balance" // beyond what the version may have of its answer
+	ReasonLeaked  Reason = "leaked"  // shares text with a benchmark
+)
+
 // ReasonSemanticDuplicate is a row whose vector's cosine to that of a kept row is at or above the threshold.
 const ReasonSemanticDuplicate Reason = "semantic_duplicate"
-
-// ReasonSurplus is a good row beyond the wanted number.
-const ReasonSurplus Reason = "surplus"
 
 // Reject is a row that is not used, with what was paid for it.
 type Reject struct {

@@ -269,10 +269,33 @@ type Output struct {
 	Formats    []string `json:"formats"`
 	Validation float64  `json:"validation"` // share of rows in the validation split, [0, 0.5]
 	License    string   `json:"license"`
+	Balance    *Balance `json:"balance,omitempty"`
 	// Tokenizer is that of the student, whose tokens are counted: a folder with its tokenizer.json, or hf://owner/name[@revision]; "" = none are.
 	Tokenizer string `json:"tokenizer,omitempty"`
 	// Mode delta leaves out what the released versions of the task have: a version then holds new rows only. A task file may say full for "".
 	Mode string `json:"mode,omitempty"`
+}
+
+// Balance says how the answers of a version are shared out, when they are labels; at most one of its fields. What an answer has too many of is left
+// out in the order of ranks; no row is ever copied.
+type Balance struct {
+	MaxShare float64 `json:"max_share"` // of the version's rows that have one answer; 0 = any
+	PerLabel int     `json:"per_label"` // rows of each answer; 0 = any
+	Equal    bool    `json:"equal"`     // as many rows of each answer
+}
+
+// Active reports whether anything is to be balanced.
+func (b *Balance) Active() bool { return b != nil && *b != (Balance{}) }
+
+// Target is how many rows a build is to make, after everything that removes rows, and the key of the task that says so; 0 = as many as there are.
+func (t Task) Target() (rows int, key string) {
+	rows, key = t.Transform.TargetRows, "transform.target_rows"
+	if b := t.Output.Balance; b.Active() && b.PerLabel > 0 {
+		if all := b.PerLabel * len(t.Transform.Constraints.Labels); all > 0 && (rows == 0 || all < rows) {
+			return all, "output.balance.per_label"
+		}
+	}
+	return rows, key
 }
 
 // Modes of the output.
@@ -333,7 +356,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateGates, validateDedupe, validateGiven, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateGates, validateDedupe, validateGiven, validateBalance, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -576,6 +599,34 @@ func validateGates(t Task) *FieldError {
 	} {
 		if !(gate.value >= 0 && gate.value <= 1) {
 			return fieldError("gates."+gate.key, "must be none, or a share of more than 0 and at most 1, got %v", gate.value)
+		}
+	}
+	return nil
+}
+
+func validateBalance(t Task) *FieldError {
+	const at = "output.balance"
+	b, labels, target := t.Output.Balance, len(t.Transform.Constraints.Labels), t.Transform.TargetRows
+	if !b.Active() {
+		return nil
+	}
+	switch {
+	case !(b.MaxShare >= 0 && b.MaxShare <= 1):
+		return fieldError(at+".max_share", "must be none, or a share of more than 0 and at most 1, got %v", b.MaxShare)
+	case b.PerLabel < 0 || b.PerLabel > 1_000_000:
+		return fieldError(at+".per_label", "must be none, or between 1 and 1000000, got %d", b.PerLabel)
+	case b.MaxShare > 0 && b.PerLabel > 0 || b.Equal && (b.MaxShare > 0 || b.PerLabel > 0):
+		return fieldError(at, "must have one of max_share, per_label and equal")
+	case b.MaxShare > 0 && labels > 0 && b.MaxShare*float64(labels) < 1-1e-9:
+		return fieldError(at+".max_share", "must be at least one part in %d, the number of transform.constraints.labels, got %v", labels, b.MaxShare)
+	case b.PerLabel*labels > t.Retrieve.Rows:
+		return fieldError(at+".per_label", "wants %d rows of %d labels: retrieve.rows is %d", b.PerLabel, labels, t.Retrieve.Rows)
+	case b.Equal && target > 0 && target < labels:
+		return fieldError(at+".equal", "needs a transform.target_rows of at least %d, one row a label, got %d", labels, target)
+	}
+	for i, e := range t.Examples {
+		if label := strings.TrimSpace(ShortAnswer(e.Target())); len(label) > LabelBytes {
+			return fieldError(at, "needs answers that are labels, of at most %d bytes: that of examples[%d] has %d; give it a short answer, or remove balance", LabelBytes, i, len(label))
 		}
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/balance"
+	"github.com/rebased/rebased/activities/decontaminate"
 	"github.com/rebased/rebased/activities/dedupe"
 	"github.com/rebased/rebased/activities/handoff"
 	"github.com/rebased/rebased/activities/ingest"
@@ -42,11 +44,14 @@ type DedupeInput struct {
 type DedupeResult struct {
 	Rows     int                    `json:"rows"`
 	Rejected map[rebased.Reason]int `json:"rejected"`
-	Parts    int                    `json:"parts"`           // files in deduped/; 0 = 1, of a history recorded before there could be more
-	Given    map[rebased.Reason]int `json:"given,omitempty"` // of those rejected, the ones that repeat a row of dedupe.against
+	Parts    int                    `json:"parts"` // files in deduped/; 0 = 1, of a history recorded before there could be more
+	// Balance says what output.balance could not have, in one line; "" = nothing.
+	Balance string                 `json:"balance,omitempty"`
+	Given   map[rebased.Reason]int `json:"given,omitempty"` // of those rejected, the ones that repeat a row of dedupe.against
 }
 
-// DedupeRows goes through all rows of a build, a shard at a time, and writes those that stay.
+// DedupeRows goes through all rows of a build, a shard at a time, and writes those that stay. A row that shares text with a benchmark goes first, so
+// that no good row is removed for repeating it; what is balanced is what is left.
 func (a *Dedupe) DedupeRows(ctx context.Context, in DedupeInput) (DedupeResult, error) {
 	work, progress, stop := heartbeat(ctx)
 	defer stop()
@@ -59,16 +64,24 @@ func (a *Dedupe) dedupe(ctx context.Context, in DedupeInput, progress func(int))
 	if err != nil {
 		return DedupeResult{}, err
 	}
-	files := a.files(in, progress)
+	files, err := a.files(ctx, in, progress)
+	if err != nil {
+		return DedupeResult{}, err
+	}
 	return files.dedupe(ctx, config)
 }
 
-func (a *Dedupe) files(in DedupeInput, progress func(int)) *dedupeFiles {
-	files := &dedupeFiles{Build: a.Build, in: in, progress: progress, folder: folderTransformed}
+func (a *Dedupe) files(ctx context.Context, in DedupeInput, progress func(int)) (*dedupeFiles, error) {
+	files := &dedupeFiles{Build: a.Build, in: in, progress: progress, folder: folderTransformed, leaks: map[int][]leak{}}
 	if in.Reasoned {
 		files.folder = folderReasoned
 	}
-	return files
+	var err error
+	if files.spec, _, err = a.task(ctx, in.BuildRef); err != nil {
+		return nil, err
+	}
+	files.benchmarks, err = a.Benchmarks.open(ctx, files.spec.Decontaminate)
+	return files, err
 }
 
 // config says what counts as a repeat in a build.
@@ -108,13 +121,29 @@ type dedupeFiles struct {
 	clusters int // files
 	scratch  *os.File
 	out      DedupeResult
+
+	spec       rebased.Task
+	benchmarks *decontaminate.Set // nil = none
+	leaks      map[int][]leak     // by part, of those that were read
+	leaked     []rebased.Reject   // to be written
+	tally      *balance.Tally     // nil = nothing is balanced
+	kept       int                // files of rows that wait to be balanced
 }
 
 var _ dedupe.Files = (*dedupeFiles)(nil)
 
 func (f *dedupeFiles) dedupe(ctx context.Context, c dedupe.Config) (DedupeResult, error) {
 	f.out.Rejected = map[rebased.Reason]int{}
+	if f.spec.Output.Balance.Active() {
+		f.tally = balance.New(f.spec)
+	}
 	err := dedupe.Rows(ctx, c, f)
+	if err == nil {
+		err = f.flushLeaked(ctx, 1)
+	}
+	if err == nil && f.tally != nil {
+		err = f.balance(ctx)
+	}
 	if err == nil {
 		err = f.sweep(ctx, rebased.BuildKey(f.in.Task, f.in.Build, folderRejects, dedupe.Step+"-"), f.in.rejectsKey(dedupe.Step, f.rejects))
 	}
@@ -127,26 +156,102 @@ func (f *dedupeFiles) dedupe(ctx context.Context, c dedupe.Config) (DedupeResult
 	return f.out, err
 }
 
-// Read implements dedupe.Files.
+// Read implements dedupe.Files. The first time it rejects the rows of the part that leak.
 func (f *dedupeFiles) Read(ctx context.Context, n int) ([]rebased.Example, error) {
+	_, known := f.leaks[n]
+	clean, leaked, err := f.clean(ctx, n)
+	if err != nil || known {
+		return clean, err
+	}
+	f.leaked = append(f.leaked, leaked...)
+	return clean, f.flushLeaked(ctx, dedupe.PartRows)
+}
+
+// clean reads a part and parts the rows that leak from the others.
+func (f *dedupeFiles) clean(ctx context.Context, n int) (clean []rebased.Example, leaked []rebased.Reject, err error) {
 	rows, err := f.Examples.Read(ctx, f.in.key(f.folder, n))
 	if err != nil {
-		return nil, fmt.Errorf("read the rows of shard %d: %w", n, err)
+		return nil, nil, fmt.Errorf("read the rows of shard %d: %w", n, err)
 	}
 	f.read += len(rows)
 	f.progress(f.read)
-	return rows, nil
+	if _, known := f.leaks[n]; !known {
+		f.leaks[n] = findLeaks(f.benchmarks, f.spec, rows)
+	}
+	clean, leaked = withoutLeaks(dedupe.Step, rows, f.leaks[n])
+	return clean, leaked, nil
+}
+
+// flushLeaked writes the rows that leak once they have come to so many.
+func (f *dedupeFiles) flushLeaked(ctx context.Context, rows int) error {
+	if len(f.leaked) < rows {
+		return nil
+	}
+	leaked := f.leaked
+	f.leaked = nil
+	return f.Reject(ctx, leaked)
 }
 
 // Keep implements dedupe.Files.
 func (f *dedupeFiles) Keep(ctx context.Context, rows []rebased.Example) error {
+	if f.tally == nil {
+		return f.take(ctx, rows)
+	}
+	for i := range rows {
+		f.tally.Add(rows[i].Answer)
+	}
+	if _, err := f.Examples.Write(ctx, f.in.key(folderKept, f.kept), rows); err != nil {
+		return fmt.Errorf("write the rows to balance: %w", err)
+	}
+	f.kept++
+	return nil
+}
+
+// balance goes through the rows that were kept, now that all answers are counted, and takes those that the version may have.
+func (f *dedupeFiles) balance(ctx context.Context) error {
+	f.tally.Close()
+	n := 0
+	for part := range f.kept {
+		key := f.in.key(folderKept, part)
+		rows, err := f.Examples.Read(ctx, key)
+		if err != nil {
+			return fmt.Errorf("read the rows to balance: %w", err)
+		}
+		fit := make([]rebased.Example, 0, len(rows))
+		var over []rebased.Reject
+		for i := range rows {
+			met := f.in.Target > 0 && f.out.Rows+len(fit) >= f.in.Target // what is left then is surplus, whatever its answer
+			if met || f.tally.Take(n) {
+				fit = append(fit, rows[i])
+			} else {
+				over = append(over, rejectOf(&rows[i], dedupe.Step, rebased.ReasonBalance, "rows of a higher rank have all that the version may have of this answer"))
+			}
+			n++
+		}
+		if len(over) > 0 {
+			if err := f.Reject(ctx, over); err != nil {
+				return err
+			}
+		}
+		if err := f.take(ctx, fit); err != nil {
+			return err
+		}
+	}
+	for part := range f.kept {
+		if err := f.Objects.Delete(ctx, f.in.key(folderKept, part)); err != nil {
+			return fmt.Errorf("remove the rows that were balanced: %w", err)
+		}
+	}
+	f.out.Balance = f.tally.Short()
+	return nil
+}
+
+// take writes the next rows of the version, as many as are wanted.
+func (f *dedupeFiles) take(ctx context.Context, rows []rebased.Example) error {
 	if left := f.in.Target - f.out.Rows; f.in.Target > 0 && len(rows) > left {
 		var surplus []rebased.Reject
-		for _, e := range rows[left:] {
-			surplus = append(surplus, rebased.Reject{
-				Lineage: e.Lineage, Step: dedupe.Step, Reason: rebased.ReasonSurplus, Detail: "the target is met by rows of a higher rank",
-				Attempts: len(e.Responses), Input: e.Input, Output: e.Output, Usage: e.Usage,
-			})
+		for i := range rows[left:] {
+			surplus = append(surplus, rejectOf(&rows[left+i], dedupe.Step, rebased.ReasonSurplus, "the target is met by rows of a higher rank"))
 		}
 		if err := f.Reject(ctx, surplus); err != nil {
 			return err

@@ -46,9 +46,15 @@ func (a *Dedupe) prints(ctx context.Context, in DedupePrintsInput, progress func
 	if !in.Given {
 		c.Given = nil
 	}
-	files := a.files(in.DedupeInput, progress)
+	files, err := a.files(ctx, in.DedupeInput, progress)
+	if err != nil {
+		return DedupePrintsResult{}, err
+	}
 	into := dedupe.Prints{Store: dedupeStore{a.Build, in.BuildRef}, Ranges: in.Ranges}
-	chunks, err := dedupe.Print(ctx, c, into, in.Chunk, func(ctx context.Context, n int) ([]rebased.Example, error) { return files.Read(ctx, in.First+n) })
+	chunks, err := dedupe.Print(ctx, c, into, in.Chunk, func(ctx context.Context, n int) ([]rebased.Example, error) {
+		clean, _, err := files.clean(ctx, in.First+n) // what leaks DedupeRows rejects
+		return clean, err
+	})
 	return DedupePrintsResult{Chunks: chunks}, err
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +49,7 @@ type StageResult struct {
 	// Closed are the task's gates that it does not pass, Warnings what a person should look at; a sentence each.
 	Closed   []string `json:"closed,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
+	MaxDrop  float64  `json:"max_drop,omitempty"` // the task's gate, to be judged again at release
 }
 
 // Stage writes the version that the deduplicated rows make.
@@ -112,14 +115,52 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 		}
 		spec.Steps = append(spec.Steps, count)
 	}
+	if spec.Benchmarks, err = a.benchmarks(ctx, in.BuildRef, task.Decontaminate); err != nil {
+		return StageResult{}, err
+	}
 	staged, err := a.versions().Stage(ctx, spec)
 	if err != nil {
 		return StageResult{}, err
 	}
 	return StageResult{
 		Version: staged.Version, URI: a.uri(in.Task, staged.Version), Released: staged.Released,
-		Closed: staged.Closed, Warnings: staged.Manifest.Quality.Warnings,
+		Closed: staged.Closed, Warnings: staged.Manifest.Quality.Warnings, MaxDrop: task.Gates.MaxDrop,
 	}, nil
+}
+
+// benchmarks says what the rows were held against, and counts what was found.
+func (a *Handoff) benchmarks(ctx context.Context, in BuildRef, d rebased.Decontaminate) ([]handoff.Benchmark, error) {
+	set, err := a.Benchmarks.open(ctx, d)
+	if err != nil || set == nil {
+		return nil, err
+	}
+	corpus, err := a.readLeaked(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]handoff.Benchmark, 0, len(d.Files))
+	for i, file := range set.Files() {
+		key, name, _ := rebased.ParseBenchmarkRef(d.Files[i]) // it was read under this reference
+		all = append(all, handoff.Benchmark{Name: name, SHA256: path.Base(key), Rows: file.Rows, Pieces: file.Pieces, Corpus: corpus[name]})
+	}
+	for _, step := range []string{transform.Step, dedupe.Step} {
+		err := eachPart(ctx, a.Objects, a.Rejects, in, folderRejects, step+"-", func(rejects []rebased.Reject) bool {
+			for i := range rejects {
+				if rejects[i].Reason != rebased.ReasonLeaked {
+					continue
+				}
+				of := slices.IndexFunc(all, func(b handoff.Benchmark) bool { return leakedFrom(rejects[i].Detail, b.Name) })
+				if of >= 0 {
+					all[of].Examples++
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return nil, fmt.Errorf("count the leaks: %w", err)
+		}
+	}
+	return all, nil
 }
 
 func (a *Handoff) uri(task, version string) string {
@@ -150,21 +191,25 @@ type ReleaseInput struct {
 	By      string    `json:"by"` // "" = no approval was asked for
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
-	Gates   []string  `json:"gates,omitempty"` // that it did not pass
-	Handoff string    `json:"handoff"`         // what became of the hand-off; "" = not yet
+	Gates   []string  `json:"gates,omitempty"` // that it did not pass, as far as is known
+	MaxDrop float64   `json:"max_drop,omitempty"`
+	Handoff string    `json:"handoff"` // what became of the hand-off; "" = not yet
 }
 
-// ReleaseResult is released, or unchanged when another build released the version meanwhile.
+// ReleaseResult is released; unchanged when another build released the version meanwhile; or awaiting approval, for gates that do not pass against what
+// is the latest version now.
 type ReleaseResult struct {
-	State rebased.State `json:"state"`
+	State  rebased.State `json:"state"`
+	Closed []string      `json:"closed,omitempty"` // the gates, a sentence each
 }
 
 // Release makes a staged version the latest; called again with a hand-off, it adds that to the release record.
 func (a *Handoff) Release(ctx context.Context, in ReleaseInput) (ReleaseResult, error) {
-	state, err := a.versions().Release(ctx, handoff.ReleaseInput{
-		Task: in.Task, Version: in.Version, Build: in.Build, ApprovedBy: in.By, Reason: in.Reason, At: in.At, Gates: in.Gates, Handoff: in.Handoff,
+	out, err := a.versions().Release(ctx, handoff.ReleaseInput{
+		Task: in.Task, Version: in.Version, Build: in.Build, ApprovedBy: in.By, Reason: in.Reason, At: in.At, Gates: in.Gates,
+		MaxDrop: in.MaxDrop, Handoff: in.Handoff,
 	})
-	return ReleaseResult{State: state}, translate(ctx, err)
+	return ReleaseResult{State: out.State, Closed: out.Closed}, translate(ctx, err)
 }
 
 // Record writes result.json into the build's folder.

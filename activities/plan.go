@@ -60,11 +60,13 @@ type Plan struct {
 	Prices     Prices
 	Encoders   Encoders
 	Tokenizers Tokenizers
-	Parquet    ingest.Format // reads benchmarks, and files that rows must not repeat
+	Parquet    ingest.Format // reads files that rows must not repeat
 	Examples   rebased.Table[rebased.Example]
 
 	// ShardedFrom is how many rows a build must have for its deduplication to be split over workers; 0 = any number stays with one.
 	ShardedFrom int
+
+	Benchmarks *Benchmarks
 }
 
 // PlanInput names the task file that the starter put into the bucket.
@@ -77,27 +79,30 @@ type PlanInput struct {
 
 // PlanResult is what the build depends on, by reference.
 type PlanResult struct {
-	Waits        string                `json:"waits,omitempty"` // what is to end before a plan can be made, a sentence; "" = this is one
-	TaskKey      string                `json:"task_key"`        // the frozen task, in the build's folder
-	Corpus       string                `json:"corpus"`
-	Revision     string                `json:"revision"`               // pinned: the revision that is indexed, or that the rows were retrieved from that a redrive takes over
-	Encoder      string                `json:"encoder"`                // identity, and that of retrieve.rerank
-	Deduplicated string                `json:"deduplicated,omitempty"` // what is said behind Encoder of that of dedupe.semantic
-	Endpoint     string                `json:"endpoint"`               // of the teacher
-	InFlight     int                   `json:"in_flight"`              // 0 = no cap
-	RPM          int                   `json:"rpm"`                    // 0 = no cap
-	TPM          int                   `json:"tpm"`                    // 0 = no cap
-	Price        rebased.Price         `json:"price"`
-	Budget       rebased.Budget        `json:"budget"`
-	Batch        bool                  `json:"batch,omitempty"`  // the provider answers in batches
-	Reason       string                `json:"reason"`           // mode of the reason step
-	Rows         int                   `json:"rows"`             // to retrieve
-	Target       int                   `json:"target,omitempty"` // rows that are wanted; 0 = all that can be made
-	Approval     bool                  `json:"approval"`
-	Delta        bool                  `json:"delta,omitempty"`        // the version holds new rows only
-	Against      int                   `json:"against,omitempty"`      // versions and files that rows must not repeat
-	Sharded      int                   `json:"sharded_from,omitempty"` // rows from which deduplication is split over workers; 0 = never
-	Trigger      *rebased.WorkflowSpec `json:"trigger,omitempty"`
+	Waits        string         `json:"waits,omitempty"` // what is to end before a plan can be made, a sentence; "" = this is one
+	TaskKey      string         `json:"task_key"`        // the frozen task, in the build's folder
+	Corpus       string         `json:"corpus"`
+	Revision     string         `json:"revision"`               // pinned: the revision that is indexed, or that the rows were retrieved from that a redrive takes over
+	Encoder      string         `json:"encoder"`                // identity, and that of retrieve.rerank
+	Deduplicated string         `json:"deduplicated,omitempty"` // what is said behind Encoder of that of dedupe.semantic
+	Endpoint     string         `json:"endpoint"`               // of the teacher
+	InFlight     int            `json:"in_flight"`              // 0 = no cap
+	RPM          int            `json:"rpm"`                    // 0 = no cap
+	TPM          int            `json:"tpm"`                    // 0 = no cap
+	Price        rebased.Price  `json:"price"`
+	Budget       rebased.Budget `json:"budget"`
+	Batch        bool           `json:"batch,omitempty"`  // the provider answers in batches
+	Reason       string         `json:"reason"`           // mode of the reason step
+	Rows         int            `json:"rows"`             // to retrieve
+	Target       int            `json:"target,omitempty"` // rows that are wanted; 0 = all that can be made
+	// TargetKey is the key of the task that says so; "" = transform.target_rows, of a history recorded before there was another.
+	TargetKey string `json:"target_key,omitempty"`
+
+	Approval bool                  `json:"approval"`
+	Delta    bool                  `json:"delta,omitempty"`        // the version holds new rows only
+	Against  int                   `json:"against,omitempty"`      // versions and files that rows must not repeat
+	Sharded  int                   `json:"sharded_from,omitempty"` // rows from which deduplication is split over workers; 0 = never
+	Trigger  *rebased.WorkflowSpec `json:"trigger,omitempty"`
 }
 
 // Check checks bucket, index, encoder, corpus and teacher, then writes the frozen task. Every error is one line for the user.
@@ -143,6 +148,12 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 			return PlanResult{}, fmt.Errorf("output.tokenizer: %w", err)
 		}
 	}
+	if task.Decontaminate.Files, err = a.Benchmarks.pin(ctx, task.Decontaminate.Files); err != nil {
+		return PlanResult{}, err
+	}
+	if _, err := a.Benchmarks.open(ctx, task.Decontaminate); err != nil {
+		return PlanResult{}, err
+	}
 	teacher, err := a.teacher(ctx, &task)
 	if err != nil {
 		return PlanResult{}, err
@@ -162,11 +173,12 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if _, err := a.Objects.Put(ctx, frozen, data); err != nil {
 		return PlanResult{}, fmt.Errorf("write the frozen task: %w", err)
 	}
+	target, key := task.Target()
 	activity.GetLogger(ctx).Info("planned", "task", task.Name, "corpus", task.Corpus, "revision", from.Revision, "model", task.Transform.Teacher.Model)
 	return PlanResult{
 		TaskKey: frozen, Corpus: task.Corpus, Revision: from.Revision, Encoder: from.Encoder, Deduplicated: deduplicated, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
-		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows, Target: task.Transform.TargetRows,
+		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows, Target: target, TargetKey: key,
 		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow, Delta: task.Output.Delta(), Against: len(task.Dedupe.Against), Sharded: a.shardedFrom(task),
 	}, nil
 }
@@ -237,8 +249,7 @@ func (a *Plan) source(ctx context.Context, in PlanInput, task rebased.Task) (ret
 	if err != nil {
 		return retrieved{}, err
 	}
-	_, err = readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate)
-	return retrieved{Revision: found.Revision, Encoder: identity}, err
+	return retrieved{Revision: found.Revision, Encoder: identity}, nil
 }
 
 func (a *Plan) read(ctx context.Context, in PlanInput) (rebased.Task, error) {

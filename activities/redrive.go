@@ -52,6 +52,13 @@ func (a *Redrive) selectRows(ctx context.Context, in RedriveInput, progress func
 	if err := before.recall(in); err != nil {
 		return RankResult{}, err
 	}
+	leaked, err := a.readLeaked(ctx, BuildRef{Task: in.Task, Build: in.Of})
+	if err != nil {
+		return RankResult{}, err
+	}
+	if err := a.writeLeaked(ctx, in.BuildRef, leaked); err != nil {
+		return RankResult{}, err
+	}
 	stay, again, rest := before.split(in.Reasons)
 	if len(again) == 0 && len(in.Reasons) > 0 {
 		return RankResult{}, rebased.E(rebased.Invalid, "build %s has no row that was rejected as %s: rebased builds show %s lists its rejects",

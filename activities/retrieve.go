@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/retrieve"
 )
 
@@ -18,7 +17,6 @@ type Retrieve struct {
 	Index    retrieve.Index
 	Vectors  retrieve.Vectors // of second stages, kept over builds
 	Encoders Encoders
-	Parquet  ingest.Format // reads benchmarks
 }
 
 // RankInput pins what is ranked.
@@ -68,6 +66,9 @@ func (a *Retrieve) rank(ctx context.Context, in RankInput, progress func(int)) (
 	if err != nil {
 		return RankResult{}, err
 	}
+	if err := a.writeLeaked(ctx, in.BuildRef, ranking.Leaked); err != nil {
+		return RankResult{}, err
+	}
 	out, err := a.writeShards(ctx, in, ranking)
 	if err != nil {
 		return out, err
@@ -106,7 +107,7 @@ func (a *Retrieve) ranking(ctx context.Context, task rebased.Task, name, revisio
 	if err != nil {
 		return retrieve.Ranking{}, err
 	}
-	benchmarks, err := readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate)
+	benchmarks, err := a.Benchmarks.open(ctx, task.Decontaminate)
 	if err != nil {
 		return retrieve.Ranking{}, err
 	}

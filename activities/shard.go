@@ -15,6 +15,7 @@ type Build struct {
 	Candidates rebased.Table[rebased.Candidate]
 	Examples   rebased.Table[rebased.Example]
 	Rejects    rebased.Table[rebased.Reject]
+	Benchmarks *Benchmarks
 }
 
 // Folders of a build, under builds/<task>/<build>/.
@@ -22,6 +23,7 @@ const (
 	folderRetrieved   = "retrieved"
 	folderTransformed = "transformed"
 	folderReasoned    = "reasoned"
+	folderKept        = "kept" // rows that wait to be balanced
 	folderDeduped     = "deduped"
 	folderRejects     = "rejects"
 )

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/activities/transform"
 )
 
 // Teaching is what the steps that ask a teacher share.
@@ -43,6 +44,10 @@ func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson
 	if err != nil {
 		return ShardResult{}, err
 	}
+	benchmarks, err := a.Benchmarks.open(ctx, task.Decontaminate)
+	if err != nil {
+		return ShardResult{}, err
+	}
 	rows, err := l.rows.Read(ctx, in.key(l.from, in.Shard))
 	if err != nil {
 		return ShardResult{}, fmt.Errorf("read shard %d: %w", in.Shard, err)
@@ -53,6 +58,11 @@ func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson
 	}
 	if made.Short != nil {
 		return ShardResult{Calls: made.Calls, Spent: made.Spent, Short: made.Short}, nil
+	}
+	if l.step == transform.Step { // what leaks is not paid for a second time, by reason; what reason adds is looked into by dedupe
+		var leaked []rebased.Reject
+		made.Examples, leaked = withoutLeaks(l.step, made.Examples, findLeaks(benchmarks, task, made.Examples))
+		made.Rejects = append(made.Rejects, leaked...)
 	}
 	if _, err := a.Examples.Write(ctx, in.key(l.to, in.Shard), made.Examples); err != nil {
 		return ShardResult{}, fmt.Errorf("write the rows of shard %d: %w", in.Shard, err)

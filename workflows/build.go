@@ -54,6 +54,7 @@ type build struct {
 	parts    int                    // files of deduplicated rows
 	failed   error                  // of a shard: what ends the build once the others that are under way have ended
 	given    map[rebased.Reason]int // rows that deduplication removed since they repeat given ones
+	balance  string                 // what output.balance could not have
 }
 
 func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {

@@ -114,9 +114,11 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	if err != nil {
 		t.Fatal(err)
 	}
+	benchmarks := &activities.Benchmarks{Objects: w.objects, Parquet: source.Parquet{}, Origins: w.origins}
 	build := &activities.Build{
 		Objects: w.objects, Tasks: tasks{}, Candidates: mem.NewTable[rebased.Candidate](w.objects),
 		Examples: mem.NewTable[rebased.Example](w.objects), Rejects: mem.NewTable[rebased.Reject](w.objects),
+		Benchmarks: benchmarks,
 	}
 	teaching := &activities.Teaching{
 		Build: build, Teachers: teachers{w}, Store: w.answers, Batches: &llm.Batches{Store: w.answers, Now: env.Now},
@@ -127,8 +129,8 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 		&activities.Ingest{Objects: w.objects, Bucket: bucket, Importer: importer},
 		&activities.Index{Objects: w.objects, Rows: rows, Datasets: datasets, Writer: writer{w.index, w}, Server: server, Encoders: w},
 		&activities.Plan{Objects: w.objects, Bucket: bucket, Index: server, Tasks: tasks{}, Teachers: teachers{w}, Prices: prices{}, Encoders: w, Parquet: source.Parquet{},
-			Examples: build.Examples, ShardedFrom: w.shardedFrom},
-		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: w.index, Encoders: w, Parquet: source.Parquet{}},
+			Examples: build.Examples, Benchmarks: benchmarks, ShardedFrom: w.shardedFrom},
+		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: w.index, Encoders: w},
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},

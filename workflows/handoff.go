@@ -28,9 +28,15 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 	if staged.Released {
 		return end(rebased.StateUnchanged, ""), nil
 	}
-	release := activities.ReleaseInput{Task: b.ref.Task, Version: staged.Version, Build: b.ref.Build}
-	if release.Gates = staged.Closed; b.state.Plan.Approval || len(staged.Closed) > 0 {
-		word, err := b.awaitApproval(ctx, strings.Join(staged.Closed, "; "))
+	release := activities.ReleaseInput{Task: b.ref.Task, Version: staged.Version, Build: b.ref.Build, Gates: staged.Closed, MaxDrop: staged.MaxDrop}
+	state := rebased.StateAwaitingApproval
+	if !b.state.Plan.Approval && len(staged.Closed) == 0 {
+		if state, err = b.release(ctx, &release, staged.URI); err != nil {
+			return rebased.BuildResult{}, err
+		}
+	}
+	for state == rebased.StateAwaitingApproval { // again where the version would replace another one than the person was told of
+		word, err := b.awaitApproval(ctx, strings.Join(release.Gates, "; "))
 		if err != nil {
 			return rebased.BuildResult{}, err
 		}
@@ -38,12 +44,11 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 			return end(rebased.StateRejected, word.Reason), nil
 		}
 		release.By, release.Reason = word.By, word.Reason
+		if state, err = b.release(ctx, &release, staged.URI); err != nil {
+			return rebased.BuildResult{}, err
+		}
 	}
-	state, err := b.release(ctx, release, staged.URI)
-	if err != nil {
-		return rebased.BuildResult{}, err
-	}
-	return end(state, strings.Join(slices.DeleteFunc(append([]string{b.short()}, staged.Warnings...), func(s string) bool { return s == "" }), "; ")), nil
+	return end(state, strings.Join(slices.DeleteFunc(append([]string{b.short(), b.balance}, staged.Warnings...), func(s string) bool { return s == "" }), "; ")), nil
 }
 
 func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {
@@ -63,8 +68,9 @@ func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {
 	return out, nil
 }
 
-// release makes the version the latest and starts the training pipeline. Once it has begun it is not canceled half-way.
-func (b *build) release(ctx workflow.Context, in activities.ReleaseInput, uri string) (rebased.State, error) {
+// release makes the version the latest and starts the training pipeline. Once it has begun it is not canceled half-way. Where gates do not pass against
+// what is the latest version now, it waits for approval, and in has the gates.
+func (b *build) release(ctx workflow.Context, in *activities.ReleaseInput, uri string) (rebased.State, error) {
 	var a *activities.Handoff
 	if ctx.Err() != nil {
 		return "", ctx.Err()
@@ -78,11 +84,14 @@ func (b *build) release(ctx workflow.Context, in activities.ReleaseInput, uri st
 	if err := workflow.ExecuteActivity(options, a.Release, in).Get(whole, &released); err != nil {
 		return "", plain(err)
 	}
+	if released.State == rebased.StateAwaitingApproval {
+		in.Gates = released.Closed
+	}
 	if b.state.Plan.Trigger == nil || released.State != rebased.StateReleased {
 		return released.State, nil
 	}
 	b.state.Progress.Phase = "trigger"
-	run, err := b.trigger(whole, in, uri)
+	run, err := b.trigger(whole, *in, uri)
 	if err != nil {
 		return "", err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
-	"github.com/rebased/rebased/activities/handoff"
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/workflows"
 )

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 
 	"go.temporal.io/sdk/workflow"
@@ -75,8 +76,8 @@ func (b *build) rowsOfShard() int {
 // short says that the target was not met, and why; "" = it was.
 func (b *build) short() string {
 	if rows := b.state.Progress.Rows; rows < b.state.Plan.Target {
-		return fmt.Sprintf("%d of the %d rows of transform.target_rows: all %d candidates are used up, raise retrieve.rows or import more", rows, b.state.Plan.Target,
-			b.state.Progress.Retrieved)
+		return fmt.Sprintf("%d of the %d rows of %s: all %d candidates are used up, raise retrieve.rows or import more", rows, b.state.Plan.Target,
+			cmp.Or(b.state.Plan.TargetKey, "transform.target_rows"), b.state.Progress.Retrieved)
 	}
 	return ""
 }
@@ -103,7 +104,7 @@ func (b *build) dedupe(ctx workflow.Context) error {
 			return plain(err)
 		}
 	}
-	b.parts, b.given = out.Parts, out.Given
+	b.parts, b.given, b.balance = out.Parts, out.Given, out.Balance
 	p := &b.state.Progress
 	p.Rows = out.Rows
 	for _, reason := range workflow.DeterministicKeys(b.state.Rejected["dedupe"]) { // of the round before: those rows were gone through again

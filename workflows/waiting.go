@@ -99,7 +99,7 @@ func (b *build) until(ctx workflow.Context, met func() bool) error {
 
 // awaitApproval waits for a person's word on a staged version. why says which gates hold it; "" = the task asks for approval.
 func (b *build) awaitApproval(ctx workflow.Context, why string) (decided, error) {
-	b.state.Progress.Phase = "approval"
+	b.state.Progress.Phase, b.decision = "approval", nil
 	b.setState(ctx, rebased.StateAwaitingApproval, why)
 	err := workflow.Await(ctx, func() bool { return b.decision != nil })
 	if err != nil {

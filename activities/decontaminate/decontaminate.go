@@ -10,6 +10,7 @@
 package decontaminate
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -31,10 +32,18 @@ type Set struct {
 	words   []byte // of all texts of n words and more: each word and a space
 	grams   table
 	short   map[string]int32 // whole text -> place of its record
+	wholes  map[whole]int32  // the same of texts of n words and more
 	bytes   int              // of the keys of short
 	records []record
-	files   []string
+	files   []File
 	most    int
+}
+
+// File is one benchmark file.
+type File struct {
+	Name   string
+	Rows   int
+	Pieces int // pieces of n words, and texts too short for that, which no file before has
 }
 
 // record is where the words of one record of a file begin.
@@ -51,17 +60,20 @@ type Leak struct {
 	Text string `json:"text"` // the words shared, or the whole text
 }
 
-// New makes an empty set of benchmarks for n words in a row, that holds about so many bytes of text, at most MaxBytes. It takes some six times
-// as much memory.
+// New makes an empty set of benchmarks for n words in a row, that holds about so many bytes of text, at most MaxBytes.
 func New(n, bytes int) *Set {
-	return &Set{n: n, short: map[string]int32{}, most: min(bytes, MaxBytes)}
+	return &Set{n: n, short: map[string]int32{}, wholes: map[whole]int32{}, most: min(bytes, MaxBytes)}
 }
 
-// Add takes in the texts of one record. Invalid: the benchmarks are too large.
-func (s *Set) Add(file string, line int, texts []string) error {
-	if len(s.files) == 0 || s.files[len(s.files)-1] != file {
-		s.files = append(s.files, file)
-	}
+// Begin says which file the next records are of.
+func (s *Set) Begin(file string) { s.files = append(s.files, File{Name: file}) }
+
+// Files lists what was taken in.
+func (s *Set) Files() []File { return slices.Clone(s.files) }
+
+// Add takes in the texts of one record, the line-th of the file, from 1. Invalid: the benchmarks are too large.
+func (s *Set) Add(line int, texts []string) error {
+	before := s.pieces()
 	place := int32(len(s.records))                                                                                       //nolint:gosec // bounded by MaxBytes
 	s.records = append(s.records, record{begin: uint32(len(s.words)), file: int32(len(s.files) - 1), line: int32(line)}) //nolint:gosec // the same
 	var w words
@@ -75,6 +87,9 @@ func (s *Set) Add(file string, line int, texts []string) error {
 		switch {
 		case len(w.ends) >= s.n:
 			s.addGrams(&w)
+			if sum := wholeOf(&w); s.wholes[sum] == 0 {
+				s.wholes[sum] = place + 1
+			}
 		case len(w.ends) >= fewestWords:
 			s.addShort(text, place)
 		}
@@ -82,14 +97,18 @@ func (s *Set) Add(file string, line int, texts []string) error {
 	if most >= fewestWordsLongest && most < min(s.n, fewestWords) {
 		s.addShort(texts[longest], place)
 	}
-	if len(s.words)+s.bytes > s.most {
+	file := &s.files[len(s.files)-1]
+	file.Rows, file.Pieces = file.Rows+1, file.Pieces+s.pieces()-before
+	if s.Bytes() > s.most {
 		return rebased.E(rebased.Invalid, "decontaminate.files: the benchmarks have over %d MiB of text: name fewer or smaller files", s.most>>20)
 	}
 	return nil
 }
 
-// Texts is how many texts and pieces of n words the set knows.
-func (s *Set) Texts() int { return s.grams.used + len(s.short) }
+// Bytes is how much text the set holds; it takes some six times as much memory.
+func (s *Set) Bytes() int { return len(s.words) + s.bytes }
+
+func (s *Set) pieces() int { return s.grams.used + len(s.short) }
 
 func (s *Set) addShort(text string, place int32) {
 	whole := plain(text)
@@ -125,35 +144,64 @@ func (s *Set) known(hash uint64, piece []byte) (at uint32, ok bool) {
 }
 
 // Find looks for the first of some texts, those of one row, that a benchmark holds too.
-func (s *Set) Find(texts []string) (leak Leak, found bool) {
+func (s *Set) Find(texts []string) (leak Leak, found bool) { return s.FindBut(nil, texts) }
+
+// FindBut is Find for the examples of a task. A piece of which more than half the words are the task's own makes no leak; a text that is as a whole
+// one of a benchmark does, however many of its words are, unless it is short and the task says it itself.
+func (s *Set) FindBut(own *Own, texts []string) (leak Leak, found bool) {
 	var w words
 	for _, text := range texts {
 		w.reset()
 		w.add(text)
 		if len(w.ends) < s.n {
-			if place, ok := s.shortText(text, len(w.ends)); ok {
+			if place, ok := s.shortText(own, text, len(w.ends)); ok {
 				return s.leak(s.records[place], strings.TrimSpace(text)), true
 			}
 			continue
 		}
-		w.grams(s.n, func(hash uint64, from, to int) bool {
-			if at, ok := s.known(hash, w.text[from:to]); ok {
-				leak, found = s.leak(s.holder(at), strings.TrimSuffix(string(w.text[from:to]), " ")), true
-			}
-			return !found
-		})
-		if found {
+		if leak, found = s.longText(own, &w); found {
 			return leak, true
 		}
 	}
 	return Leak{}, false
 }
 
-func (s *Set) shortText(text string, words int) (place int32, ok bool) {
+func (s *Set) longText(own *Own, w *words) (leak Leak, found bool) {
+	var said []int32 // nil = none of it is the task's own
+	if own != nil {
+		said = own.said(w)
+	}
+	last := s.n - 1 // word of the piece
+	w.grams(s.n, func(hash uint64, from, to int) bool {
+		last++
+		if said != nil && 2*int(said[last]-said[last-s.n]) > s.n {
+			return true
+		}
+		if at, ok := s.known(hash, w.text[from:to]); ok {
+			leak, found = s.leak(s.holder(at), strings.TrimSuffix(string(w.text[from:to]), " ")), true
+		}
+		return !found
+	})
+	if found || said == nil {
+		return leak, found
+	}
+	if place := s.wholes[wholeOf(w)]; place > 0 {
+		return s.leak(s.records[place-1], strings.TrimSuffix(string(w.text), " ")), true
+	}
+	return Leak{}, false
+}
+
+func (s *Set) shortText(own *Own, text string, words int) (place int32, ok bool) {
 	if words < fewestWordsLongest || len(s.short) == 0 {
 		return 0, false
 	}
-	place, ok = s.short[plain(text)]
+	whole := plain(text)
+	if own != nil {
+		if _, said := own.wholes[whole]; said {
+			return 0, false
+		}
+	}
+	place, ok = s.short[whole]
 	return place, ok
 }
 
@@ -163,5 +211,5 @@ func (s *Set) holder(at uint32) record {
 }
 
 func (s *Set) leak(r record, text string) Leak {
-	return Leak{File: s.files[r.file], Line: int(r.line), Text: text}
+	return Leak{File: s.files[r.file].Name, Line: int(r.line), Text: text}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/decontaminate"
+	"github.com/rebased/rebased/infra/porttest"
 )
 
 const context = "The Denver Broncos defeated the Carolina Panthers 24-10 to earn their third Super Bowl title, at Levi's Stadium in Santa Clara."
@@ -15,8 +16,9 @@ const context = "The Denver Broncos defeated the Carolina Panthers 24-10 to earn
 func set(t testing.TB, n int, records ...[]string) *decontaminate.Set {
 	t.Helper()
 	s := decontaminate.New(n, 1<<20)
+	s.Begin("dev.jsonl")
 	for i, texts := range records {
-		if err := s.Add("dev.jsonl", i+1, texts); err != nil {
+		if err := s.Add(i+1, texts); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,8 +71,9 @@ func TestARowLeaksWhenItSharesTextWithABenchmark(t *testing.T) {
 func TestALeakNamesItsFileAndRecord(t *testing.T) {
 	s := decontaminate.New(5, 1<<20)
 	for _, file := range []string{"a.jsonl", "b.csv"} {
+		s.Begin(file)
 		for line := 1; line <= 3; line++ {
-			if err := s.Add(file, line, []string{fmt.Sprintf("these are the five words and more of %s in line %d", file, line)}); err != nil {
+			if err := s.Add(line, []string{fmt.Sprintf("these are the five words and more of %s in line %d", file, line)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -105,9 +108,10 @@ func TestFindAgreesWithAPlainSearch(t *testing.T) {
 	for range 30 {
 		var bench []string
 		s := decontaminate.New(n, 1<<20)
+		s.Begin("f")
 		for i := range 20 {
 			bench = append(bench, " "+text(n+random.IntN(30)))
-			if err := s.Add("f", i, bench[i:]); err != nil {
+			if err := s.Add(i, bench[i:]); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -128,6 +132,7 @@ func TestFindAgreesWithAPlainSearch(t *testing.T) {
 
 func TestBenchmarksAreBounded(t *testing.T) {
 	s := decontaminate.New(13, 1<<20)
+	s.Begin("f")
 	var err error
 	random := rand.New(rand.NewPCG(1, 1))
 	for i := 0; i < 100 && err == nil; i++ {
@@ -135,7 +140,7 @@ func TestBenchmarksAreBounded(t *testing.T) {
 		for range 20_000 {
 			fmt.Fprintf(&b, "w%d ", random.Uint32())
 		}
-		err = s.Add("f", i, []string{b.String()})
+		err = s.Add(i, []string{b.String()})
 	}
 	if rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "decontaminate.files") {
 		t.Errorf("got %v, want Invalid", err)
@@ -152,33 +157,45 @@ func FuzzFindTakesAnyText(f *testing.F) {
 	})
 }
 
-// BenchmarkFind goes through prose that shares nothing with a benchmark of 10,000 records.
+// BenchmarkFind goes through prose that shares nothing with a benchmark of 10,000 records: rows of the corpus, and examples of a task that say what the
+// task says too. It reports MB of text a CPU second.
 func BenchmarkFind(b *testing.B) {
 	random := rand.New(rand.NewPCG(1, 2))
-	prose := func() string {
+	prose := func(words int) string {
 		var t strings.Builder
-		for range 120 {
+		for range words {
 			fmt.Fprintf(&t, "w%d, ", random.IntN(20_000))
 		}
 		return t.String()
 	}
 	s := decontaminate.New(13, 64<<20)
+	s.Begin("f")
 	for i := range 10_000 {
-		if err := s.Add("f", i, []string{prose()}); err != nil {
+		if err := s.Add(i, []string{prose(120)}); err != nil {
 			b.Fatal(err)
 		}
 	}
-	rows, bytes := make([]string, 1000), 0
-	for i := range rows {
-		rows[i] = prose()
-		bytes += len(rows[i])
-	}
-	b.SetBytes(int64(bytes))
-	for b.Loop() {
-		for i := range rows {
-			if _, found := s.Find(rows[i : i+1]); found {
-				b.Fatal("a leak")
+	rules := prose(30)
+	own := s.Own(rebased.Task{Instruction: rules})
+	for name, c := range map[string]struct {
+		own   *decontaminate.Own
+		begin string
+	}{"rows": {nil, ""}, "examples": {own, rules}} {
+		b.Run(name, func(b *testing.B) {
+			rows, bytes := make([]string, 1000), 0
+			for i := range rows {
+				rows[i] = c.begin + prose(120)
+				bytes += len(rows[i])
 			}
-		}
+			start := porttest.ProcessorTime(b)
+			for b.Loop() {
+				for i := range rows {
+					if _, found := s.FindBut(c.own, rows[i:i+1]); found {
+						b.Fatal("a leak")
+					}
+				}
+			}
+			b.ReportMetric(float64(bytes*b.N)/1e6/(porttest.ProcessorTime(b)-start).Seconds(), "MB/cpu-s")
+		})
 	}
 }

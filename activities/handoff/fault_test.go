@@ -87,13 +87,13 @@ func hand(v Versions) (rebased.State, error) {
 		return "", err
 	}
 	in := release(staged.Version, "b2", 1)
-	state, err := v.Release(ctx, in)
+	out, err := v.Release(ctx, in)
 	if err != nil {
 		return "", err
 	}
 	in.Handoff = "started"
 	_, err = v.Release(ctx, in)
-	return state, err
+	return out.State, err
 }
 
 // before makes a bucket in which another version is released.

@@ -39,6 +39,9 @@ func newQuality(counts Funnel, of survey) Quality {
 			q.repeats(step, counts.Given)
 		}
 	}
+	if warning := of.splits.warning(); warning != "" {
+		q.Warnings = append(q.Warnings, warning)
+	}
 	for label, n := range of.labels { // the first of equals, by name
 		if part := share(n, of.rows); n > 1 && (part > q.LabelShare || part == q.LabelShare && label < q.Label) {
 			q.Label, q.LabelShare = label, part
@@ -100,17 +103,21 @@ func (q *Quality) closed(g rebased.Gates, rows, before int) (failed []string) {
 	most("max_duplicates", g.MaxDuplicates, q.Duplicates, "repeat others")
 	most("max_by_rule", g.MaxByRule, q.byRule, fmt.Sprintf("were removed as %s", q.rule))
 	most("max_label_share", g.MaxLabelShare, q.LabelShare, fmt.Sprintf("have the answer %.40q", q.Label))
-	if before > 0 && g.MaxDrop > 0 && float64(rows) < (1-g.MaxDrop)*float64(before) {
-		fail("max_drop", "%d rows, the latest version has %d: at most %.1f %% fewer are allowed", rows, before, 100*g.MaxDrop)
+	if drop := dropped(g.MaxDrop, rows, before); drop != "" {
+		failed = append(failed, drop)
 	}
 	return failed
 }
 
-// labelBytes is the longest answer that can be a label, maxLabels how many there can be.
-const (
-	labelBytes = 64
-	maxLabels  = 1000
-)
+const dropGate = "gates.max_drop: "
+
+// dropped says that a version does not pass the gate of that name; "" = it does. before is the rows of the version that it replaces; 0 = there is none.
+func dropped(most float64, rows, before int) string {
+	if before == 0 || most == 0 || float64(rows) >= (1-most)*float64(before) {
+		return ""
+	}
+	return fmt.Sprintf("%s%d rows, the latest version has %d: at most %.1f %% fewer are allowed", dropGate, rows, before, 100*most)
+}
 
 // label counts an answer; labels is nil once answers are too many.
 func (s *facts) label(answer string) {
@@ -118,11 +125,11 @@ func (s *facts) label(answer string) {
 		return
 	}
 	answer = strings.TrimSpace(answer)
-	if len(answer) > labelBytes {
+	if len(answer) > rebased.LabelBytes {
 		s.labels = nil
 		return
 	}
-	if s.labels[answer]++; len(s.labels) > maxLabels {
+	if s.labels[answer]++; len(s.labels) > rebased.MaxLabels {
 		s.labels = nil
 	}
 }

@@ -77,3 +77,52 @@ func TestAClosedGateStandsInTheReleaseRecord(t *testing.T) {
 		t.Errorf("%+v, %v", record, err)
 	}
 }
+
+// thin stages a version with fewer rows than input has.
+func thin(t *testing.T, v Versions, rows int) string {
+	in := input()
+	in.Rows = parts(examples()[:rows], 5)
+	in.Retrieved -= 12 - rows
+	return stage(t, v, in).Version
+}
+
+// TestADropIsJudgedAtReleaseAgainstWhatIsTheLatestThen: between staging and release another version may have become the latest.
+func TestADropIsJudgedAtReleaseAgainstWhatIsTheLatestThen(t *testing.T) {
+	v, whole, _ := twoVersions(t)
+	small := thin(t, v, 6)
+	gated := func(version, build string, minute int, gates ...string) ReleaseInput {
+		in := release(version, build, minute)
+		in.MaxDrop, in.Gates = 0.3, gates
+		return in
+	}
+	mustRelease(t, v, gated(whole, "b1", 0)) // a first version has nothing to drop from
+	const why = "gates.max_drop: 6 rows, the latest version has 12: at most 30.0 % fewer are allowed"
+	out, err := v.Release(t.Context(), gated(small, "b2", 1, "gates.min_parsed: few", "gates.max_drop: 6 rows, the latest version has 10: at most 30.0 % fewer are allowed"))
+	if err != nil || out.State != rebased.StateAwaitingApproval || !slices.Equal(out.Closed, []string{"gates.min_parsed: few", why}) {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if _, err := v.Record(t.Context(), "capitals", small); rebased.KindOf(err) != rebased.NotFound || latestOf(t, v).Version != whole {
+		t.Errorf("a release that waits was recorded: %v", err)
+	}
+	for range 2 { // a retry changes nothing
+		if state := mustRelease(t, v, gated(small, "b2", 2, out.Closed...)); state != rebased.StateReleased {
+			t.Fatal(state)
+		}
+	}
+	record, err := v.Record(t.Context(), "capitals", small)
+	want := Before{Version: whole, Rows: 12, Drop: 0.5}
+	if err != nil || len(record.Releases) != 1 || record.Releases[0].Before == nil || *record.Releases[0].Before != want || !slices.Equal(record.Releases[0].Gates, out.Closed) {
+		t.Errorf("%+v, %v", record, err)
+	}
+	if state := mustRelease(t, v, gated(whole, "b1", 0)); state != rebased.StateReleased || latestOf(t, v).Version != small {
+		t.Errorf("a late retry of the first: %s", state)
+	}
+	done := gated(thin(t, v, 5), "b3", 3)
+	mustRelease(t, v, done)
+	done.Handoff = "started"
+	mustRelease(t, v, done)
+	record, err = v.Record(t.Context(), "capitals", done.Version)
+	if err != nil || record.Releases[0].Before.Drop != 0.1667 || record.Releases[0].Handoff != "started" {
+		t.Errorf("the hand-off's result comes to the comparison: %+v, %v", record, err)
+	}
+}

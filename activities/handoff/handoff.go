@@ -42,6 +42,8 @@ type Input struct {
 	Steps     []StepCount            // in the order of the flow
 	Given     map[rebased.Reason]int // of those that dedupe rejected, the ones that repeat given rows
 	Tokens    rebased.Usage          // of the answers used, rejected rows included
+	// Benchmarks are the files that the rows were held against.
+	Benchmarks []Benchmark
 	// Rows are the examples, in order. Each part is read several times and must be the same each time.
 	Rows    Parts
 	Removed Removed // nil = none
@@ -108,7 +110,7 @@ func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 		if err != nil {
 			return Staged{}, err
 		}
-		before = m.Counts.Train + m.Counts.Validation
+		before = m.rows()
 	}
 	staged.Closed = manifest.Quality.closed(in.Task.Gates, survey.rows, before)
 	record, err := v.Record(ctx, in.Task.Name, staged.Version)

@@ -34,12 +34,23 @@ type Manifest struct {
 	Counts      Funnel        `json:"counts"`
 	Tokens      rebased.Usage `json:"tokens"` // of the answers used, whoever paid
 	Quality     Quality       `json:"quality"`
-	Sources     []Origin      `json:"sources"` // most rows first
+	Benchmarks  []Benchmark   `json:"benchmarks,omitempty"` // that no row shares text with, in the order of the task
+	Sources     []Origin      `json:"sources"`              // most rows first
 	// Distributions, the curve of Scores and the Tokenizer whose tokens are among the former are what the report draws.
 	Distributions []Distribution `json:"distributions"`
 	Scores        []Point        `json:"scores"`
 	Tokenizer     *TokenizerRef  `json:"tokenizer,omitempty"`
 	Files         []Entry        `json:"files"` // by name; all but the manifest
+}
+
+// Benchmark is a file that rows were held against, and how many were left out for it.
+type Benchmark struct {
+	Name     string `json:"name"` // as the task names it
+	SHA256   string `json:"sha256"`
+	Rows     int    `json:"rows"`
+	Pieces   int    `json:"pieces"`   // n-grams, and whole texts shorter than that, which no benchmark before it has
+	Corpus   int    `json:"corpus"`   // rows of the corpus that were not retrieved since they share text with it
+	Examples int    `json:"examples"` // examples, made of retrieved rows, that were rejected for that
 }
 
 // CorpusRef names one revision of a corpus.
@@ -112,7 +123,7 @@ func newManifest(in Input, of survey) (Manifest, error) {
 		Format: Format, Task: in.Task.Name, Instruction: in.Task.Instruction, License: in.Task.Output.License,
 		Corpus: CorpusRef{Name: in.Task.Corpus, Revision: in.Revision}, Encoder: in.Encoder,
 		Teacher: TeacherRef{Endpoint: in.Endpoint, Model: in.Task.Transform.Teacher.Model}, DeltaTo: deltaTo(in.Task), Counts: counts, Tokens: in.Tokens,
-		Quality: newQuality(counts, of), Distributions: of.distributions(), Scores: curveOf(of.scores),
+		Quality: newQuality(counts, of), Benchmarks: in.Benchmarks, Distributions: of.distributions(), Scores: curveOf(of.scores),
 	}
 	if in.Tokenizer != nil {
 		m.Tokenizer = new(in.Tokenizer.Ref())
@@ -168,6 +179,9 @@ func newCounts(in Input, there int) (Funnel, error) {
 	}
 	return counts, nil
 }
+
+// rows is how many rows a version has.
+func (m *Manifest) rows() int { return m.Counts.Train + m.Counts.Validation }
 
 func (m *Manifest) add(entry Entry) {
 	m.Files = append(m.Files, entry)

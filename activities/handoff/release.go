@@ -20,7 +20,8 @@ type ReleaseInput struct {
 	ApprovedBy string // "" = no approval was asked for
 	Reason     string
 	At         time.Time // when it was decided; the same in every attempt
-	Gates      []string  // those that the version did not pass, a sentence each
+	Gates      []string  // those that the version did not pass and that the decision knows of, a sentence each
+	MaxDrop    float64   // the gate of that name; 0 = none
 	Handoff    string    // what became of the hand-off to the training pipeline; "" = not yet
 }
 
@@ -73,7 +74,24 @@ type Release struct {
 	Reason     string    `json:"reason"`
 	ReleasedAt time.Time `json:"released_at"`
 	Gates      []string  `json:"gates,omitempty"` // that the version did not pass when it was released all the same
-	Handoff    string    `json:"handoff"`
+	// Before is the version that was the latest then, and how many fewer rows this one has.
+	Before  *Before `json:"before,omitempty"`
+	Handoff string  `json:"handoff"`
+}
+
+// Before compares a version with the one that it takes the place of.
+type Before struct {
+	Version string  `json:"version"`
+	Rows    int     `json:"rows"`
+	Drop    float64 `json:"drop"` // share of these rows that is missing, to four digits; less than 0 = there are more
+}
+
+// Released is what came of a release.
+type Released struct {
+	State rebased.State
+	// Closed are the gates that hold the release, of State awaiting approval, a sentence each: those known of before, and what the comparison with the
+	// version that is the latest now adds.
+	Closed []string
 }
 
 // maxRounds bounds how often a release that loses against others reads again. Each round lost is another release won.
@@ -81,6 +99,9 @@ const maxRounds = 16
 
 // Release makes a version the latest of its task and records the decision. It gives released, or unchanged when another build released the
 // same version before: then nothing is written. It is idempotent, and a second call with the hand-off's result adds that to the record.
+//
+// What compares with the version before is judged here, against what is the latest now. Where gates.max_drop does not pass for a reason that the decision
+// does not know of, the release waits for another: the state is awaiting approval, and nothing is written. The record keeps the comparison.
 //
 // The record is written first and latest.json, by compare-and-swap, last: what is latest always has a complete version and a record, and a
 // release that is killed leaves the old version or the new one.
@@ -90,13 +111,13 @@ const maxRounds = 16
 // come one after the other. So a late retry of an old release does not bring its version back either.
 //
 // Errors: NotFound when there is no such version; Conflict when other releases won every round.
-func (v Versions) Release(ctx context.Context, in ReleaseInput) (rebased.State, error) {
+func (v Versions) Release(ctx context.Context, in ReleaseInput) (Released, error) {
 	if in.Build == "" || in.At.IsZero() {
-		return "", rebased.E(rebased.Invalid, "release of %s version %s: the build and the time of the decision are required", in.Task, in.Version)
+		return Released{}, rebased.E(rebased.Invalid, "release of %s version %s: the build and the time of the decision are required", in.Task, in.Version)
 	}
-	_, sum, err := v.manifest(ctx, in.Task, in.Version)
+	manifest, sum, err := v.manifest(ctx, in.Task, in.Version)
 	if err != nil {
-		return "", err
+		return Released{}, err
 	}
 	next := Latest{
 		Task: in.Task, Version: in.Version, Manifest: rebased.VersionKey(in.Task, in.Version, manifestName), ManifestSHA256: sum,
@@ -104,15 +125,67 @@ func (v Versions) Release(ctx context.Context, in ReleaseInput) (rebased.State, 
 	}
 	now, found, err := v.Latest(ctx, in.Task)
 	if err != nil {
-		return "", err
+		return Released{}, err
 	}
 	if found && now.Version == in.Version && now.Build != in.Build {
-		return rebased.StateUnchanged, nil
+		return Released{State: rebased.StateUnchanged}, nil
 	}
-	if err := v.record(ctx, in, next); err != nil {
-		return "", err
+	first := !found || now.Version == in.Version || !now.ReleasedAt.Before(next.ReleasedAt) // or a retry, whose record is there, or not the latest in the end
+	before, err := v.before(ctx, in, manifest, now, first)
+	if err != nil {
+		return Released{}, err
 	}
-	return v.advance(ctx, next)
+	if held := in.judge(manifest, before); held != nil {
+		return Released{State: rebased.StateAwaitingApproval, Closed: held}, nil
+	}
+	if err := v.record(ctx, in, next, before); err != nil {
+		return Released{}, err
+	}
+	state, err := v.advance(ctx, next)
+	return Released{State: state}, err
+}
+
+// before compares a version with the latest; nil when there is none. A latest version that cannot be read any more is compared with where a gate asks for
+// that only.
+func (v Versions) before(ctx context.Context, in ReleaseInput, m Manifest, latest Latest, first bool) (*Before, error) {
+	if first {
+		return nil, nil //nolint:nilnil // a first version is compared with none
+	}
+	was, err := v.Manifest(ctx, in.Task, latest.Version)
+	switch kind := rebased.KindOf(err); {
+	case err == nil:
+		rows := was.rows()
+		return &Before{Version: latest.Version, Rows: rows, Drop: share(rows-m.rows(), rows)}, nil
+	case in.MaxDrop == 0 && (kind == rebased.NotFound || kind == rebased.Invalid):
+		return nil, nil //nolint:nilnil // see above
+	}
+	return nil, fmt.Errorf("compare with the latest version: %w", err)
+}
+
+// judge gives the gates that hold a release, nil when none does that the decision does not know of. What it knew of the comparison with another
+// version before does not count any more.
+func (in *ReleaseInput) judge(m Manifest, before *Before) (held []string) {
+	if in.MaxDrop == 0 {
+		return nil
+	}
+	known := in.Gates
+	in.Gates = slices.DeleteFunc(slices.Clone(known), func(gate string) bool { return strings.HasPrefix(gate, dropGate) })
+	rows := 0
+	if before != nil {
+		rows = before.Rows
+	}
+	drop := dropped(in.MaxDrop, m.rows(), rows)
+	if drop == "" {
+		if before == nil { // a retry, or a first version: the gates stay as they were told
+			in.Gates = known
+		}
+		return nil
+	}
+	in.Gates = append(in.Gates, drop)
+	if slices.Contains(known, drop) {
+		return nil
+	}
+	return in.Gates
 }
 
 // advance switches latest.json unless it holds this release or a later one.
@@ -142,9 +215,9 @@ func (v Versions) advance(ctx context.Context, next Latest) (rebased.State, erro
 }
 
 // record enters the release into the version's record, in place of what the same build wrote before.
-func (v Versions) record(ctx context.Context, in ReleaseInput, next Latest) error {
+func (v Versions) record(ctx context.Context, in ReleaseInput, next Latest, before *Before) error {
 	key := rebased.ReleaseKey(in.Task, in.Version)
-	own := Release{Build: in.Build, ApprovedBy: in.ApprovedBy, Reason: in.Reason, ReleasedAt: next.ReleasedAt, Gates: in.Gates, Handoff: in.Handoff}
+	own := Release{Build: in.Build, ApprovedBy: in.ApprovedBy, Reason: in.Reason, ReleasedAt: next.ReleasedAt, Gates: in.Gates, Before: before, Handoff: in.Handoff}
 	return v.swap(ctx, key, func(there []byte) ([]byte, error) {
 		record := Record{Task: in.Task, Version: in.Version, Manifest: next.Manifest, ManifestSHA256: next.ManifestSHA256}
 		if there != nil {
@@ -159,7 +232,7 @@ func (v Versions) record(ctx context.Context, in ReleaseInput, next Latest) erro
 		case own.Handoff == "": // a retry of the first call knows less
 			return nil, nil
 		default:
-			record.Releases[i] = own
+			record.Releases[i].Handoff = own.Handoff
 		}
 		slices.SortFunc(record.Releases, func(a, b Release) int {
 			return cmp.Or(a.ReleasedAt.Compare(b.ReleasedAt), strings.Compare(a.Build, b.Build))

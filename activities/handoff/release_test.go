@@ -23,11 +23,11 @@ func twoVersions(t testing.TB) (v Versions, a, b string) {
 
 func mustRelease(t testing.TB, v Versions, in ReleaseInput) rebased.State {
 	t.Helper()
-	state, err := v.Release(context.Background(), in)
+	out, err := v.Release(context.Background(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return state
+	return out.State
 }
 
 func latestOf(t testing.TB, v Versions) Latest {
@@ -185,8 +185,8 @@ func TestOfConcurrentReleasesTheOneDecidedLastStays(t *testing.T) {
 		for n, version := range versions {
 			group.Go(func() {
 				held := versionsOn(&gate{Objects: v.Objects, all: &all})
-				if state, err := held.Release(context.Background(), release(version, "b", n)); err != nil || state != rebased.StateReleased {
-					t.Errorf("round %d, release %d: %s, %v", round, n, state, err)
+				if out, err := held.Release(context.Background(), release(version, "b", n)); err != nil || out.State != rebased.StateReleased {
+					t.Errorf("round %d, release %d: %s, %v", round, n, out.State, err)
 				}
 			})
 		}

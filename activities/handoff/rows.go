@@ -2,6 +2,7 @@ package handoff
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -62,7 +63,7 @@ type survey struct {
 
 func newSurvey(ctx context.Context, rows *rows, removed Removed, m measures, validation float64) (survey, error) {
 	s := survey{teachers: map[string]int{}, sources: map[Origin]int{}, measures: m, facts: newFacts(m)}
-	var hashes []uint64
+	splitter := newSplitter(validation)
 	err := rows.each(ctx, func(_ int, e *rebased.Example) error {
 		s.add(m, e)
 		s.scores = append(s.scores, e.Score)
@@ -72,12 +73,12 @@ func newSurvey(ctx context.Context, rows *rows, removed Removed, m measures, val
 		if strings.Contains(e.Input, e.Answer) {
 			s.inInput++
 		}
-		if validation > 0 {
-			hashes = append(hashes, hashOf(e.Input))
-		}
-		return nil
+		return splitter.add(e)
 	})
-	s.splits = newSplits(s.rows, hashes, validation)
+	if err == nil {
+		s.splits, err = splitter.split(ctx, s.rows)
+	}
+	err = errors.Join(err, splitter.close())
 	s.before = s.clone()
 	if err == nil && removed != nil {
 		err = removed(ctx, func(r *rebased.Reject) {

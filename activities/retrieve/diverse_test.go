@@ -180,12 +180,13 @@ func TestRowsOfABenchmarkAreLeftOutAndOthersComeInTheirPlace(t *testing.T) {
 		f.task.Retrieve.Mode, f.task.Retrieve.Rows, f.task.Retrieve.MaxPerDataset = mode, 100, 30
 		before := rank(t, f.World, f.Index, f.task, f.corpus, f.record)
 		bench := decontaminate.New(6, 1<<20)
+		bench.Begin("dev.jsonl")
 		for i, c := range before.Candidates[:50] {
 			var texts []string
 			for _, cell := range c.Cells {
 				texts = append(texts, cell.Text)
 			}
-			if err := bench.Add("dev.jsonl", i+1, texts); err != nil {
+			if err := bench.Add(i+1, texts); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -207,7 +208,7 @@ func TestRowsOfABenchmarkAreLeftOutAndOthersComeInTheirPlace(t *testing.T) {
 				leaks++
 			}
 		}
-		if len(got) != 100 || ranking.Skipped[retrieve.SkippedLeaked] == 0 || leaks != ranking.Skipped[retrieve.SkippedLeaked] {
+		if len(got) != 100 || ranking.Skipped[retrieve.SkippedLeaked] == 0 || leaks != ranking.Skipped[retrieve.SkippedLeaked] || leaks != ranking.Leaked["dev.jsonl"] {
 			t.Errorf("mode %s: %d rows, %d leaks told, skipped %v", mode, len(got), leaks, ranking.Skipped)
 		}
 		for _, c := range got {

@@ -24,6 +24,7 @@ const (
 // Ranking is what Rank found: which rows, in which order. What they say is still in the corpus.
 type Ranking struct {
 	Skipped map[string]int // rows kept out, by reason
+	Leaked  map[string]int // those of SkippedLeaked, by the benchmark that holds their text
 	Passed  []Passed       // of these, the first that stood before the last one taken
 	Encoded int            // texts that the second stage's encoder had not encoded before
 

@@ -182,7 +182,7 @@ func (r *Ranker) rank(ctx context.Context, task rebased.Task, corpus rebased.Cor
 			return Ranking{}, err
 		}
 		maps.Copy(t.skipped, out)
-		ranking := Ranking{Skipped: t.skipped, Passed: t.passed, Encoded: best.encoded, rows: r.rows, taken: t.taken, sources: sources, parts: parts}
+		ranking := Ranking{Skipped: t.skipped, Leaked: t.leaks, Passed: t.passed, Encoded: best.encoded, rows: r.rows, taken: t.taken, sources: sources, parts: parts}
 		more, err := search.find(ctx, ranking)
 		if err != nil || !more {
 			return ranking, err

@@ -43,6 +43,7 @@ type taker struct {
 
 	taken   []scored
 	skipped map[string]int
+	leaks   map[string]int // rows passed over as such, by file of a benchmark
 	passed  []Passed
 
 	ahead   []scored          // read from the list, not judged yet
@@ -61,7 +62,7 @@ func newTaker(r rebased.Retrieve, sources []*source, leaked map[rebased.RowKey]d
 	}
 	t := &taker{
 		retrieve: r, sources: sources, leaked: leaked, progress: progress, quota: &quota{taken: make([]int, names(sources))},
-		taken: make([]scored, 0, min(r.Rows, all)), skipped: map[string]int{SkippedQuota: 0}, said: map[uint64]int32{}, strong: map[uint64]int32{}, counted: map[mirrored]bool{},
+		taken: make([]scored, 0, min(r.Rows, all)), skipped: map[string]int{SkippedQuota: 0}, leaks: map[string]int{}, said: map[uint64]int32{}, strong: map[uint64]int32{}, counted: map[mirrored]bool{},
 	}
 	if t.diverse() {
 		t.quota.most = r.MaxPerDataset
@@ -144,6 +145,7 @@ func (t *taker) name(row scored) int32 { return t.sources[row.source].name }
 func (t *taker) judge(row scored) bool {
 	name := t.name(row)
 	if leak, leaks := t.leaked[row.id]; leaks {
+		t.leaks[leak.File]++
 		t.pass(row, Passed{Reason: SkippedLeaked, Leak: &leak})
 		return false
 	}

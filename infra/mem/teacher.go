@@ -22,6 +22,8 @@ type Teacher struct {
 	Fail func(r llm.Request) error
 	// Paid, when set, is told every answer that is given.
 	Paid func(a llm.Answer)
+	// Labels, when set, are the outputs of rows, one picked by what the row says.
+	Labels []string
 
 	mu    sync.Mutex
 	asked map[llm.Key]int
@@ -65,7 +67,7 @@ func (t *Teacher) give(r llm.Request) llm.Answer {
 	}
 	t.asked[r.Key()]++
 	t.mu.Unlock()
-	text := answerTo(r.Prompt)
+	text := t.answerTo(r.Prompt)
 	answer := llm.Answer{
 		Text: text, Model: Model, Finish: llm.FinishStop,
 		Usage: rebased.Usage{InputTokens: int64(len(r.Prompt) / 4), OutputTokens: int64(len(text) / 4)},
@@ -76,7 +78,7 @@ func (t *Teacher) give(r llm.Request) llm.Answer {
 	return answer
 }
 
-func answerTo(prompt string) string {
+func (t *Teacher) answerTo(prompt string) string {
 	if _, output, found := strings.Cut(prompt, "\n## Output\n"); found {
 		var answer string
 		_ = json.Unmarshal([]byte(output), &answer) // the prompt quotes it; a plain text stays empty
@@ -85,15 +87,18 @@ func answerTo(prompt string) string {
 	if _, quoted, found := strings.Cut(prompt, "\n## Input\n"); found {
 		var input string
 		_ = json.Unmarshal([]byte(quoted), &input) // the prompt quotes it
-		return "It follows from the input. The answer is " + answerOf(strings.TrimPrefix(input, "Read: ")) + "."
+		return "It follows from the input. The answer is " + t.answerOf(strings.TrimPrefix(input, "Read: ")) + "."
 	}
 	_, row, _ := strings.Cut(prompt, "\n## Row\n")
-	body, _ := json.Marshal(map[string]string{"input": "Read: " + row, "output": answerOf(row)}) // strings always encode
+	body, _ := json.Marshal(map[string]string{"input": "Read: " + row, "output": t.answerOf(row)}) // strings always encode
 	return string(body)
 }
 
 // answerOf is the output that goes with a row.
-func answerOf(row string) string {
+func (t *Teacher) answerOf(row string) string {
 	sum := sha256.Sum256([]byte(row))
+	if len(t.Labels) > 0 {
+		return t.Labels[int(sum[0])%len(t.Labels)]
+	}
 	return hex.EncodeToString(sum[:2])
 }

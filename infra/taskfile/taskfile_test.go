@@ -202,7 +202,7 @@ func everyField() rebased.Task {
 		Reason:        rebased.ReasonStep{Mode: rebased.ReasonVerified, Samples: 5, Agree: 4, Majority: true},
 		Dedupe:        rebased.Dedupe{Exact: false, MinHash: 0.5, Semantic: &rebased.Semantic{Encoder: "openai:m", Threshold: 0.9}, Against: []string{"other", "held.jsonl"}},
 		Decontaminate: rebased.Decontaminate{Files: []string{"dev.jsonl"}, NGram: 8},
-		Output:        rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0", Tokenizer: "hf://owner/student@main"},
+		Output:        rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0", Tokenizer: "hf://owner/student@main", Balance: &rebased.Balance{MaxShare: 0.5}},
 		Gates:         rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6, MaxByRule: 0.7},
 		Handoff: rebased.Handoff{
 			Approval: true, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
@@ -366,6 +366,10 @@ output:
     - sharegpt
   validation: 0.1
   license: cc-by-4.0
+  balance:
+    max_share: 0.5
+    per_label: none
+    equal: false
   tokenizer: "hf://owner/student@main"
 handoff:
   approval: true

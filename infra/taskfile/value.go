@@ -16,7 +16,7 @@ func off(key string) string {
 	case "minhash", "semantic":
 		return "off"
 	case "in_flight", "rpm", "tpm", "usd", "tokens", "max_chars", "target_rows", "min_score",
-		"min_parsed", "min_agreement", "min_in_input", "max_duplicates", "max_label_share", "max_drop", "max_by_rule":
+		"min_parsed", "min_agreement", "min_in_input", "max_duplicates", "max_label_share", "max_drop", "max_by_rule", "max_share", "per_label":
 		return "none"
 	}
 	return ""

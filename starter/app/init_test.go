@@ -27,6 +27,7 @@ func TestTheTemplateShowsEveryKeyWithItsDefault(t *testing.T) {
 	want := rebased.DefaultTask()
 	want.Name, want.Corpus, want.Instruction = "squad", "hub", "Answer."
 	want.Examples = []rebased.TaskExample{{Input: "a", Output: "b", Answer: "c"}}
+	want.Output.Balance = &rebased.Balance{}
 	want.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train", TaskQueue: "training"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

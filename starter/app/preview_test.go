@@ -133,7 +133,7 @@ func TestBenchmarksAreUploadedWithTheTask(t *testing.T) {
 	w := newWorld(t)
 	w.corpus()
 	w.file("bench/dev.jsonl", "{}\n")
-	file := w.file("task.yaml", "name: squad\ncorpus: hub\ninstruction: Answer.\nexamples: [{input: a, output: b}]\ndecontaminate: {files: [bench/dev.jsonl]}\n")
+	file := w.file("task.yaml", "name: squad\ncorpus: hub\ninstruction: Answer.\nexamples: [{input: a, output: b}]\ndecontaminate: {files: [bench/dev.jsonl, \"hf://owner/bench/main/test\"]}\n")
 	w.previews(somePreview())
 	if status, _, stderr := w.run("preview", "-f", file); status != 0 {
 		t.Fatal(stderr)
@@ -149,6 +149,9 @@ func TestBenchmarksAreUploadedWithTheTask(t *testing.T) {
 	key, name, ok := rebased.ParseBenchmarkRef(task.Decontaminate.Files[0])
 	if bench, _, err := w.bucket.Get(t.Context(), key); !ok || name != "bench/dev.jsonl" || err != nil || string(bench) != "{}\n" {
 		t.Errorf("%q, %q, %v", task.Decontaminate.Files, bench, err)
+	}
+	if task.Decontaminate.Files[1] != "hf://owner/bench/main/test" { // workers read it
+		t.Errorf("%q", task.Decontaminate.Files)
 	}
 	gone := w.file("gone.yaml", "name: squad\ncorpus: hub\ninstruction: Answer.\nexamples: [{input: a, output: b}]\ndecontaminate:\n  files: [none.jsonl]\n")
 	w.want([]string{"build", "-f", gone}, 2, "", "rebased: "+gone+":6: decontaminate.files[0]: read "+w.dir+"/none.jsonl: no such file or directory\n")

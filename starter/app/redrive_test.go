@@ -32,7 +32,7 @@ func TestReasonsOfTheStepsThatAskCanBeRedriven(t *testing.T) {
 	for _, reason := range there {
 		name := reason[1]
 		step, ok := steps[name]
-		if asks := step != "dedupe"; !ok || asks != slices.Contains(redrivable(), name) {
+		if asks := !strings.Contains(step, "dedupe"); !ok || asks != slices.Contains(redrivable(), name) {
 			t.Errorf("%s is of step %q, redrive takes %v", name, step, redrivable())
 		}
 	}

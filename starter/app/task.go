@@ -137,7 +137,7 @@ func (t taskFile) uploadTokenizer(ctx context.Context, objects rebased.Objects) 
 func (t taskFile) uploadBenchmarks(ctx context.Context, objects rebased.Objects) ([]string, error) {
 	refs := make([]string, len(t.task.Decontaminate.Files))
 	for i, path := range t.task.Decontaminate.Files {
-		if _, _, uploaded := rebased.ParseBenchmarkRef(path); uploaded {
+		if _, _, uploaded := rebased.ParseBenchmarkRef(path); uploaded || workersRead(path) {
 			refs[i] = path
 			continue
 		}
@@ -148,6 +148,11 @@ func (t taskFile) uploadBenchmarks(ctx context.Context, objects rebased.Objects)
 		refs[i] = ref
 	}
 	return refs, nil
+}
+
+// workersRead says whether a benchmark is read by workers themselves.
+func workersRead(path string) bool {
+	return strings.HasPrefix(path, "hf://") || strings.HasPrefix(path, "s3://")
 }
 
 // uploadAgainst does the same for the files of dedupe.against. Versions stay as they are named: the worker finds which they are.

@@ -160,9 +160,11 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 	w.RegisterWorkflowWithOptions(workflows.Estimate, workflow.RegisterOptions{Name: workflows.EstimateName})
 
 	rows, datasets := parquet.Rows(p.objects), parquet.Datasets(p.objects)
+	benchmarks := &activities.Benchmarks{Objects: p.objects, Parquet: source.Parquet{}, Origins: p.importer.Origins}
 	build := &activities.Build{
 		Objects: p.objects, Tasks: tasks{},
 		Candidates: parquet.Candidates(p.objects), Examples: parquet.Examples(p.objects), Rejects: parquet.Rejects(p.objects),
+		Benchmarks: benchmarks,
 	}
 	traffic := llm.NewTraffic()
 	traffic.Alive = p.contact.alive
@@ -172,8 +174,8 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
 		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders, Tokenizers: p.tokenizers, Parquet: source.Parquet{},
-			Examples: build.Examples, ShardedFrom: p.dedupe.shardedFrom},
-		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Vectors: p.index, Encoders: p.encoders, Parquet: source.Parquet{}},
+			Examples: build.Examples, Benchmarks: benchmarks, ShardedFrom: p.dedupe.shardedFrom},
+		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Vectors: p.index, Encoders: p.encoders},
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
