@@ -18,10 +18,12 @@ type Dedupe struct {
 // DedupeInput names the parts to read: those of the last step that made rows.
 type DedupeInput struct {
 	BuildRef
-	Reasoned bool `json:"reasoned"` // whether the reason step ran
+	Reasoned bool `json:"reasoned"`         // whether the reason step ran
+	Judged   bool `json:"judged,omitempty"` // whether the judge's did
 	Shards   int  `json:"shards"`
 
-	Price rebased.Price `json:"price"`
+	Price      rebased.Price `json:"price"`
+	JudgePrice rebased.Price `json:"judge_price,omitzero"`
 	// Target is how many rows are wanted: what stays beyond it, in the order of ranks, is surplus. 0 = all that stay.
 	Target int `json:"target,omitempty"`
 }
@@ -38,7 +40,10 @@ func (a *Dedupe) DedupeRows(ctx context.Context, in DedupeInput) (DedupeResult, 
 	work, progress, stop := heartbeat(ctx)
 	defer stop()
 	files := &dedupeFiles{Build: a.Build, in: in, progress: progress, folder: folderTransformed}
-	if in.Reasoned {
+	switch {
+	case in.Judged:
+		files.folder = folderJudged
+	case in.Reasoned:
 		files.folder = folderReasoned
 	}
 	out, err := files.dedupe(work)
@@ -94,7 +99,7 @@ func (f *dedupeFiles) Keep(ctx context.Context, rows []rebased.Example) error {
 		for _, e := range rows[left:] {
 			surplus = append(surplus, rebased.Reject{
 				Lineage: e.Lineage, Step: dedupe.Step, Reason: rebased.ReasonSurplus, Detail: "the target is met by rows of a higher rank",
-				Attempts: len(e.Responses), Input: e.Input, Output: e.Output, Usage: e.Usage,
+				Attempts: len(e.Responses), Input: e.Input, Output: e.Output, Usage: e.Usage, Judged: e.Judged,
 			})
 		}
 		if err := f.Reject(ctx, surplus); err != nil {
@@ -114,7 +119,7 @@ func (f *dedupeFiles) Keep(ctx context.Context, rows []rebased.Example) error {
 
 // Reject implements dedupe.Files.
 func (f *dedupeFiles) Reject(ctx context.Context, rejects []rebased.Reject) error {
-	priced(rejects, f.in.Price)
+	priced(rejects, f.in.Price, f.in.JudgePrice)
 	if _, err := f.Rejects.Write(ctx, f.in.rejectsKey(dedupe.Step, f.rejects), rejects); err != nil {
 		return fmt.Errorf("write the duplicates: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/dedupe"
 	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/judge"
 	"github.com/rebased/rebased/activities/reason"
 	"github.com/rebased/rebased/activities/transform"
 )
@@ -30,6 +31,7 @@ type StageInput struct {
 	Skipped   map[string]int                    `json:"skipped"`
 	Rejected  map[string]map[rebased.Reason]int `json:"rejected"` // by step
 	Reasoned  bool                              `json:"reasoned"` // whether the reason step ran
+	Judged    bool                              `json:"judged,omitempty"`
 	Tokens    rebased.Usage                     `json:"tokens"`
 	Parts     int                               `json:"parts"` // files of deduplicated rows; 0 = 1, of a history recorded before there could be more
 }
@@ -57,10 +59,14 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 	if err != nil {
 		return StageResult{}, err
 	}
-	steps := []string{transform.Step, reason.Step, dedupe.Step}
-	if !in.Reasoned {
-		steps = []string{transform.Step, dedupe.Step}
+	steps := []string{transform.Step}
+	if in.Reasoned {
+		steps = append(steps, reason.Step)
 	}
+	if in.Judged {
+		steps = append(steps, judge.Step)
+	}
+	steps = append(steps, dedupe.Step)
 	spec := handoff.Input{
 		Task: task, TaskFile: file, Revision: in.Revision, Encoder: in.Encoder, Endpoint: in.Endpoint, Retrieved: in.Retrieved,
 		Skipped: in.Skipped, Tokens: in.Tokens, Staging: rebased.BuildKey(in.Task, in.Build, "staged"),

@@ -75,10 +75,19 @@ type PlanResult struct {
 	Budget   rebased.Budget        `json:"budget"`
 	Batch    bool                  `json:"batch,omitempty"`  // the provider answers in batches
 	Reason   string                `json:"reason"`           // mode of the reason step
+	Judge    *JudgePlan            `json:"judge,omitempty"`  // nil = there is no judge
 	Rows     int                   `json:"rows"`             // to retrieve
 	Target   int                   `json:"target,omitempty"` // rows that are wanted; 0 = all that can be made
 	Approval bool                  `json:"approval"`
 	Trigger  *rebased.WorkflowSpec `json:"trigger,omitempty"`
+}
+
+// JudgePlan is what asking the judge depends on.
+type JudgePlan struct {
+	InFlight int           `json:"in_flight"` // 0 = no cap, as of all three
+	RPM      int           `json:"rpm"`
+	TPM      int           `json:"tpm"`
+	Price    rebased.Price `json:"price"`
 }
 
 // Check checks bucket, index, encoder, corpus and teacher, then writes the frozen task. Every error is one line for the user.
@@ -117,16 +126,22 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if _, err := readBenchmarks(ctx, a.Objects, a.Parquet, task.Decontaminate); err != nil {
 		return PlanResult{}, err
 	}
-	teacher, err := a.teacher(ctx, &task)
+	teacher, err := a.teacher(ctx, &task.Transform.Teacher, "transform.teacher")
 	if err != nil {
 		return PlanResult{}, err
 	}
-	price, priced := a.Prices.Price(teacher.Endpoint(), task.Transform.Teacher.Model)
-	if task.Budget.USD > 0 && !priced {
-		return PlanResult{}, rebased.E(
-			rebased.Invalid, "budget.usd: no price is known of model %q at %s: add it to the worker's price table (REBASED_PRICES), or cap tokens",
-			task.Transform.Teacher.Model, teacher.Endpoint(),
-		)
+	if task.Transform.Batch {
+		if err := takesBatches(ctx, teacher, task.Transform.Teacher.Provider); err != nil {
+			return PlanResult{}, err
+		}
+	}
+	price, err := a.price(task.Budget, teacher, task.Transform.Teacher.Model)
+	if err != nil {
+		return PlanResult{}, err
+	}
+	judge, err := a.judge(ctx, &task)
+	if err != nil {
+		return PlanResult{}, err
 	}
 	frozen := rebased.BuildKey(task.Name, in.Build, "task.yaml")
 	data, err := a.Tasks.Encode(task)
@@ -140,7 +155,7 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	return PlanResult{
 		TaskKey: frozen, Corpus: task.Corpus, Revision: found.Revision, Encoder: identity, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
-		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows, Target: task.Transform.TargetRows,
+		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Judge: judge, Rows: task.Retrieve.Rows, Target: task.Transform.TargetRows,
 		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow,
 	}, nil
 }
@@ -160,9 +175,42 @@ func (a *Plan) read(ctx context.Context, in PlanInput) (rebased.Task, error) {
 	return task, transform.Check(task)
 }
 
-// teacher asks the teacher's server what it offers, which proves address and key, and settles the model.
-func (a *Plan) teacher(ctx context.Context, task *rebased.Task) (llm.Teacher, error) {
-	t := &task.Transform.Teacher
+// price is what a model costs. A budget in money needs to know.
+func (a *Plan) price(budget rebased.Budget, teacher llm.Teacher, model string) (rebased.Price, error) {
+	price, known := a.Prices.Price(teacher.Endpoint(), model)
+	if budget.USD > 0 && !known {
+		return price, rebased.E(
+			rebased.Invalid, "budget.usd: no price is known of model %q at %s: add it to the worker's price table (REBASED_PRICES), or cap tokens",
+			model, teacher.Endpoint(),
+		)
+	}
+	return price, nil
+}
+
+// judge settles who judges; nil for a task without a judge.
+func (a *Plan) judge(ctx context.Context, task *rebased.Task) (*JudgePlan, error) {
+	if task.Judge == nil {
+		return nil, nil
+	}
+	t := task.JudgeTeacher()
+	teacher, err := a.teacher(ctx, &t, "judge.teacher")
+	if err != nil {
+		return nil, fmt.Errorf("judge: %w", err)
+	}
+	price, err := a.price(task.Budget, teacher, t.Model)
+	if err != nil {
+		return nil, err
+	}
+	judge := *task.Judge
+	if judge.Teacher != nil {
+		judge.Teacher = &t
+	}
+	task.Judge = &judge
+	return &JudgePlan{InFlight: t.Limits.InFlight, RPM: t.Limits.RPM, TPM: t.Limits.TPM, Price: price}, nil
+}
+
+// teacher asks a teacher's server what it offers, which proves address and key, and settles address and model.
+func (a *Plan) teacher(ctx context.Context, t *rebased.Teacher, key string) (llm.Teacher, error) {
 	teacher, err := a.Teachers.Open(*t)
 	if err != nil {
 		return nil, err
@@ -175,12 +223,9 @@ func (a *Plan) teacher(ctx context.Context, task *rebased.Task) (llm.Teacher, er
 	case t.Model == "" && len(models) == 1:
 		t.Model = models[0]
 	case t.Model == "":
-		return nil, rebased.E(rebased.Invalid, "transform.teacher.model: is required: the server at %s offers %d models", teacher.Endpoint(), len(models))
+		return nil, rebased.E(rebased.Invalid, "%s.model: is required: the server at %s offers %d models", key, teacher.Endpoint(), len(models))
 	}
 	t.BaseURL = teacher.Endpoint()
-	if task.Transform.Batch {
-		return teacher, takesBatches(ctx, teacher, t.Provider)
-	}
 	return teacher, nil
 }
 

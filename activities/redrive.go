@@ -10,6 +10,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/dedupe"
+	"github.com/rebased/rebased/activities/judge"
 	"github.com/rebased/rebased/activities/reason"
 	"github.com/rebased/rebased/activities/transform"
 )
@@ -74,7 +75,7 @@ func (a *Redrive) keep(
 		}
 	}
 	for _, e := range examples {
-		out.Tokens = out.Tokens.Add(e.Usage)
+		out.Tokens = out.Tokens.Add(e.Usage).Add(e.Judged.Usage)
 	}
 	for step, rejects := range stay {
 		if len(rejects) == 0 {
@@ -85,7 +86,7 @@ func (a *Redrive) keep(
 		}
 		out.Rejected[step] = countReasons(rejects)
 		for _, r := range rejects {
-			out.Tokens = out.Tokens.Add(r.Usage)
+			out.Tokens = out.Tokens.Add(r.Usage).Add(r.Judged.Usage)
 		}
 	}
 	return nil
@@ -93,6 +94,9 @@ func (a *Redrive) keep(
 
 // madeIn is the folder of the last step that makes rows.
 func madeIn(task rebased.Task) string {
+	if task.Judge != nil {
+		return folderJudged
+	}
 	if task.Reason.Mode != rebased.ReasonNone {
 		return folderReasoned
 	}
@@ -117,9 +121,8 @@ func (a *Redrive) earlier(ctx context.Context, in RedriveInput, task rebased.Tas
 	if err != nil {
 		return earlier{}, err
 	}
-	if was.Reason.Mode != task.Reason.Mode {
-		return earlier{}, rebased.E(rebased.Invalid, "reason.mode is %s, build %s had %s: its good rows are taken as they are, so the modes must be equal",
-			task.Reason.Mode, in.Of, was.Reason.Mode)
+	if err := sameChecks(was, task, in.Of); err != nil {
+		return earlier{}, err
 	}
 	out := earlier{rejects: map[string][]rebased.Reject{}}
 	if out.candidates, err = readParts(ctx, a.Objects, a.Candidates, of, folderRetrieved, ""); err != nil {
@@ -129,7 +132,7 @@ func (a *Redrive) earlier(ctx context.Context, in RedriveInput, task rebased.Tas
 		return earlier{}, err
 	}
 	sum := len(out.examples)
-	for _, step := range []string{transform.Step, reason.Step} {
+	for _, step := range []string{transform.Step, reason.Step, judge.Step} {
 		if out.rejects[step], err = readParts(ctx, a.Objects, a.Rejects, of, folderRejects, step+"-"); err != nil {
 			return earlier{}, err
 		}
@@ -141,6 +144,27 @@ func (a *Redrive) earlier(ctx context.Context, in RedriveInput, task rebased.Tas
 	}
 	out.skipped, err = a.skipped(ctx, of)
 	return out, err
+}
+
+// sameChecks refuses a build whose good rows were made or checked in another way than the task says now: they are taken as they are.
+func sameChecks(was, task rebased.Task, build string) error {
+	if was.Reason.Mode != task.Reason.Mode {
+		return rebased.E(rebased.Invalid, "reason.mode is %s, build %s had %s: its good rows are taken as they are, so the modes must be equal",
+			task.Reason.Mode, build, was.Reason.Mode)
+	}
+	judges := func(t rebased.Task) string {
+		if t.Judge == nil {
+			return ""
+		}
+		return fmt.Sprintf("%g %s", t.Judge.MinScore, t.Judge.Rubric)
+	}
+	if judges(was) != judges(task) {
+		return rebased.E(rebased.Invalid, "judge has another rubric or min_score than in build %s: its good rows are taken as they are, so they must be equal", build)
+	}
+	if paired := rebased.FormatPreference; slices.Contains(was.Output.Formats, paired) != slices.Contains(task.Output.Formats, paired) {
+		return rebased.E(rebased.Invalid, "output.formats has %s now or in build %s alone: its good rows are taken as they are, so both must have it or none", paired, build)
+	}
+	return nil
 }
 
 // skipped reads what a build kept out before it had candidates, as far as it has ended.

@@ -52,7 +52,7 @@ func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {
 	p := b.state.Progress
 	in := activities.StageInput{
 		BuildRef: b.ref, Revision: b.state.Plan.Revision, Encoder: b.state.Plan.Encoder, Endpoint: b.state.Plan.Endpoint,
-		Retrieved: p.Retrieved, Skipped: p.Skipped, Rejected: b.state.Rejected, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Tokens: p.Tokens,
+		Retrieved: p.Retrieved, Skipped: p.Skipped, Rejected: b.state.Rejected, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Judged: b.state.Plan.Judge != nil, Tokens: p.Tokens,
 		Parts: b.parts,
 	}
 	var out activities.StageResult

@@ -89,6 +89,9 @@ func (b *build) dedupe(ctx workflow.Context) error {
 		BuildRef: b.ref, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Shards: min(b.state.Limit, b.state.Ranked.Shards) + b.state.Ranked.Kept,
 		Price: b.state.Plan.Price, Target: b.state.Plan.Target,
 	}
+	if judge := b.state.Plan.Judge; judge != nil {
+		in.Judged, in.JudgePrice = true, judge.Price
+	}
 	var out activities.DedupeResult
 	if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stepOptions), a.DedupeRows, in).Get(ctx, &out); err != nil {
 		return plain(err)

@@ -25,12 +25,16 @@ type cardData struct {
 	LicenseName    string // set when it is "other"
 	SizeCategory   string
 	ValidationRows int
+	Lines          []string // formats of JSONL files to train on
 }
 
 // card writes the dataset card: front matter for hubs and loaders, then prose. Whatever comes from data, a provider or the task is escaped.
 func card(task rebased.Task, m Manifest) []byte {
 	rows := m.Counts.Train + m.Counts.Validation
 	data := cardData{Manifest: m, Task: task, Demo: demo(m.Teacher), SizeCategory: sizeCategory(rows), ValidationRows: m.Counts.Validation}
+	data.Lines = slices.DeleteFunc(slices.Clone(task.Output.Formats), func(format string) bool {
+		return format == rebased.FormatPreference && m.Counts.Preference[SplitTrain] == 0
+	})
 	data.HubLicense, data.LicenseName = hubLicense(task.Output.License)
 	funcs := template.FuncMap{
 		"text": escape, "fenced": fenced, "yaml": yamlString, "reasons": reasons, "tally": tally, "percent": func(n int) string {

@@ -53,8 +53,8 @@ func EncodeTo[T any](w io.Writer, s *Schema[T], parts iter.Seq2[[]T, error]) (er
 		}
 		if out == nil {
 			begin(rows)
-		} else if extra := len(all.of(rows).columns) - len(s.columns); extra > 0 {
-			return rebased.E(rebased.Invalid, "encode Parquet: rows have %d columns that those before them do not have", extra)
+		} else if name, ok := s.lacks(all.of(rows)); ok {
+			return rebased.E(rebased.Invalid, "encode Parquet: rows have a column %s that those before them do not have", name)
 		}
 		if err := s.writePart(out, rows); err != nil {
 			return err

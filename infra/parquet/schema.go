@@ -57,6 +57,16 @@ func needs[T any](c column[T], rows []T) bool {
 	return false
 }
 
+// lacks names a column that another schema has besides.
+func (s *Schema[T]) lacks(other *Schema[T]) (name string, ok bool) {
+	for _, c := range other.columns {
+		if s.root().FieldIndexByName(c.node.Name()) < 0 {
+			return c.node.Name(), true
+		}
+	}
+	return "", false
+}
+
 // without leaves out the columns that not every file has, where gone says so.
 func (s *Schema[T]) without(gone func(column[T]) bool) *Schema[T] {
 	out := &Schema[T]{}
