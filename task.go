@@ -124,7 +124,14 @@ type Constraints struct {
 }
 
 // Syntaxes lists what outputs can be held to be written in.
-func Syntaxes() []string { return []string{"json", "go"} }
+func Syntaxes() []string {
+	return []string{"json", "go", "bash", "yaml", "xml", "csv", "re2"}
+}
+
+// Languages lists the languages that outputs can be held to, by ISO 639-1.
+func Languages() []string { return strings.Fields(languages) }
+
+const languages = "af ak am ar az be bg bh bn cs da de el en eo es et fa fi fr gu ha he hi hr ht hu id ig it ja jv ka km kn ko ku lt lv mg mk ml mr my nb ne nl nn ny om or pa pl pt rn ro ru rw si sl sn so sr sv ta te th ti tk tl tr ug uk ur uz vi yo zh zu"
 
 // Providers of teachers.
 const (
@@ -525,6 +532,8 @@ func validateConstraints(t Task) *FieldError {
 		return fieldError(at+"format", "must be one of %s, got %q", strings.Join(Syntaxes(), ", "), c.Format)
 	case c.Schema != "" && c.Format != "json":
 		return fieldError(at+"schema", "needs format: json")
+	case c.Language != "" && !slices.Contains(Languages(), c.Language):
+		return fieldError(at+"language", "must be one of %s, got %.40q", languages, c.Language)
 	case len(c.Schema) > 64_000:
 		return fieldError(at+"schema", "must have at most 64000 bytes, has %d", len(c.Schema))
 	case c.MinChars < 0 || c.MinChars > 1_000_000:

@@ -181,7 +181,7 @@ func everyField() rebased.Task {
 		Transform: rebased.Transform{Teacher: rebased.Teacher{
 			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3, RPM: 4, TPM: 5},
 		}, Batch: true, TargetRows: 6, Constraints: rebased.Constraints{
-			Span: true, Labels: []string{"(A)", "no"}, Pattern: `.+`, Format: "json", Schema: `{"type": "string"}`, MinChars: 1, MaxChars: 99,
+			Span: true, Labels: []string{"(A)", "no"}, Pattern: `.+`, Format: "json", Schema: `{"type": "string"}`, MinChars: 1, MaxChars: 99, Language: "de",
 		}},
 		Answer:        rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
 		Reason:        rebased.ReasonStep{Mode: rebased.ReasonVerified, Samples: 5, Agree: 4, Majority: true},
@@ -301,6 +301,7 @@ transform:
     schema: "{\"type\": \"string\"}"
     min_chars: 1
     max_chars: 99
+    language: de
 answer:
   type: number
   pattern: "#### (\\d+)"
