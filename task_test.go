@@ -152,7 +152,7 @@ func TestAValueOutOfBoundsIsRefusedWithItsPathAndItsBound(t *testing.T) {
 		{"reason.mode", `none, rationale or verified, got "deep"`, func(t *rebased.Task) { t.Reason.Mode = "deep" }},
 		{"transform.constraints.pattern", `got "("`, func(t *rebased.Task) { t.Transform.Constraints.Pattern = "(" }},
 		{"transform.constraints.pattern", "control characters", func(t *rebased.Task) { t.Transform.Constraints.Pattern = "a\nb" }},
-		{"transform.constraints.format", `one of json, go, got "cobol"`, func(t *rebased.Task) { t.Transform.Constraints.Format = "cobol" }},
+		{"transform.constraints.format", `re2, got "cobol"`, func(t *rebased.Task) { t.Transform.Constraints.Format = "cobol" }},
 		{"transform.constraints.schema", "needs format: json", func(t *rebased.Task) { t.Transform.Constraints.Schema = "{}" }},
 		{"transform.constraints.min_chars", "max_chars (2), got 3", func(t *rebased.Task) { t.Transform.Constraints.MinChars, t.Transform.Constraints.MaxChars = 3, 2 }},
 		{"transform.constraints.labels[1]", "white space", func(t *rebased.Task) { t.Transform.Constraints.Labels = []string{"a", " b"} }},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
@@ -58,7 +59,8 @@ func TestAnExampleIsHeldToEachConstraint(t *testing.T) {
 		"prose is no csv":        {c{Format: "csv"}, "x", "Here it is.", "is not CSV: its records have one field"},
 		"re2":                    {c{Format: "re2"}, "x", `^(?P<year>\d{4})-\d\d$`, ""},
 		"no re2":                 {c{Format: "re2"}, "x", `a(?=b)`, "is not a regular expression of RE2"},
-		"too long to be parsed":  {c{Format: "bash"}, "x", strings.Repeat("a", 100_001), "at most 100000 can be checked"},
+		"too long to be parsed":  {c{Format: "bash"}, "x", strings.Repeat("a", 50_001), "at most 50000 can be checked"},
+		"too deep to be parsed":  {c{Format: "yaml"}, "x", strings.Repeat("[", 201), "more than 200 brackets are open"},
 		"language":               {c{Language: "de"}, "x", "Die Donau fließt durch zehn Länder und mündet in das Schwarze Meer.", ""},
 		"other language":         {c{Language: "de"}, "x", "The Danube flows through ten countries and ends in the Black Sea.", "is in English, not in German"},
 		"other script":           {c{Language: "en"}, "x", "Дунай протекает через десять стран и впадает в Чёрное море.", "is in Russian, not in English"},
@@ -198,6 +200,9 @@ func TestTextsThatNestDeepDoNotEndTheProgram(t *testing.T) {
 	for _, open := range []string{"(", "{", "[", "((", "$(", "`", "<a>", "- ", "{a: ", "[a", "\"", "if a; then ", "((((1+", "a{", "?", "!", "${a:-", "func(){", "<<a\n"} {
 		text := strings.Repeat(open, maxParsed/len(open))
 		for name, g := range grammars() {
+			if g.long {
+				continue // these have bounds of their own
+			}
 			if err := g.check(text); err != nil && err.Error() == "" {
 				t.Errorf("%s: %q", name, open)
 			}
@@ -205,7 +210,7 @@ func TestTextsThatNestDeepDoNotEndTheProgram(t *testing.T) {
 	}
 }
 
-// TestLanguagesOfRealRows measures what the constraint does to real rows: how many of its own language it refuses, and how many of others.
+// TestLanguagesOfRealRows measures what the constraint does to real rows: how many of its own language it refuses, and how many it can tell.
 func TestLanguagesOfRealRows(t *testing.T) {
 	root := os.Getenv("REBASED_TEST_DATA")
 	if root == "" {
@@ -216,21 +221,25 @@ func TestLanguagesOfRealRows(t *testing.T) {
 		texts[language] = append(texts[language], columnOf(t, filepath.Join(root, "hub/SetFit--amazon_counterfactual", language+".jsonl.gz"), "text")...)
 	}
 	texts["ru"] = columnOf(t, filepath.Join(root, "hub/RussianNLP--tape/winograd.raw.jsonl.gz"), "text")
-	wrong, own, caught, others := 0, 0, 0, 0
+	all, wrong, told := 0, 0, 0
 	for language, of := range texts {
 		for _, text := range of {
-			found := languageOf(text)
-			if own++; found != "" && found != language {
-				wrong++
+			if utf8.RuneCountInString(text) < 2*leastLetters {
+				continue
 			}
-			if others++; found == language {
-				caught++
+			all++
+			switch found := languageOf(text); found {
+			case "":
+			case language:
+				told++
+			default:
+				wrong++
 			}
 		}
 	}
-	t.Logf("of %d texts %d are taken for another language, %d are told", own, wrong, caught)
-	if own < 500 || float64(wrong) > 0.02*float64(own) || float64(caught) < 0.75*float64(others) {
-		t.Errorf("of %d texts %d are taken for another language, %d are told", own, wrong, caught)
+	t.Logf("of %d texts %d are taken for another language, %d are told", all, wrong, told)
+	if all < 500 || float64(wrong) > 0.02*float64(all) || float64(told) < 0.75*float64(all) {
+		t.Error("at most 2 % may be taken for another language, and 75 % are to be told")
 	}
 }
 

@@ -37,8 +37,28 @@ func grammars() map[string]grammar {
 	}
 }
 
-// maxParsed is the longest text that most grammars take, in bytes: their parsers go down into what is nested, and some take the square of the time.
-const maxParsed = 100_000
+// Bounds of a text that most grammars take, in bytes and in brackets that are open: their parsers take the square of either.
+const (
+	maxParsed = 50_000
+	maxOpen   = 200
+)
+
+// nests reports whether more brackets are open somewhere than are looked into.
+func nests(text string) bool {
+	open := 0
+	for i := range len(text) {
+		switch text[i] {
+		case '(', '[', '{':
+			open++
+		case ')', ']', '}':
+			open = max(0, open-1)
+		}
+		if open > maxOpen {
+			return true
+		}
+	}
+	return false
+}
 
 // check reports what is wrong with a text, in one line.
 func (g grammar) check(text string) (err error) {
@@ -47,8 +67,12 @@ func (g grammar) check(text string) (err error) {
 			err = errors.New("it cannot be parsed")
 		}
 	}()
-	if !g.long && len(text) > maxParsed {
+	switch {
+	case g.long:
+	case len(text) > maxParsed:
 		return fmt.Errorf("it has %d bytes, at most %d can be checked", len(text), maxParsed)
+	case nests(text):
+		return fmt.Errorf("more than %d brackets are open, too many to be checked", maxOpen)
 	}
 	return g.parse(text)
 }

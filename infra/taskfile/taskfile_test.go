@@ -183,8 +183,8 @@ func everyField() rebased.Task {
 		}, Batch: true, TargetRows: 6, Constraints: rebased.Constraints{
 			Span: true, Labels: []string{"(A)", "no"}, Pattern: `.+`, Format: "json", Schema: `{"type": "string"}`, MinChars: 1, MaxChars: 99, Language: "de",
 		}},
-		Answer:        rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
-		Reason:        rebased.ReasonStep{Mode: rebased.ReasonVerified, Samples: 5, Agree: 4, Majority: true},
+		Answer: rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
+		Reason: rebased.ReasonStep{Mode: rebased.ReasonVerified, Samples: 5, Agree: 4, Majority: true},
 		Judge: &rebased.Judge{Rubric: "r", MinScore: 7.5, Teacher: &rebased.Teacher{
 			Provider: "openai", Model: "j", BaseURL: "http://localhost:1/v1", Temperature: 0.5, MaxTokens: 90, Timeout: 80, Limits: rebased.Limits{InFlight: 30, RPM: 40, TPM: 50},
 		}},
