@@ -80,7 +80,7 @@ func TestAJudgeIsAskedInBatches(t *testing.T) {
 		t.Errorf("%d batches; %+v, want %+v", taken, got, want)
 	}
 	online := 0
-	for _, line := range strings.Split(w.responses(t), "\n") {
+	for line := range strings.SplitSeq(w.responses(t), "\n") {
 		if strings.Contains(line, `"text"`) && !strings.Contains(line, `"batch":true`) {
 			online++
 		}
