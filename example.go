@@ -30,6 +30,15 @@ type Example struct {
 	Answer string `json:"answer"` // the short final answer; equals Output where there is no reasoning
 	Lineage
 	Usage Usage `json:"usage"` // of the answers used, whoever paid
+	// Rejected are outputs that end in wrong answers, for preference training. nil = none were looked for.
+	Rejected []string  `json:"rejected,omitzero"`
+	Judged   Judgement `json:"judged,omitzero"`
+}
+
+// Judgement is what a judge said of an example; the zero value: it was not asked.
+type Judgement struct {
+	Score float32 `json:"score"` // 1 to 10
+	Usage Usage   `json:"usage"` // of its answers, beside the example's
 }
 
 // Usage counts tokens as the provider reported them.
@@ -56,6 +65,7 @@ const (
 	ReasonEmpty         Reason = "empty"           // input or output empty after trimming
 	ReasonConstraint    Reason = "constraint"      // transform: an example that the task's constraints do not allow, after all re-asks
 	ReasonDisagreed     Reason = "disagreed"       // the reasoning ends in another answer
+	ReasonJudged        Reason = "judged"          // the judge's score is below the task's threshold
 	ReasonDuplicate     Reason = "duplicate"       // equal to a kept row after normalisation
 	ReasonNearDuplicate Reason = "near_duplicate"  // true Jaccard to a kept row at or above the threshold
 	ReasonConflict      Reason = "conflict"        // equal input to a kept row, another output
@@ -74,7 +84,7 @@ const ReasonSemanticDuplicate Reason = "semantic_duplicate"
 // Reject is a row that is not used, with what was paid for it.
 type Reject struct {
 	Lineage
-	Step     string `json:"step"` // transform, reason, dedupe
+	Step     string `json:"step"` // transform, reason, judge, dedupe
 	Reason   Reason `json:"reason"`
 	Detail   string `json:"detail"`   // one line for a person
 	Attempts int    `json:"attempts"` // calls sent for this row, stored answers included
@@ -82,8 +92,9 @@ type Reject struct {
 	Output   string `json:"output"`
 	Of       RowID  `json:"of"` // the kept row that this one repeats, or a given one as Removal of dedupe says; "" otherwise
 	Usage    Usage  `json:"usage"`
-	// CostUSD is Usage at the model's price, without what a prompt cache or a batch saved; 0 when no price is known.
-	CostUSD float64 `json:"cost_usd"`
+	// CostUSD is Usage at the model's price, and Judged.Usage at the judge's, without what a prompt cache or a batch saved; 0 when no price is known.
+	CostUSD float64   `json:"cost_usd"`
+	Judged  Judgement `json:"judged,omitzero"`
 }
 
 // Calls counts teacher calls of a build.

@@ -38,14 +38,15 @@ type AnswerSpec struct {
 // AnswerForm finds and compares the final answers of one task.
 type AnswerForm struct {
 	Type    AnswerType // never AnswerInferred
+	Why     string     // the type is this one, for people
 	pattern *regexp.Regexp
 }
 
 // AnswerForm gives the form of a valid task's answers.
 func (t Task) AnswerForm() AnswerForm {
-	form := AnswerForm{Type: t.Answer.Type}
+	form := AnswerForm{Type: t.Answer.Type, Why: "answer.type says so"}
 	if form.Type == AnswerInferred {
-		form.Type = inferAnswer(t.Examples)
+		form.Type, form.Why = inferAnswer(t.Examples)
 	}
 	if t.Answer.Pattern != "" {
 		form.pattern = regexp.MustCompile(t.Answer.Pattern)
@@ -53,8 +54,8 @@ func (t Task) AnswerForm() AnswerForm {
 	return form
 }
 
-// inferAnswer takes the narrowest type that the targets of all examples have.
-func inferAnswer(examples []TaskExample) AnswerType {
+// inferAnswer takes the narrowest type that the targets of all examples have, and says why it is that.
+func inferAnswer(examples []TaskExample) (of AnswerType, why string) {
 	every := func(fits func(target, input string) bool) bool {
 		for _, e := range examples {
 			if !fits(ShortAnswer(e.Target()), e.Input) {
@@ -65,15 +66,15 @@ func inferAnswer(examples []TaskExample) AnswerType {
 	}
 	switch {
 	case every(func(target, _ string) bool { return truth(bareAnswer(target)) != "" }):
-		return AnswerBoolean
+		return AnswerBoolean, "every example's answer is yes, no, true or false"
 	case every(func(target, _ string) bool { return enclosed.MatchString(strings.TrimSpace(target)) }):
-		return AnswerChoice
+		return AnswerChoice, "every example's answer begins with an option such as (A)"
 	case every(func(target, _ string) bool { _, ok := amount(bareAnswer(target)); return ok }):
-		return AnswerNumber
+		return AnswerNumber, "every example's answer holds one number"
 	case every(func(target, input string) bool { return len(target) <= maxSpan && strings.Contains(input, target) }):
-		return AnswerSpan
+		return AnswerSpan, "every example's answer stands in its input"
 	}
-	return AnswerFree
+	return AnswerFree, "the examples' answers have no narrower type in common"
 }
 
 // maxSpan is the longest target, in bytes, that is taken for a span of its input.

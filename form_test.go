@@ -1,6 +1,10 @@
 package rebased
 
-import "testing"
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
 
 func TestAnswersOfATypeAreComparedByWhatTheySay(t *testing.T) {
 	for _, c := range []struct {
@@ -90,6 +94,48 @@ func FuzzAnswersAreComparedAlike(f *testing.F) {
 			if form.Same(a, b) != form.Same(b, a) || !form.Same(a, a) {
 				t.Errorf("%s: %q and %q", typ, a, b)
 			}
+		}
+	})
+}
+
+func TestThePreviewCanSayWhyAnAnswerTypeIsTheOne(t *testing.T) {
+	task := DefaultTask()
+	task.Examples = []TaskExample{{Input: "1 + 1", Output: "So it is. The answer is 2."}}
+	if form := task.AnswerForm(); form.Type != AnswerNumber || form.Why != "every example's answer holds one number" {
+		t.Errorf("inferred: %+v", form)
+	}
+	task.Answer.Type = AnswerFree
+	if form := task.AnswerForm(); form.Type != AnswerFree || form.Why != "answer.type says so" {
+		t.Errorf("given: %+v", form)
+	}
+}
+
+// FuzzNormalForms holds that white space and case around an answer do not count, and that what is found in a text is never nothing.
+func FuzzNormalForms(f *testing.F) {
+	for _, seed := range []string{"(B) Paris", "$1,000.50", "-3/4 %", "1/0", "March 3, 2020", "2020-02-30", "Yes.", "The a an", "'\"(((x)))\"'", "\u0130\u00a0\xff", "the answer is: ** **", "1e9999"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, typ := range AnswerTypes() {
+			form := AnswerForm{Type: typ}
+			normal := form.Normal(text)
+			if got := form.Normal("\n " + text + "\t "); got != normal {
+				t.Errorf("%s: %q is %q, with white space around it %q", typ, text, normal, got)
+			}
+			if got := form.Normal(text); got != normal {
+				t.Errorf("%s: %q is %q, then %q", typ, text, normal, got)
+			}
+		}
+		answer, found := FinalAnswer(text)
+		if found != (answer != "") {
+			t.Errorf("%q: %q, %v", text, answer, found)
+		}
+		if again, ok := FinalAnswer("First. The answer is 7. Then again: the answer is " + answer + "."); found && !strings.Contains(answer, "answer is") && (!ok || !SameAnswer(again, answer)) {
+			t.Errorf("%q ends in %q, which is found as %q", text, answer, again)
+		}
+		with := AnswerForm{Type: AnswerFree, pattern: regexp.MustCompile(`(?i)####\s*(\S+)`)}
+		if answer, found := with.Find(text); found != (answer != "") || found && !strings.Contains(text, answer) {
+			t.Errorf("%q: by a pattern %q, %v", text, answer, found)
 		}
 	})
 }

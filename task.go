@@ -1,6 +1,7 @@
 package rebased
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -24,6 +25,7 @@ type Task struct {
 	Transform     Transform     `json:"transform"`
 	Answer        AnswerSpec    `json:"answer"`
 	Reason        ReasonStep    `json:"reason"`
+	Judge         *Judge        `json:"judge,omitempty"`
 	Dedupe        Dedupe        `json:"dedupe"`
 	Decontaminate Decontaminate `json:"decontaminate"`
 	Gates         Gates         `json:"gates"`
@@ -113,17 +115,25 @@ type Transform struct {
 
 // Constraints are what a task's examples must be like. Zero values do not constrain.
 type Constraints struct {
-	Span     bool     `json:"span"`      // the answer stands in the input
-	Labels   []string `json:"labels"`    // the answer is one of these, in this spelling
-	Pattern  string   `json:"pattern"`   // the answer as a whole matches a regular expression (RE2)
-	Format   string   `json:"format"`    // what the output is written in: one of Syntaxes
-	Schema   string   `json:"schema"`    // JSON Schema of an output in JSON
-	MinChars int      `json:"min_chars"` // of the output
-	MaxChars int      `json:"max_chars"` // of the output; 0 = none
+	Span     bool     `json:"span"`               // the answer stands in the input
+	Labels   []string `json:"labels"`             // the answer is one of these, in this spelling
+	Pattern  string   `json:"pattern"`            // the answer as a whole matches a regular expression (RE2)
+	Format   string   `json:"format"`             // what the output is written in: one of Syntaxes
+	Schema   string   `json:"schema"`             // JSON Schema of an output in JSON
+	MinChars int      `json:"min_chars"`          // of the output
+	MaxChars int      `json:"max_chars"`          // of the output; 0 = none
+	Language string   `json:"language,omitempty"` // of the output: one of Languages; "" = any
 }
 
 // Syntaxes lists what outputs can be held to be written in.
-func Syntaxes() []string { return []string{"json", "go"} }
+func Syntaxes() []string {
+	return []string{"json", "go", "bash", "yaml", "xml", "csv", "re2"}
+}
+
+// Languages lists the languages that outputs can be held to, by ISO 639-1.
+func Languages() []string { return strings.Fields(languages) }
+
+const languages = "af ak am ar az be bg bh bn cs da de el en eo es et fa fi fr gu ha he hi hr ht hu id ig it ja jv ka km kn ko ku lt lv mg mk ml mr my nb ne nl nn ny om or pa pl pt rn ro ru rw si sl sn so sr sv ta te th ti tk tl tr ug uk ur uz vi yo zh zu"
 
 // Providers of teachers.
 const (
@@ -178,6 +188,38 @@ type ReasonStep struct {
 	Agree   int `json:"agree"`
 	// Majority takes the answer that at least Agree samples give in place of another transformed one.
 	Majority bool `json:"majority"`
+}
+
+// Judge has a teacher score each example by a rubric, once its output is final.
+type Judge struct {
+	Rubric   string  `json:"rubric"`
+	MinScore float64 `json:"min_score"` // of 1 to 10: rows that score less are rejected; 0 = none are
+	// Teacher is who is asked, nil = that of Transform; see Task.JudgeTeacher.
+	Teacher *Teacher `json:"teacher,omitempty"`
+}
+
+// JudgeTeacher is who judges, in a task with a judge: the task's teacher at temperature 0, with what the judge's own says over it. One of another
+// server has a model and limits of its own only.
+func (t Task) JudgeTeacher() Teacher {
+	judge := t.Transform.Teacher
+	judge.Temperature = 0
+	own := t.Judge.Teacher
+	if own == nil {
+		return judge
+	}
+	elsewhere := own.Provider != "" && own.Provider != judge.Provider || own.BaseURL != "" && own.BaseURL != judge.BaseURL
+	if elsewhere {
+		judge.Provider = cmp.Or(own.Provider, judge.Provider)
+		judge.BaseURL, judge.Model, judge.Limits = own.BaseURL, own.Model, own.Limits
+	}
+	judge.Model = cmp.Or(own.Model, judge.Model)
+	if own.Limits != (Limits{}) {
+		judge.Limits = own.Limits
+	}
+	judge.Temperature = own.Temperature
+	judge.MaxTokens = cmp.Or(own.MaxTokens, judge.MaxTokens)
+	judge.Timeout = cmp.Or(own.Timeout, judge.Timeout)
+	return judge
 }
 
 // Dedupe says which rows count as repeats.
@@ -257,11 +299,12 @@ const (
 	FormatPromptCompletion = "prompt-completion"
 	FormatAlpaca           = "alpaca"
 	FormatShareGPT         = "sharegpt"
+	FormatPreference       = "preference" // pairs of a kept output and one that ends in a wrong answer
 )
 
 // Formats lists the JSONL formats of a version.
 func Formats() []string {
-	return []string{FormatMessages, FormatPromptCompletion, FormatAlpaca, FormatShareGPT}
+	return []string{FormatMessages, FormatPromptCompletion, FormatAlpaca, FormatShareGPT, FormatPreference}
 }
 
 // Output shapes the released files.
@@ -356,7 +399,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateGates, validateDedupe, validateGiven, validateBalance, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateJudge, validateGates, validateDedupe, validateGiven, validateBalance, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -487,23 +530,12 @@ func validateLists(t Task) *FieldError {
 }
 
 func validateTeacher(t Task) *FieldError {
+	const at = "transform.teacher."
 	teacher := t.Transform.Teacher
-	switch {
-	case teacher.Provider != ProviderOpenAI && teacher.Provider != ProviderAnthropic && teacher.Provider != ProviderBedrock:
-		return fieldError("transform.teacher.provider", "must be openai, anthropic or bedrock, got %q", teacher.Provider)
-	case teacher.BaseURL != "" && !strings.HasPrefix(teacher.BaseURL, "http://") && !strings.HasPrefix(teacher.BaseURL, "https://"):
-		return fieldError("transform.teacher.base_url", "must start with http:// or https://, got %q", teacher.BaseURL)
-	case strings.Contains(teacher.BaseURL, "@"):
-		return fieldError("transform.teacher.base_url", "must not hold credentials: they come from the worker's environment")
-	case !(teacher.Temperature >= 0 && teacher.Temperature <= 2): // so that NaN is refused too
-		return fieldError("transform.teacher.temperature", "must be between 0 and 2, got %v", teacher.Temperature)
-	case teacher.Provider != ProviderOpenAI && teacher.Temperature > 1:
-		return fieldError("transform.teacher.temperature", "must be between 0 and 1 with provider %s, got %v", teacher.Provider, teacher.Temperature)
-	case teacher.MaxTokens < 1 || teacher.MaxTokens > 128_000:
-		return fieldError("transform.teacher.max_tokens", "must be between 1 and 128000, got %d", teacher.MaxTokens)
-	case teacher.Timeout < 1 || teacher.Timeout > 3600:
-		return fieldError("transform.teacher.timeout", "must be between 1 and 3600 seconds, got %d", teacher.Timeout)
-	case t.Transform.Batch && teacher.Provider != ProviderOpenAI && teacher.Provider != ProviderAnthropic:
+	if err := checkTeacher(at, teacher); err != nil {
+		return err
+	}
+	if t.Transform.Batch && teacher.Provider != ProviderOpenAI && teacher.Provider != ProviderAnthropic {
 		return fieldError("transform.batch", "must be false with provider %s: it has no batches here", teacher.Provider)
 	}
 	if n := t.Transform.CellChars; n < 50 || n > 16_000 {
@@ -512,12 +544,36 @@ func validateTeacher(t Task) *FieldError {
 	if n := t.Transform.TargetRows; n < 0 || n > t.Retrieve.Rows {
 		return fieldError("transform.target_rows", "must be none, or between 1 and retrieve.rows (%d), got %d", t.Retrieve.Rows, n)
 	}
-	return validateCaps(teacher.Limits, t.Budget)
+	if err := validateLimits(at, teacher.Limits); err != nil {
+		return err
+	}
+	return validateBudget(t.Budget)
 }
 
-// validateCaps checks what 0 switches off.
-func validateCaps(l Limits, b Budget) *FieldError {
-	const at = "transform.teacher.limits."
+// checkTeacher checks what stands under a path.
+func checkTeacher(at string, teacher Teacher) *FieldError {
+	switch {
+	case teacher.Provider != ProviderOpenAI && teacher.Provider != ProviderAnthropic && teacher.Provider != ProviderBedrock:
+		return fieldError(at+"provider", "must be openai, anthropic or bedrock, got %q", teacher.Provider)
+	case teacher.BaseURL != "" && !strings.HasPrefix(teacher.BaseURL, "http://") && !strings.HasPrefix(teacher.BaseURL, "https://"):
+		return fieldError(at+"base_url", "must start with http:// or https://, got %q", teacher.BaseURL)
+	case strings.Contains(teacher.BaseURL, "@"):
+		return fieldError(at+"base_url", "must not hold credentials: they come from the worker's environment")
+	case !(teacher.Temperature >= 0 && teacher.Temperature <= 2): // so that NaN is refused too
+		return fieldError(at+"temperature", "must be between 0 and 2, got %v", teacher.Temperature)
+	case teacher.Provider != ProviderOpenAI && teacher.Temperature > 1:
+		return fieldError(at+"temperature", "must be between 0 and 1 with provider %s, got %v", teacher.Provider, teacher.Temperature)
+	case teacher.MaxTokens < 1 || teacher.MaxTokens > 128_000:
+		return fieldError(at+"max_tokens", "must be between 1 and 128000, got %d", teacher.MaxTokens)
+	case teacher.Timeout < 1 || teacher.Timeout > 3600:
+		return fieldError(at+"timeout", "must be between 1 and 3600 seconds, got %d", teacher.Timeout)
+	}
+	return nil
+}
+
+// validateLimits checks what 0 switches off.
+func validateLimits(at string, l Limits) *FieldError {
+	at += "limits."
 	switch {
 	case l.InFlight < 0 || l.InFlight > 10_000:
 		return fieldError(at+"in_flight", "must be none, or between 1 and 10000, got %d", l.InFlight)
@@ -525,6 +581,12 @@ func validateCaps(l Limits, b Budget) *FieldError {
 		return fieldError(at+"rpm", "must be none, or between 1 and 10000000, got %d", l.RPM)
 	case l.TPM < 0 || l.TPM > 10_000_000_000:
 		return fieldError(at+"tpm", "must be none, or between 1 and 10000000000, got %d", l.TPM)
+	}
+	return nil
+}
+
+func validateBudget(b Budget) *FieldError {
+	switch {
 	case !(b.USD >= 0 && b.USD <= MaxBudgetUSD):
 		return fieldError("budget.usd", "must be none, or more than 0 and at most %d, got %v", MaxBudgetUSD, b.USD)
 	case b.Tokens < 0:
@@ -546,6 +608,8 @@ func validateConstraints(t Task) *FieldError {
 		return fieldError(at+"format", "must be one of %s, got %q", strings.Join(Syntaxes(), ", "), c.Format)
 	case c.Schema != "" && c.Format != "json":
 		return fieldError(at+"schema", "needs format: json")
+	case c.Language != "" && !slices.Contains(Languages(), c.Language):
+		return fieldError(at+"language", "must be one of %s, got %.40q", languages, c.Language)
 	case len(c.Schema) > 64_000:
 		return fieldError(at+"schema", "must have at most 64000 bytes, has %d", len(c.Schema))
 	case c.MinChars < 0 || c.MinChars > 1_000_000:
@@ -582,6 +646,33 @@ func validateReason(t Task) *FieldError {
 	}
 	return fieldError("answer.pattern", "is of use with reason.mode rationale or verified only: remove it")
 }
+
+func validateJudge(t Task) *FieldError {
+	const at = "judge."
+	switch j := t.Judge; {
+	case j == nil:
+		return nil
+	case strings.TrimSpace(j.Rubric) == "":
+		return fieldError(at+"rubric", "is required: what makes an example good, and what makes it bad")
+	case len(j.Rubric) > 16_000:
+		return fieldError(at+"rubric", "must have at most 16000 bytes, has %d", len(j.Rubric))
+	case j.MinScore != 0 && !(j.MinScore >= 1 && j.MinScore <= MaxScore):
+		return fieldError(at+"min_score", "must be none, or between 1 and %d, got %v", MaxScore, j.MinScore)
+	case j.Teacher == nil:
+		return nil
+	}
+	judge, teacher := t.JudgeTeacher(), t.Transform.Teacher
+	if err := checkTeacher(at+"teacher.", judge); err != nil {
+		return err
+	}
+	if t.Transform.Batch && (judge.Provider != teacher.Provider || judge.BaseURL != teacher.BaseURL) {
+		return fieldError(at+"teacher", "must have the provider and the base_url of transform.teacher with transform.batch: the batches of a build are of one server")
+	}
+	return validateLimits(at+"teacher.", t.Judge.Teacher.Limits)
+}
+
+// MaxScore is the best score of a judge; the worst is 1.
+const MaxScore = 10
 
 func validateGates(t Task) *FieldError {
 	g := t.Gates
@@ -710,6 +801,9 @@ func validateRest(t Task) *FieldError {
 		}
 		if !known {
 			return fieldError(at, "must be one of %s, got %q", strings.Join(Formats(), ", "), f)
+		}
+		if f == FormatPreference && t.Reason.Mode != ReasonVerified {
+			return fieldError(at, "preference needs reason.mode: verified, whose answers are compared")
 		}
 		if seen[f] {
 			return fieldError(at, "repeats %q", f)

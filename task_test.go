@@ -53,8 +53,18 @@ func TestValuesAtTheirBoundsAreAccepted(t *testing.T) {
 		"minhash 0.5":     func(t *rebased.Task) { t.Dedupe.MinHash = 0.5 },
 		"minhash 1":       func(t *rebased.Task) { t.Dedupe.MinHash = 1 },
 		"validation 0.5":  func(t *rebased.Task) { t.Output.Validation = 0.5 },
-		"every format":    func(t *rebased.Task) { t.Output.Formats = rebased.Formats() },
-		"no format":       func(t *rebased.Task) { t.Output.Formats = nil },
+		"every format": func(t *rebased.Task) {
+			t.Reason.Mode, t.Output.Formats = rebased.ReasonVerified, rebased.Formats()
+		},
+		"judge":        func(t *rebased.Task) { t.Judge = &rebased.Judge{Rubric: "r", MinScore: 10} },
+		"scores alone": func(t *rebased.Task) { t.Judge = &rebased.Judge{Rubric: "r"} },
+		"judge of another server": func(t *rebased.Task) {
+			t.Judge = &rebased.Judge{Rubric: "r", Teacher: &rebased.Teacher{Provider: "anthropic", Model: "m", Temperature: 1}}
+		},
+		"judge in batches": func(t *rebased.Task) {
+			t.Transform.Batch, t.Judge = true, &rebased.Judge{Rubric: "r", Teacher: &rebased.Teacher{Model: "m"}}
+		},
+		"no format": func(t *rebased.Task) { t.Output.Formats = nil },
 		"workflow to follow": func(t *rebased.Task) {
 			t.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train", TaskQueue: "training"}
 		},
@@ -74,6 +84,24 @@ func TestAValueOutOfBoundsIsRefusedWithItsPathAndItsBound(t *testing.T) {
 	}{
 		{"apiVersion", `"rebased/v1", got "v2"`, func(t *rebased.Task) { t.APIVersion = "v2" }},
 		{"name", "required", func(t *rebased.Task) { t.Name = "" }},
+		{"judge.rubric", "required", func(t *rebased.Task) { t.Judge = &rebased.Judge{MinScore: 5} }},
+		{"judge.rubric", "16000", func(t *rebased.Task) { t.Judge = &rebased.Judge{Rubric: strings.Repeat("r", 16_001)} }},
+		{"judge.min_score", "between 1 and 10, got 0.5", func(t *rebased.Task) { t.Judge = &rebased.Judge{Rubric: "r", MinScore: 0.5} }},
+		{"judge.min_score", "between 1 and 10, got 10.5", func(t *rebased.Task) { t.Judge = &rebased.Judge{Rubric: "r", MinScore: 10.5} }},
+		{"judge.min_score", "got NaN", func(t *rebased.Task) { t.Judge = &rebased.Judge{Rubric: "r", MinScore: math.NaN()} }},
+		{"judge.teacher.provider", `got "x"`, func(t *rebased.Task) { t.Judge = &rebased.Judge{Rubric: "r", Teacher: &rebased.Teacher{Provider: "x"}} }},
+		{"judge.teacher.temperature", "provider anthropic", func(t *rebased.Task) {
+			t.Judge = &rebased.Judge{Rubric: "r", Teacher: &rebased.Teacher{Provider: "anthropic", Temperature: 1.5}}
+		}},
+		{"judge.teacher.limits.rpm", "got -1", func(t *rebased.Task) {
+			t.Judge = &rebased.Judge{Rubric: "r", Teacher: &rebased.Teacher{Limits: rebased.Limits{RPM: -1}}}
+		}},
+		{"judge.teacher", "transform.batch", func(t *rebased.Task) {
+			t.Transform.Batch, t.Judge = true, &rebased.Judge{Rubric: "r", Teacher: &rebased.Teacher{BaseURL: "http://other"}}
+		}},
+		{"output.formats[0]", "reason.mode: verified", func(t *rebased.Task) {
+			t.Reason.Mode, t.Output.Formats = rebased.ReasonRationale, []string{rebased.FormatPreference}
+		}},
 		{"name", "63", func(t *rebased.Task) { t.Name = strings.Repeat("a", 64) }},
 		{"name", `"../x"`, func(t *rebased.Task) { t.Name = "../x" }},
 		{"name", `"Squad"`, func(t *rebased.Task) { t.Name = "Squad" }},
@@ -125,7 +153,7 @@ func TestAValueOutOfBoundsIsRefusedWithItsPathAndItsBound(t *testing.T) {
 		{"reason.mode", `none, rationale or verified, got "deep"`, func(t *rebased.Task) { t.Reason.Mode = "deep" }},
 		{"transform.constraints.pattern", `got "("`, func(t *rebased.Task) { t.Transform.Constraints.Pattern = "(" }},
 		{"transform.constraints.pattern", "control characters", func(t *rebased.Task) { t.Transform.Constraints.Pattern = "a\nb" }},
-		{"transform.constraints.format", `one of json, go, got "cobol"`, func(t *rebased.Task) { t.Transform.Constraints.Format = "cobol" }},
+		{"transform.constraints.format", `re2, got "cobol"`, func(t *rebased.Task) { t.Transform.Constraints.Format = "cobol" }},
 		{"transform.constraints.schema", "needs format: json", func(t *rebased.Task) { t.Transform.Constraints.Schema = "{}" }},
 		{"transform.constraints.min_chars", "max_chars (2), got 3", func(t *rebased.Task) { t.Transform.Constraints.MinChars, t.Transform.Constraints.MaxChars = 3, 2 }},
 		{"transform.constraints.labels[1]", "white space", func(t *rebased.Task) { t.Transform.Constraints.Labels = []string{"a", " b"} }},
@@ -142,7 +170,7 @@ func TestAValueOutOfBoundsIsRefusedWithItsPathAndItsBound(t *testing.T) {
 		{"output.validation", "0.5, got 0.51", func(t *rebased.Task) { t.Output.Validation = 0.51 }},
 		{"output.validation", "got -0.1", func(t *rebased.Task) { t.Output.Validation = -0.1 }},
 		{"output.validation", "NaN", func(t *rebased.Task) { t.Output.Validation = math.NaN() }},
-		{"output.formats[1]", `sharegpt, got "xml"`, func(t *rebased.Task) { t.Output.Formats = []string{"alpaca", "xml"} }},
+		{"output.formats[1]", `preference, got "xml"`, func(t *rebased.Task) { t.Output.Formats = []string{"alpaca", "xml"} }},
 		{"output.formats[1]", `repeats "alpaca"`, func(t *rebased.Task) { t.Output.Formats = []string{"alpaca", "alpaca"} }},
 		{"handoff.workflow.type", "required", func(t *rebased.Task) { t.Handoff.Workflow = &rebased.WorkflowSpec{TaskQueue: "q"} }},
 		{"handoff.workflow.task_queue", "required", func(t *rebased.Task) { t.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train"} }},

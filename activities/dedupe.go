@@ -29,10 +29,12 @@ type Dedupe struct {
 // DedupeInput names the parts to read: those of the last step that made rows.
 type DedupeInput struct {
 	BuildRef
-	Reasoned bool `json:"reasoned"` // whether the reason step ran
+	Reasoned bool `json:"reasoned"`         // whether the reason step ran
+	Judged   bool `json:"judged,omitempty"` // whether the judge's did
 	Shards   int  `json:"shards"`
 
-	Price rebased.Price `json:"price"`
+	Price      rebased.Price `json:"price"`
+	JudgePrice rebased.Price `json:"judge_price,omitzero"`
 	// Target is how many rows are wanted: what stays beyond it, in the order of ranks, is surplus. 0 = all that stay.
 	Target int `json:"target,omitempty"`
 	// Chunks is how many files of prints and Ranges how many of groups other workers have made of the rows; 0 = they are made here.
@@ -73,7 +75,10 @@ func (a *Dedupe) dedupe(ctx context.Context, in DedupeInput, progress func(int))
 
 func (a *Dedupe) files(ctx context.Context, in DedupeInput, progress func(int)) (*dedupeFiles, error) {
 	files := &dedupeFiles{Build: a.Build, in: in, progress: progress, folder: folderTransformed, leaks: map[int][]leak{}}
-	if in.Reasoned {
+	switch {
+	case in.Judged:
+		files.folder = folderJudged
+	case in.Reasoned:
 		files.folder = folderReasoned
 	}
 	var err error
@@ -270,7 +275,7 @@ func (f *dedupeFiles) take(ctx context.Context, rows []rebased.Example) error {
 
 // Reject implements dedupe.Files.
 func (f *dedupeFiles) Reject(ctx context.Context, rejects []rebased.Reject) error {
-	priced(rejects, f.in.Price)
+	priced(rejects, f.in.Price, f.in.JudgePrice)
 	if _, err := f.Rejects.Write(ctx, f.in.rejectsKey(dedupe.Step, f.rejects), rejects); err != nil {
 		return fmt.Errorf("write the duplicates: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/dedupe"
 	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/judge"
 	"github.com/rebased/rebased/activities/reason"
 	"github.com/rebased/rebased/activities/transform"
 )
@@ -33,6 +34,7 @@ type StageInput struct {
 	Skipped   map[string]int                    `json:"skipped"`
 	Rejected  map[string]map[rebased.Reason]int `json:"rejected"` // by step
 	Reasoned  bool                              `json:"reasoned"` // whether the reason step ran
+	Judged    bool                              `json:"judged,omitempty"`
 	Tokens    rebased.Usage                     `json:"tokens"`
 	// StepTokens are Tokens by step. They are left out where they do not add up to Tokens: a build that an older program began does not know all.
 	StepTokens map[string]rebased.Usage `json:"step_tokens,omitempty"`
@@ -68,10 +70,14 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 	if in.Nothing {
 		return a.unchanged(ctx, in.Task)
 	}
-	steps := []string{transform.Step, reason.Step, dedupe.Step}
-	if !in.Reasoned {
-		steps = []string{transform.Step, dedupe.Step}
+	steps := []string{transform.Step}
+	if in.Reasoned {
+		steps = append(steps, reason.Step)
 	}
+	if in.Judged {
+		steps = append(steps, judge.Step)
+	}
+	steps = append(steps, dedupe.Step)
 	spec := handoff.Input{
 		Task: task, TaskFile: file, Revision: in.Revision, Encoder: in.Encoder, Endpoint: in.Endpoint, Retrieved: in.Retrieved,
 		Skipped: in.Skipped, Given: in.Given, Tokens: in.Tokens, Staging: rebased.BuildKey(in.Task, in.Build, "staged"),

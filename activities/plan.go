@@ -93,6 +93,7 @@ type PlanResult struct {
 	Budget       rebased.Budget `json:"budget"`
 	Batch        bool           `json:"batch,omitempty"`  // the provider answers in batches
 	Reason       string         `json:"reason"`           // mode of the reason step
+	Judge        *JudgePlan     `json:"judge,omitempty"`  // nil = there is no judge
 	Rows         int            `json:"rows"`             // to retrieve
 	Target       int            `json:"target,omitempty"` // rows that are wanted; 0 = all that can be made
 	// TargetKey is the key of the task that says so; "" = transform.target_rows, of a history recorded before there was another.
@@ -103,6 +104,14 @@ type PlanResult struct {
 	Against  int                   `json:"against,omitempty"`      // versions and files that rows must not repeat
 	Sharded  int                   `json:"sharded_from,omitempty"` // rows from which deduplication is split over workers; 0 = never
 	Trigger  *rebased.WorkflowSpec `json:"trigger,omitempty"`
+}
+
+// JudgePlan is what asking the judge depends on.
+type JudgePlan struct {
+	InFlight int           `json:"in_flight"` // 0 = no cap, as of all three
+	RPM      int           `json:"rpm"`
+	TPM      int           `json:"tpm"`
+	Price    rebased.Price `json:"price"`
 }
 
 // Check checks bucket, index, encoder, corpus and teacher, then writes the frozen task. Every error is one line for the user.
@@ -154,16 +163,22 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if _, err := a.Benchmarks.open(ctx, task.Decontaminate); err != nil {
 		return PlanResult{}, err
 	}
-	teacher, err := a.teacher(ctx, &task)
+	teacher, err := a.teacher(ctx, &task.Transform.Teacher, "transform.teacher")
 	if err != nil {
 		return PlanResult{}, err
 	}
-	price, priced := a.Prices.Price(teacher.Endpoint(), task.Transform.Teacher.Model)
-	if task.Budget.USD > 0 && !priced {
-		return PlanResult{}, rebased.E(
-			rebased.Invalid, "budget.usd: no price is known of model %q at %s: add it to the worker's price table (REBASED_PRICES), or cap tokens",
-			task.Transform.Teacher.Model, teacher.Endpoint(),
-		)
+	if task.Transform.Batch {
+		if err := takesBatches(ctx, teacher, task.Transform.Teacher.Provider); err != nil {
+			return PlanResult{}, err
+		}
+	}
+	price, err := a.price(task.Budget, teacher, task.Transform.Teacher.Model)
+	if err != nil {
+		return PlanResult{}, err
+	}
+	judge, err := a.judge(ctx, &task)
+	if err != nil {
+		return PlanResult{}, err
 	}
 	frozen := rebased.BuildKey(task.Name, in.Build, "task.yaml")
 	data, err := a.Tasks.Encode(task)
@@ -178,7 +193,7 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	return PlanResult{
 		TaskKey: frozen, Corpus: task.Corpus, Revision: from.Revision, Encoder: from.Encoder, Deduplicated: deduplicated, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
-		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Rows: task.Retrieve.Rows, Target: target, TargetKey: key,
+		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Judge: judge, Rows: task.Retrieve.Rows, Target: target, TargetKey: key,
 		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow, Delta: task.Output.Delta(), Against: len(task.Dedupe.Against), Sharded: a.shardedFrom(task),
 	}, nil
 }
@@ -267,9 +282,42 @@ func (a *Plan) read(ctx context.Context, in PlanInput) (rebased.Task, error) {
 	return task, transform.Check(task)
 }
 
-// teacher asks the teacher's server what it offers, which proves address and key, and settles the model.
-func (a *Plan) teacher(ctx context.Context, task *rebased.Task) (llm.Teacher, error) {
-	t := &task.Transform.Teacher
+// price is what a model costs. A budget in money needs to know.
+func (a *Plan) price(budget rebased.Budget, teacher llm.Teacher, model string) (rebased.Price, error) {
+	price, known := a.Prices.Price(teacher.Endpoint(), model)
+	if budget.USD > 0 && !known {
+		return price, rebased.E(
+			rebased.Invalid, "budget.usd: no price is known of model %q at %s: add it to the worker's price table (REBASED_PRICES), or cap tokens",
+			model, teacher.Endpoint(),
+		)
+	}
+	return price, nil
+}
+
+// judge settles who judges; nil for a task without a judge.
+func (a *Plan) judge(ctx context.Context, task *rebased.Task) (*JudgePlan, error) {
+	if task.Judge == nil {
+		return nil, nil
+	}
+	t := task.JudgeTeacher()
+	teacher, err := a.teacher(ctx, &t, "judge.teacher")
+	if err != nil {
+		return nil, fmt.Errorf("judge: %w", err)
+	}
+	price, err := a.price(task.Budget, teacher, t.Model)
+	if err != nil {
+		return nil, err
+	}
+	judge := *task.Judge
+	if judge.Teacher != nil {
+		judge.Teacher = &t
+	}
+	task.Judge = &judge
+	return &JudgePlan{InFlight: t.Limits.InFlight, RPM: t.Limits.RPM, TPM: t.Limits.TPM, Price: price}, nil
+}
+
+// teacher asks a teacher's server what it offers, which proves address and key, and settles address and model.
+func (a *Plan) teacher(ctx context.Context, t *rebased.Teacher, key string) (llm.Teacher, error) {
 	teacher, err := a.Teachers.Open(*t)
 	if err != nil {
 		return nil, err
@@ -282,12 +330,9 @@ func (a *Plan) teacher(ctx context.Context, task *rebased.Task) (llm.Teacher, er
 	case t.Model == "" && len(models) == 1:
 		t.Model = models[0]
 	case t.Model == "":
-		return nil, rebased.E(rebased.Invalid, "transform.teacher.model: is required: the server at %s offers %d models", teacher.Endpoint(), len(models))
+		return nil, rebased.E(rebased.Invalid, "%s.model: is required: the server at %s offers %d models", key, teacher.Endpoint(), len(models))
 	}
 	t.BaseURL = teacher.Endpoint()
-	if task.Transform.Batch {
-		return teacher, takesBatches(ctx, teacher, t.Provider)
-	}
 	return teacher, nil
 }
 

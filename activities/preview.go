@@ -19,12 +19,29 @@ type Preview struct {
 	Revision string            `json:"revision"`
 	Encoder  string            `json:"encoder"` // identity
 	Mode     string            `json:"mode"`
+	Answer   PreviewAnswer     `json:"answer"`
 	Rows     int               `json:"rows"`    // found
 	Skipped  map[string]int    `json:"skipped"` // rows kept out, by reason
 	Datasets []PreviewDataset  `json:"datasets"`
 	Curve    []float32         `json:"curve"` // scores at even places of the ranking, the first and the last row's included
 	Top      []PreviewRow      `json:"top"`
 	Passed   []retrieve.Passed `json:"passed"` // over, as good as the rows of Top
+}
+
+// PreviewAnswer is how final answers are compared, and what those of the examples are then.
+type PreviewAnswer struct {
+	Type     rebased.AnswerType `json:"type"`
+	Why      string             `json:"why"`
+	Examples []string           `json:"examples"`
+}
+
+func previewAnswer(task rebased.Task) PreviewAnswer {
+	form := task.AnswerForm()
+	out := PreviewAnswer{Type: form.Type, Why: form.Why}
+	for _, e := range task.Examples {
+		out.Examples = append(out.Examples, form.Normal(rebased.ShortAnswer(e.Target())))
+	}
+	return out
 }
 
 // PreviewDataset is what one dataset gives, all its configurations and splits together.
@@ -100,7 +117,7 @@ func (a *Retrieve) previewRows(ctx context.Context, in PreviewInput, progress fu
 	shown := Preview{
 		Task: task.Name, Corpus: task.Corpus, Revision: record.Revision, Encoder: record.Encoder, Mode: task.Retrieve.Mode,
 		Rows: ranking.Len(), Skipped: ranking.Skipped, Curve: ranking.Curve(previewPoints), Top: make([]PreviewRow, len(top)),
-		Datasets: previewDatasets(ranking), Passed: previewPassedOver(ranking.Passed, top),
+		Answer: previewAnswer(task), Datasets: previewDatasets(ranking), Passed: previewPassedOver(ranking.Passed, top),
 	}
 	for i, c := range top {
 		shown.Top[i] = PreviewRow{Candidate: c, Prompt: transform.Prompt(task, c)}

@@ -22,6 +22,6 @@ func (a *Reason) ReasonBatch(ctx context.Context, in ShardInput) (BatchResult, e
 
 func (a *Reason) lesson() lesson[rebased.Example] {
 	return lesson[rebased.Example]{
-		step: reason.Step, rows: a.Examples, from: folderTransformed, to: folderReasoned, shard: reason.Shard, requests: reason.Requests,
+		step: reason.Step, teacher: transformTeacher, rows: a.Examples, from: folderTransformed, to: folderReasoned, shard: reason.Shard, requests: reason.Requests,
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/dedupe"
+	"github.com/rebased/rebased/activities/judge"
 	"github.com/rebased/rebased/activities/reason"
 	"github.com/rebased/rebased/activities/transform"
 )
@@ -79,15 +80,36 @@ func (a *Redrive) selectRows(ctx context.Context, in RedriveInput, progress func
 	if err := a.keep(ctx, in, &out, madeIn(task), before.examples, stay); err != nil {
 		return out, err
 	}
-	if task.Reason.Mode != rebased.ReasonNone {
-		return out, a.keepTransformed(ctx, in, &out, before, again)
+	judged := judgedUsage(before.examples, stay)
+	out.StepTokens = map[string]rebased.Usage{}
+	if task.Judge != nil {
+		out.StepTokens[judge.Step] = judged
 	}
-	out.StepTokens = map[string]rebased.Usage{transform.Step: out.Tokens}
+	asked := rebased.Usage{InputTokens: out.Tokens.InputTokens - judged.InputTokens, OutputTokens: out.Tokens.OutputTokens - judged.OutputTokens}
+	if task.Reason.Mode != rebased.ReasonNone {
+		return out, a.keepTransformed(ctx, in, &out, before, again, asked)
+	}
+	out.StepTokens[transform.Step] = asked
 	return out, nil
 }
 
-// keepTransformed writes the transformed form of the rows that stay too, which tells what of their tokens each step took.
-func (a *Redrive) keepTransformed(ctx context.Context, in RedriveInput, out *RankResult, before earlier, again []rebased.Candidate) error {
+// judgedUsage is what a judge took for the rows and the rejects that stay.
+func judgedUsage(examples []rebased.Example, stay map[string][]rebased.Reject) (sum rebased.Usage) {
+	for _, e := range examples {
+		sum = sum.Add(e.Judged.Usage)
+	}
+	for _, rejects := range stay {
+		for _, r := range rejects {
+			sum = sum.Add(r.Judged.Usage)
+		}
+	}
+	return sum
+}
+
+// keepTransformed writes the transformed form of the rows that stay too, which tells what of the tokens of transform and reason each step took.
+func (a *Redrive) keepTransformed(
+	ctx context.Context, in RedriveInput, out *RankResult, before earlier, again []rebased.Candidate, asked rebased.Usage,
+) error {
 	left := make(map[rebased.RowID]bool, len(again))
 	for _, c := range again {
 		left[c.ID] = true
@@ -107,9 +129,10 @@ func (a *Redrive) keepTransformed(ctx context.Context, in RedriveInput, out *Ran
 			transformed = transformed.Add(r.Usage)
 		}
 	}
-	out.StepTokens = map[string]rebased.Usage{transform.Step: transformed, reason.Step: {
-		InputTokens: out.Tokens.InputTokens - transformed.InputTokens, OutputTokens: out.Tokens.OutputTokens - transformed.OutputTokens,
-	}}
+	out.StepTokens[transform.Step] = transformed
+	out.StepTokens[reason.Step] = rebased.Usage{
+		InputTokens: asked.InputTokens - transformed.InputTokens, OutputTokens: asked.OutputTokens - transformed.OutputTokens,
+	}
 	return nil
 }
 
@@ -128,7 +151,7 @@ func (a *Redrive) keep(
 		}
 	}
 	for _, e := range examples {
-		out.Tokens = out.Tokens.Add(e.Usage)
+		out.Tokens = out.Tokens.Add(e.Usage).Add(e.Judged.Usage)
 	}
 	for step, rejects := range stay {
 		if len(rejects) == 0 {
@@ -139,7 +162,7 @@ func (a *Redrive) keep(
 		}
 		out.Rejected[step] = countReasons(rejects)
 		for _, r := range rejects {
-			out.Tokens = out.Tokens.Add(r.Usage)
+			out.Tokens = out.Tokens.Add(r.Usage).Add(r.Judged.Usage)
 		}
 	}
 	return nil
@@ -147,6 +170,9 @@ func (a *Redrive) keep(
 
 // madeIn is the folder of the last step that makes rows.
 func madeIn(task rebased.Task) string {
+	if task.Judge != nil {
+		return folderJudged
+	}
 	if task.Reason.Mode != rebased.ReasonNone {
 		return folderReasoned
 	}
@@ -219,7 +245,7 @@ func (a *Redrive) earlier(ctx context.Context, in RedriveInput, task rebased.Tas
 		}
 	}
 	sum := len(out.examples)
-	for _, step := range []string{transform.Step, reason.Step} {
+	for _, step := range []string{transform.Step, reason.Step, judge.Step} {
 		if out.rejects[step], err = readParts(ctx, a.Objects, a.Rejects, of, folderRejects, step+"-"); err != nil {
 			return earlier{}, err
 		}
@@ -247,9 +273,14 @@ func (a *Redrive) earlier(ctx context.Context, in RedriveInput, task rebased.Tas
 // sameRules refuses a task that asks for other rows than the ones that are taken over: those were found, and let through, by the rules of before.
 func sameRules(of string, was, now rebased.Task) error {
 	rules := func(t rebased.Task) map[string]any {
+		var judging any
+		if t.Judge != nil { // who judges may change
+			judging = map[string]any{"rubric": t.Judge.Rubric, "min_score": t.Judge.MinScore}
+		}
 		return map[string]any{
 			"corpus": t.Corpus, "retrieve": t.Retrieve, "decontaminate": t.Decontaminate, "transform": map[string]any{"constraints": t.Transform.Constraints},
-			"answer": t.Answer, "reason": t.Reason,
+			"answer": t.Answer, "reason": t.Reason, "judge": judging,
+			"output": map[string]any{"formats": map[string]any{rebased.FormatPreference: slices.Contains(t.Output.Formats, rebased.FormatPreference)}},
 		}
 	}
 	before, err := plainJSON(rules(was))
@@ -274,7 +305,8 @@ func plainJSON(v any) (plain any, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("compare the tasks: %w", err)
 	}
-	return plain, json.Unmarshal(data, &plain)
+	err = json.Unmarshal(data, &plain)
+	return plain, err
 }
 
 // firstChange finds the first key, dotted, whose values differ; "" when none does.

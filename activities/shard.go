@@ -24,6 +24,7 @@ const (
 	folderTransformed = "transformed"
 	folderReasoned    = "reasoned"
 	folderKept        = "kept" // rows that wait to be balanced
+	folderJudged      = "judged"
 	folderDeduped     = "deduped"
 	folderRejects     = "rejects"
 )
@@ -62,7 +63,10 @@ type ShardInput struct {
 	BuildRef
 	Shard int `json:"shard"`
 	Share
-	Price rebased.Price `json:"price"`
+	Price rebased.Price `json:"price"` // of the step's model
+	// Of the judge's step: whether its rows come from the reason step, and the price of the model that was asked before.
+	Reasoned bool           `json:"reasoned,omitempty"`
+	Before   *rebased.Price `json:"before,omitempty"`
 	// Grant is the most that this step of this shard may have spent when it ends, its earlier attempts included; nil = no budget.
 	Grant *rebased.Amount `json:"grant,omitempty"`
 }

@@ -21,6 +21,7 @@ type Teaching struct {
 // lesson is one step that asks a teacher: which rows it reads, what it makes of a shard of them and where it writes.
 type lesson[T any] struct {
 	step     string
+	teacher  func(rebased.Task) rebased.Teacher // who is asked
 	rows     rebased.Table[T]
 	from, to string // folders of the build
 	shard    func(context.Context, *llm.Runner, rebased.Task, []T, llm.Charge, func(int)) (llm.Shard, error)
@@ -40,7 +41,7 @@ func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson
 	if err != nil {
 		return ShardResult{}, err
 	}
-	teacher, err := a.Teachers.Open(task.Transform.Teacher)
+	teacher, err := a.Teachers.Open(l.teacher(task))
 	if err != nil {
 		return ShardResult{}, err
 	}
@@ -67,7 +68,11 @@ func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson
 	if _, err := a.Examples.Write(ctx, in.key(l.to, in.Shard), made.Examples); err != nil {
 		return ShardResult{}, fmt.Errorf("write the rows of shard %d: %w", in.Shard, err)
 	}
-	priced(made.Rejects, in.Price)
+	price, judge := in.Price, rebased.Price{}
+	if in.Before != nil {
+		price, judge = *in.Before, in.Price
+	}
+	priced(made.Rejects, price, judge)
 	if rejects := in.rejectsKey(l.step, in.Shard); len(made.Rejects) > 0 {
 		_, err = a.Rejects.Write(ctx, rejects, made.Rejects)
 	} else {
@@ -92,10 +97,14 @@ func removeOld(ctx context.Context, objects rebased.Objects, key string) error {
 	return objects.Delete(ctx, key)
 }
 
-// priced says what was paid for rejected rows.
-func priced(rejects []rebased.Reject, price rebased.Price) {
+// transformTeacher is who is asked by all steps but the judge's.
+func transformTeacher(t rebased.Task) rebased.Teacher { return t.Transform.Teacher }
+
+// priced says what was paid for rejected rows, to the teacher and to the judge.
+func priced(rejects []rebased.Reject, price, judge rebased.Price) {
 	for i := range rejects {
-		rejects[i].CostUSD = rebased.Amount{Pico: price.Cost(rejects[i].Usage, 0, 0, false)}.USD()
+		r := &rejects[i]
+		r.CostUSD = rebased.Amount{Pico: price.Cost(r.Usage, 0, 0, false) + judge.Cost(r.Judged.Usage, 0, 0, false)}.USD()
 	}
 }
 

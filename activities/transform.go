@@ -22,6 +22,6 @@ func (a *Transform) TransformBatch(ctx context.Context, in ShardInput) (BatchRes
 
 func (a *Transform) lesson() lesson[rebased.Candidate] {
 	return lesson[rebased.Candidate]{
-		step: transform.Step, rows: a.Candidates, from: folderRetrieved, to: folderTransformed, shard: transform.Shard, requests: transform.Requests,
+		step: transform.Step, teacher: transformTeacher, rows: a.Candidates, from: folderRetrieved, to: folderTransformed, shard: transform.Shard, requests: transform.Requests,
 	}
 }

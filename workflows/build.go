@@ -175,12 +175,17 @@ func (b *build) ranked() {
 			p.ToAsk -= b.state.Ranked.Rejected[step][reason]
 		}
 	}
+	steps := 1
 	if b.state.Plan.Reason != rebased.ReasonNone {
-		p.ToAsk *= 2
+		steps++
 	}
+	if b.state.Plan.Judge != nil {
+		steps++
+	}
+	p.ToAsk *= steps
 }
 
-// shards runs transform and reason for every shard, so many at once.
+// shards runs the steps that ask a teacher for every shard, so many at once.
 func (b *build) shards(ctx workflow.Context) error {
 	b.state.Progress.Phase = "transform"
 	if b.asking == nil {
@@ -214,23 +219,38 @@ func (b *build) width() int {
 
 // lanes is how many shards run side by side.
 func (b *build) lanes() int {
-	return min(shardsAtOnce, max(1, b.state.Ranked.Shards), b.inFlight())
+	lanes := min(shardsAtOnce, max(1, b.state.Ranked.Shards), b.teacher().inFlight())
+	if b.state.Plan.Judge != nil {
+		lanes = min(lanes, b.judge().inFlight())
+	}
+	return lanes
+}
+
+// caps are what may be asked of a teacher at once; 0 = no cap.
+type caps struct{ calls, rpm, tpm int }
+
+func (b *build) teacher() caps {
+	return caps{b.state.Plan.InFlight, b.state.Plan.RPM, b.state.Plan.TPM}
+}
+
+func (b *build) judge() caps {
+	j := b.state.Plan.Judge
+	return caps{j.InFlight, j.RPM, j.TPM}
 }
 
 // inFlight is how many calls may be under way.
-func (b *build) inFlight() int {
-	if b.state.Plan.InFlight > 0 {
-		return b.state.Plan.InFlight
+func (c caps) inFlight() int {
+	if c.calls > 0 {
+		return c.calls
 	}
 	return adaptiveInFlight
 }
 
-// share is the n-th shard's part of the build's caps.
-func (b *build) share(n int) activities.Share {
-	lanes, all := b.lanes(), b.inFlight()
+// share is the n-th shard's part of a teacher's caps.
+func (b *build) share(n int, of caps) activities.Share {
+	lanes, all := b.lanes(), of.inFlight()
 	s := activities.Share{
-		InFlight: all / lanes, Capped: b.state.Plan.InFlight > 0,
-		RPM: float64(b.state.Plan.RPM) / float64(lanes), TPM: float64(b.state.Plan.TPM) / float64(lanes),
+		InFlight: all / lanes, Capped: of.calls > 0, RPM: float64(of.rpm) / float64(lanes), TPM: float64(of.tpm) / float64(lanes),
 	}
 	if n%lanes < all%lanes && !b.state.Plan.Batch { // shards that wait for batches come to their lanes in any order
 		s.InFlight++
@@ -241,16 +261,25 @@ func (b *build) share(n int) activities.Share {
 func (b *build) shard(ctx workflow.Context, n int) error {
 	var transform *activities.Transform
 	var reason *activities.Reason
-	in := activities.ShardInput{BuildRef: b.ref, Shard: n, Share: b.share(n), Price: b.state.Plan.Price}
-	reasoned, last := b.state.Plan.Reason != rebased.ReasonNone, n+b.lanes() >= b.state.Limit && !b.state.Plan.Batch
-	in.Last = last && !reasoned
+	var judge *activities.Judge
+	in := activities.ShardInput{BuildRef: b.ref, Shard: n, Share: b.share(n, b.teacher()), Price: b.state.Plan.Price}
+	reasoned, judged := b.state.Plan.Reason != rebased.ReasonNone, b.state.Plan.Judge != nil
+	last := n+b.lanes() >= b.state.Limit && !b.state.Plan.Batch
+	in.Last = last && !reasoned && !judged
 	rows, err := b.step(ctx, lesson{"transform", transform.TransformShard, transform.TransformBatch}, in)
 	if err != nil {
 		return err
 	}
 	if reasoned {
-		in.Last = last
+		in.Last = last && !judged
 		if rows, err = b.step(ctx, lesson{"reason", reason.ReasonShard, reason.ReasonBatch}, in); err != nil {
+			return err
+		}
+	}
+	if judged {
+		in.Share, in.Before, in.Price, in.Reasoned = b.share(n, b.judge()), &b.state.Plan.Price, b.state.Plan.Judge.Price, reasoned
+		in.Last = last
+		if rows, err = b.step(ctx, lesson{"judge", judge.JudgeShard, judge.JudgeBatch}, in); err != nil {
 			return err
 		}
 	}

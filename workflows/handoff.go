@@ -57,7 +57,7 @@ func (b *build) stage(ctx workflow.Context) (activities.StageResult, error) {
 	p := b.state.Progress
 	in := activities.StageInput{
 		BuildRef: b.ref, Revision: b.state.Plan.Revision, Encoder: b.state.Plan.Encoder + b.state.Plan.Deduplicated, Endpoint: b.state.Plan.Endpoint,
-		Retrieved: p.Retrieved, Skipped: p.Skipped, Rejected: b.state.Rejected, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Tokens: p.Tokens,
+		Retrieved: p.Retrieved, Skipped: p.Skipped, Rejected: b.state.Rejected, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Judged: b.state.Plan.Judge != nil, Tokens: p.Tokens,
 		Parts: b.parts, StepTokens: b.state.Tokens, Given: b.given, Nothing: b.nothingNew(),
 	}
 	var out activities.StageResult

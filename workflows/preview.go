@@ -53,7 +53,7 @@ func folderOf(ctx workflow.Context, what, task, taskKey string) activities.Build
 func previewAnswers(ctx workflow.Context, a *activities.Transform, ref activities.BuildRef, plan activities.PlanResult) error {
 	b := build{state: buildState{Plan: plan}}
 	b.state.Ranked.Shards = 1
-	in := activities.ShardInput{BuildRef: ref, Share: b.share(0), Price: plan.Price}
+	in := activities.ShardInput{BuildRef: ref, Share: b.share(0, b.teacher()), Price: plan.Price}
 	if purse := newPurse(plan.Budget); purse.capped() {
 		in.Grant = purse.grant(rebased.Amount{}, purse.free())
 	}

@@ -38,6 +38,9 @@ func TestAPreviewShowsWhatABuildTakesAndMakesNoVersion(t *testing.T) {
 	if shown.Rows != 60 || len(shown.Top) != 5 || len(shown.Datasets) != 2 || len(shown.Curve) != 60 || shown.Curve[0] != shown.Top[0].Total {
 		t.Errorf("got %+v", shown)
 	}
+	if a := shown.Answer; a.Type != rebased.AnswerNumber || a.Why == "" || len(a.Examples) != 1 || a.Examples[0] != "49" {
+		t.Errorf("answers: %+v", a)
+	}
 	for i, row := range shown.Top {
 		if row.Rank != i || !strings.Contains(row.Prompt, row.Cells[0].Text) || row.Output != "" {
 			t.Errorf("row %d: %+v", i, row)

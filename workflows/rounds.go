@@ -90,6 +90,9 @@ func (b *build) dedupe(ctx workflow.Context) error {
 		BuildRef: b.ref, Reasoned: b.state.Plan.Reason != rebased.ReasonNone, Shards: min(b.state.Limit, b.state.Ranked.Shards) + b.state.Ranked.Kept,
 		Price: b.state.Plan.Price, Target: b.state.Plan.Target,
 	}
+	if judge := b.state.Plan.Judge; judge != nil {
+		in.Judged, in.JudgePrice = true, judge.Price
+	}
 	if b.shardsDedupe(ctx) {
 		if err := b.prints(ctx, &in); err != nil {
 			return err

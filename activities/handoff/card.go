@@ -26,7 +26,8 @@ type cardData struct {
 	SizeCategory   string
 	ValidationRows int
 	Findings       []finding
-	Curve          []Point // best, middle and last
+	Curve          []Point  // best, middle and last
+	Lines          []string // formats of JSONL files to train on
 }
 
 // card writes the dataset card: front matter for hubs and loaders, then prose. Whatever comes from data, a provider or the task is escaped.
@@ -36,6 +37,9 @@ func card(task rebased.Task, m Manifest) []byte {
 	if n := len(m.Scores); n > 0 {
 		data.Curve = []Point{m.Scores[0], m.Scores[n/2], m.Scores[n-1]}
 	}
+	data.Lines = slices.DeleteFunc(slices.Clone(task.Output.Formats), func(format string) bool {
+		return format == rebased.FormatPreference && m.Counts.Preference[SplitTrain] == 0
+	})
 	data.HubLicense, data.LicenseName = hubLicense(task.Output.License)
 	funcs := template.FuncMap{
 		"text": escape, "fenced": fenced, "yaml": yamlString, "reasons": reasons, "tally": tally, "title": title, "percent": func(n int) string {

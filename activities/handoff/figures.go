@@ -201,23 +201,31 @@ func (m *Manifest) findings(task rebased.Task) []finding {
 	}{
 		{rebased.ReasonDuplicate, "rows removed, equal to another"},
 		{rebased.ReasonNearDuplicate, "rows removed, nearly equal to another"},
+		{rebased.ReasonSemanticDuplicate, "rows removed, of the meaning of another"},
 		{rebased.ReasonConflict, "rows removed, with the input of another and another output"},
 	} {
-		all = append(all, finding{repeat.what, count(m.Counts.Rejected[repeat.reason])})
+		if repeat.reason != rebased.ReasonSemanticDuplicate || task.Dedupe.Semantic != nil {
+			all = append(all, finding{repeat.what, count(m.Counts.Rejected[repeat.reason])})
+		}
 	}
-	leaks := "the task names none"
-	if n := len(task.Decontaminate.Files); n > 0 {
-		leaks = fmt.Sprintf("%s, of %d benchmark%s", count(m.Counts.Skipped[skippedLeaked]), n, plural(n))
+	if len(m.Benchmarks) == 0 {
+		all = append(all, finding{"rows left out, that share text with a benchmark", "the task names none"})
 	}
-	all = append(all, finding{"rows left out, that share text with a benchmark", leaks}, finding{"of the version's rows, have their answer in the input, word for word", percent(q.InInput)})
+	for _, b := range m.Benchmarks {
+		all = append(all, finding{
+			fmt.Sprintf("rows that share text with the benchmark %s (%s rows, SHA-256 %.12s…)", b.Name, count(b.Rows), b.SHA256),
+			fmt.Sprintf("%s not retrieved, %s rejected", count(b.Corpus), count(b.Examples)),
+		})
+	}
+	if q.Judge != nil {
+		all = append(all, finding{"the judge's score of the version's rows, of 10, on average", fmt.Sprintf("%.2f", q.Judge.Mean)})
+	}
+	all = append(all, finding{"of the version's rows, have their answer in the input, word for word", percent(q.InInput)})
 	if q.Label != "" {
 		all = append(all, finding{"of the version's rows, have the most frequent answer, “" + q.Label + "”", percent(q.LabelShare)})
 	}
 	return all
 }
-
-// skippedLeaked is what retrieval calls the rows that it left out because a benchmark holds their text.
-const skippedLeaked = "leaked"
 
 func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
 

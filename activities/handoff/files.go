@@ -75,7 +75,10 @@ func (v Versions) splitFiles(ctx context.Context, in Input, rows splitRows, spli
 		if err := all[i].flush(); err != nil {
 			return nil, err
 		}
-		entry := sums[i].entry(split+"."+format+".jsonl", size)
+		if all[i].count == 0 { // of preference pairs there can be none, and no loader takes a file without a line
+			continue
+		}
+		entry := sums[i].entry(split+"."+format+".jsonl", all[i].count)
 		files = append(files, file{entry, func(ctx context.Context, key string) error {
 			return v.putLines(ctx, key, entry, format, in.Task.Instruction, func(visit func(*rebased.Example) error) error {
 				return rows.each(ctx, split, visit)

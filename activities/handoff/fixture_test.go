@@ -62,7 +62,7 @@ func input() Input {
 	task.Instruction = "Answer the question.\nUse the context: <b>only</b> what it says.\n```\n# no heading\n```"
 	task.Examples = []rebased.TaskExample{{Input: "Where is Vienna?", Output: "Austria"}}
 	task.Transform.Teacher.Model = "rebased-demo-1"
-	task.Output = rebased.Output{Formats: rebased.Formats(), Validation: 0.25, License: "cc-by-4.0"}
+	task.Output = rebased.Output{Formats: []string{"messages", "prompt-completion", "alpaca", "sharegpt"}, Validation: 0.25, License: "cc-by-4.0"}
 	return Input{
 		Task: task, TaskFile: []byte("name: capitals\n"), Revision: "0123456789ab", Encoder: "static/rebased-1/256", Endpoint: "http://127.0.0.1:4010/v1",
 		Retrieved: 20, Skipped: map[string]int{"quota": 7},

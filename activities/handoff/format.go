@@ -36,10 +36,17 @@ type (
 		From  string `json:"from"`
 		Value string `json:"value"`
 	}
+	// preferenceLine is TRL's conversational preference format with an explicit prompt (huggingface.co/docs/trl/dataset_formats).
+	preferenceLine struct {
+		Prompt   []message `json:"prompt"`
+		Chosen   []message `json:"chosen"`
+		Rejected []message `json:"rejected"`
+	}
 )
 
-// lines writes one line a row.
+// lines writes one line a row; in preference format one for each output of it that was wrong.
 type lines struct {
+	count               int
 	format, instruction string
 	buffered            *bufio.Writer
 	encoder             *json.Encoder
@@ -53,11 +60,27 @@ func newLines(w io.Writer, format, instruction string) *lines {
 }
 
 func (l *lines) add(e *rebased.Example) error {
+	if l.format == rebased.FormatPreference {
+		return l.addPairs(e)
+	}
+	l.count++
 	line, err := lineOf(l.format, l.instruction, *e)
 	if err != nil {
 		return err
 	}
 	return l.encoder.Encode(line)
+}
+
+func (l *lines) addPairs(e *rebased.Example) error {
+	line := preferenceLine{Prompt: []message{{"system", l.instruction}, {"user", e.Input}}, Chosen: []message{{"assistant", e.Output}}}
+	for _, wrong := range e.Rejected {
+		line.Rejected = []message{{"assistant", wrong}}
+		if err := l.encoder.Encode(line); err != nil {
+			return err
+		}
+		l.count++
+	}
+	return nil
 }
 
 func (l *lines) flush() error { return l.buffered.Flush() }

@@ -15,11 +15,19 @@ type Quality struct {
 	InInput    float64 `json:"in_input"`   // of the rows of the version, those whose answer stands in the input
 	Label      string  `json:"label"`      // the most frequent answer; "" when answers are too long or too many to be labels, or none comes twice
 	LabelShare float64 `json:"label_share"`
+	// Judge is what the judge said of the version's rows; nil = none was asked.
+	Judge *JudgeQuality `json:"judge,omitempty"`
 	// Warnings are what a person should look at, a sentence each.
 	Warnings []string `json:"warnings"`
 
 	rule   rebased.Reason // of deduplication, that removed most rows
 	byRule float64        // of the rows that came to deduplication, those that it removed
+}
+
+// JudgeQuality are the scores of a version's rows, 1 to 10.
+type JudgeQuality struct {
+	Mean   float64               `json:"mean"`   // to two digits
+	Scores [rebased.MaxScore]int `json:"scores"` // rows that score from 1 to under 2, and so on to 10
 }
 
 // muchRemoved is the share of rows from which a rule that removes them is worth a look: it may take what a template has in common for the content.
@@ -41,6 +49,12 @@ func newQuality(counts Funnel, of survey) Quality {
 	}
 	if warning := of.splits.warning(); warning != "" {
 		q.Warnings = append(q.Warnings, warning)
+	}
+	if j := of.judged; j.rows > 0 {
+		q.Judge = &JudgeQuality{Mean: rounded(j.sum/float64(j.rows), 100), Scores: j.scores}
+	}
+	if counts.Preference != nil && counts.Preference[SplitTrain] == 0 {
+		q.Warnings = append(q.Warnings, "output.formats: preference has no pair to train on: no answer differed from that of a row that was kept; raise reason.samples and reason.agree")
 	}
 	for label, n := range of.labels { // the first of equals, by name
 		if part := share(n, of.rows); n > 1 && (part > q.LabelShare || part == q.LabelShare && label < q.Label) {

@@ -81,6 +81,8 @@ type Funnel struct {
 	Given      map[rebased.Reason]int `json:"given,omitempty"` // of those that dedupe rejected, the ones that repeat a row of dedupe.against or of DeltaTo
 	Train      int                    `json:"train"`
 	Validation int                    `json:"validation"`
+	// Preference counts the preference pairs of each split; nil = the task asks for none.
+	Preference map[string]int `json:"preference,omitempty"`
 }
 
 // StepCount is what one step took in and gave out, and what its answers took. Of an Input, Step, Rejected and Tokens are read.
@@ -119,6 +121,9 @@ func newManifest(in Input, of survey) (Manifest, error) {
 		return Manifest{}, err
 	}
 	counts.Train, counts.Validation = of.splits.size(SplitTrain), of.splits.size(SplitValidation)
+	if slices.Contains(in.Task.Output.Formats, rebased.FormatPreference) {
+		counts.Preference = of.pairs()
+	}
 	m := Manifest{
 		Format: Format, Task: in.Task.Name, Instruction: in.Task.Instruction, License: in.Task.Output.License,
 		Corpus: CorpusRef{Name: in.Task.Corpus, Revision: in.Revision}, Encoder: in.Encoder,

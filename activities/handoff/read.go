@@ -94,6 +94,16 @@ func (v Versions) Export(ctx context.Context, in ExportInput, w io.Writer) error
 	if len(listed) == 0 {
 		return rebased.E(rebased.NotFound, "version %s of task %s has no split %q", in.Version, in.Task, in.Split)
 	}
+	if in.Format == rebased.FormatPreference {
+		switch pairs := manifest.Counts.Preference; {
+		case pairs == nil:
+			return rebased.E(rebased.Invalid, "version %s of task %s was made without preference pairs: add %s to output.formats and build again, the answers are stored",
+				in.Version, in.Task, in.Format)
+		case pairs[in.Split] == 0:
+			return rebased.E(rebased.NotFound, "version %s of task %s has no preference pair in split %s: no answer differed from that of a row that was kept",
+				in.Version, in.Task, in.Split)
+		}
+	}
 	return v.export(ctx, in, manifest.Instruction, listed, w)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/rebased/rebased"
@@ -57,6 +58,8 @@ type survey struct {
 	facts          // of the rows
 	before   facts // of these and of those that deduplication removed
 	inInput  int   // rows whose answer stands in the input
+	judged   judged
+	wrong    []uint8 // outputs of each row that were wrong
 	scores   []float32
 	pick     pick
 }
@@ -73,6 +76,8 @@ func newSurvey(ctx context.Context, rows *rows, removed Removed, m measures, val
 		if strings.Contains(e.Input, e.Answer) {
 			s.inInput++
 		}
+		s.judged.add(e.Judged.Score)
+		s.wrong = append(s.wrong, uint8(min(len(e.Rejected), math.MaxUint8))) //nolint:gosec // bounded
 		return splitter.add(e)
 	})
 	if err == nil {
@@ -86,6 +91,34 @@ func newSurvey(ctx context.Context, rows *rows, removed Removed, m measures, val
 		})
 	}
 	return s, err
+}
+
+// pairs counts the preference pairs of each split.
+func (s *survey) pairs() map[string]int {
+	pairs := map[string]int{SplitTrain: 0}
+	if s.splits.validation > 0 {
+		pairs[SplitValidation] = 0
+	}
+	for n, wrong := range s.wrong {
+		pairs[s.splits.of(n)] += int(wrong)
+	}
+	return pairs
+}
+
+// judged counts scores.
+type judged struct {
+	rows   int
+	sum    float64
+	scores [rebased.MaxScore]int // rows that score from 1 to under 2, and so on
+}
+
+func (j *judged) add(score float32) {
+	if score == 0 { // no judge was asked
+		return
+	}
+	j.rows++
+	j.sum += float64(score)
+	j.scores[min(max(int(score), 1), rebased.MaxScore)-1]++
 }
 
 // splitRows are the rows of a version, a split at a time.

@@ -61,10 +61,12 @@ type step struct {
 	task     rebased.Task
 	form     rebased.AnswerForm
 	sections string // of the prompts, the same for all rows
+	pairs    bool   // wrong answers are kept, to make preference pairs of
 }
 
 func newStep(task rebased.Task) step {
-	return step{task: task, form: task.AnswerForm(), sections: llm.TaskSections(task)}
+	pairs := slices.Contains(task.Output.Formats, rebased.FormatPreference)
+	return step{task: task, form: task.AnswerForm(), sections: llm.TaskSections(task), pairs: pairs}
 }
 
 func (s step) params(charge llm.Charge) llm.Params {

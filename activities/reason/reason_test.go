@@ -194,3 +194,21 @@ func TestAnErrorOfTheProviderEndsTheShardAndCountsItsCalls(t *testing.T) {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 }
+
+// Whatever a teacher says is a thought with an answer or one problem.
+func FuzzThoughts(f *testing.F) {
+	for _, seed := range []string{"", "The answer is 7.", "the answer is: **(A)** The answer is ", "THE ANSWER IS\n\xff", "#### 5", "The answer is .", strings.Repeat("the answer is ", 100)} {
+		f.Add(seed)
+	}
+	patterned := sumTask()
+	patterned.Answer.Pattern = `####\s*(.*)`
+	steps := []step{newStep(sumTask()), newStep(patterned)}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, s := range steps {
+			got, problem := s.parse(llm.Answer{Text: text})
+			if (problem == nil) != (got.answer != "" && got.text == strings.TrimSpace(text)) || (problem != nil) != (got == thought{}) {
+				t.Fatalf("%q: got %+v, %+v", text, got, problem)
+			}
+		}
+	})
+}

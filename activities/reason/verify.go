@@ -75,6 +75,21 @@ func (j *jury) shortest(normal string) (best vote) {
 	return best
 }
 
+// maxWrong is the most wrong answers that a row keeps.
+const maxWrong = 4
+
+// wrong gives the thoughts that lead to other answers, the first one to each, in the order of their samples.
+func (j *jury) wrong(normal string) []string {
+	texts, seen := []string{}, map[string]bool{"": true, normal: true}
+	for _, v := range j.votes {
+		if !seen[v.normal] && len(texts) < maxWrong {
+			seen[v.normal] = true
+			texts = append(texts, v.text)
+		}
+	}
+	return texts
+}
+
 // sample is one of the questions about an example.
 func (s step) sample(e rebased.Example, n int) llm.Question[thought] {
 	return llm.Question[thought]{Prompt: blind(s.sections, e), Shared: len(s.sections), Sample: n, Parse: s.parse}
@@ -105,6 +120,9 @@ func (s step) verified(e rebased.Example, ask asker) (judged, error) {
 		best := j.shortest(decision.answer)
 		if out.Output = best.text; decision.answer != j.normal {
 			out.Answer = best.answer
+		}
+		if s.pairs {
+			out.Rejected = j.wrong(decision.answer)
 		}
 	case len(j.counts) == 0:
 		out.problem = unusable

@@ -164,3 +164,39 @@ func TestAnswersOfAVerifiedRowAreReadInTheOrderOfTheirSamples(t *testing.T) {
 		}
 	}
 }
+
+func TestWrongAnswersOfAKeptRowAreKeptForPreferencePairs(t *testing.T) {
+	task := verifiedTask(8, 2, false)
+	texts := []string{says("8"), "", says("9"), "Once more. " + says("8.0"), says("1"), says("2"), says("7"), "Long. " + says("7")}
+	if got, _ := judge(t, task, "7", texts...); len(got.Examples) != 1 || got.Examples[0].Rejected != nil {
+		t.Fatalf("a task that makes no pairs: %+v", got)
+	}
+	task.Output.Formats = []string{rebased.FormatPreference}
+	got, _ := judge(t, task, "7", texts...)
+	want := []string{says("8"), says("9"), says("1"), says("2")} // one of each answer, in the order of the samples
+	if len(got.Examples) != 1 || got.Examples[0].Output != says("7") || !slices.Equal(got.Examples[0].Rejected, want) {
+		t.Errorf("got %+v, want rejected %q", got, want)
+	}
+	got, _ = judge(t, task, "7", says("7"), says("7"))
+	if e := got.Examples[0]; e.Rejected == nil || len(e.Rejected) != 0 {
+		t.Errorf("all answers agree: rejected %#v", e.Rejected)
+	}
+	task.Reason.Majority = true
+	got, _ = judge(t, task, "7", says("7"), says("8"), says("8"))
+	if e := got.Examples[0]; e.Answer != "8" || !slices.Equal(e.Rejected, []string{says("7")}) {
+		t.Errorf("the majority is right: %+v", e)
+	}
+}
+
+func TestNoMoreThanSoManyWrongAnswersAreKept(t *testing.T) {
+	task := verifiedTask(10, 1, false)
+	task.Output.Formats = []string{rebased.FormatPreference}
+	texts := make([]string, 10)
+	for i := range texts {
+		texts[i] = says(fmt.Sprint(i))
+	}
+	got, _ := judge(t, task, "9", texts...)
+	if !slices.Equal(got.Examples[0].Rejected, texts[:maxWrong]) {
+		t.Errorf("rejected %q", got.Examples[0].Rejected)
+	}
+}

@@ -1,10 +1,8 @@
 package transform
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
-	"go/parser"
-	"go/token"
 	"regexp"
 	"slices"
 	"strings"
@@ -91,12 +89,13 @@ func (c *checker) check(e example) *llm.Problem {
 	case c.MaxChars > 0 && chars > c.MaxChars:
 		return broken("its output has %d characters, at most %d are wanted", chars, c.MaxChars)
 	}
-	switch c.Format {
-	case "json":
-		return c.json(e.output)
-	case "go":
-		if err := parseGo(e.output); err != nil {
-			return broken("its output is not Go: %v", err)
+	if problem := c.syntax(e.output); problem != nil {
+		return problem
+	}
+	if c.Language != "" {
+		if found := languageOf(e.output); found != "" && found != c.Language {
+			names := languageNames()
+			return broken("its output is in %s, not in %s", names[found], names[c.Language])
 		}
 	}
 	return nil
@@ -131,32 +130,29 @@ func within(input, answer string) bool {
 	return strings.Contains(strings.Join(strings.Fields(input), " "), strings.Join(strings.Fields(answer), " "))
 }
 
-func (c *checker) json(output string) *llm.Problem {
-	document, err := jsonschema.UnmarshalJSON(strings.NewReader(output))
-	if err != nil || !json.Valid([]byte(output)) { // the first takes the first of several documents
-		return broken("its output is not one JSON document")
+// syntax checks what an output is written in, and JSON by its schema.
+func (c *checker) syntax(output string) *llm.Problem {
+	if c.Format == "" {
+		return nil
+	}
+	g := grammars()[c.Format]
+	switch err := g.check(output); {
+	case errors.Is(err, errBare):
+		return broken("its output is not %s", g.name)
+	case err != nil:
+		return broken("its output is not %s: %v", g.name, err)
 	}
 	if c.schema == nil {
 		return nil
 	}
-	if err := c.schema.Validate(document); err != nil {
+	document, err := jsonschema.UnmarshalJSON(strings.NewReader(output))
+	if err == nil {
+		err = c.schema.Validate(document)
+	}
+	if err != nil {
 		return broken("its output does not keep to the schema: %v", err)
 	}
 	return nil
-}
-
-// parseGo takes a file, declarations or statements.
-func parseGo(text string) error {
-	_, err := parser.ParseFile(token.NewFileSet(), "", text, parser.SkipObjectResolution)
-	for _, around := range [][2]string{{"package p\n", ""}, {"package p\nfunc _() {\n", "\n}"}} {
-		if err == nil {
-			return nil
-		}
-		if _, other := parser.ParseFile(token.NewFileSet(), "", around[0]+text+around[1], parser.SkipObjectResolution); other == nil {
-			return nil
-		}
-	}
-	return err
 }
 
 // demands says constraints to a teacher, a line each.
@@ -173,6 +169,8 @@ func demands(c rebased.Constraints) (lines []string) {
 	say(c.MaxChars > 0, "The output has at most %d characters.", c.MaxChars)
 	say(c.Format == "json", "The output is one JSON document, written as a string.")
 	say(c.Format == "go", "The output is Go code.")
+	say(c.Format != "" && c.Format != "json" && c.Format != "go", "The output is %s and nothing else: no fences, no explanation.", grammars()[c.Format].name)
+	say(c.Language != "", "The output is written in %s.", languageNames()[c.Language])
 	say(c.Schema != "", "The JSON document keeps to this schema: %s", strings.Join(strings.Fields(c.Schema), " "))
 	return lines
 }

@@ -1,10 +1,17 @@
 package transform
 
 import (
+	"compress/gzip"
 	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
@@ -38,6 +45,27 @@ func TestAnExampleIsHeldToEachConstraint(t *testing.T) {
 		"go, a declaration":      {c{Format: "go"}, "x", "func f() int { return 1 }", ""},
 		"go, statements":         {c{Format: "go"}, "x", "x := 1\nfmt.Println(x)", ""},
 		"no go":                  {c{Format: "go"}, "x", "def f(): pass", "is not Go"},
+		"bash":                   {c{Format: "bash"}, "x", "for f in *.c; do gcc \"$f\" -o \"${f%.c}\" || exit 1; done", ""},
+		"no bash":                {c{Format: "bash"}, "x", "for f in *; do echo $f", "is not Bash"},
+		"yaml":                   {c{Format: "yaml"}, "x", "a: [1, 2]\nb:\n  - c", ""},
+		"no yaml":                {c{Format: "yaml"}, "x", "a: [1, 2", "is not YAML"},
+		"prose is no yaml":       {c{Format: "yaml"}, "x", "Here it is", "is not YAML: it is a lone text"},
+		"xml":                    {c{Format: "xml"}, "x", "<?xml version=\"1.0\"?>\n<a b=\"c\"><d/>e</a>\n", ""},
+		"no xml":                 {c{Format: "xml"}, "x", "<a><b></a>", "is not XML"},
+		"two elements":           {c{Format: "xml"}, "x", "<a/><b/>", "is not XML: it has 2 root elements"},
+		"prose around xml":       {c{Format: "xml"}, "x", "Here: <a/>", "is not XML: text stands outside"},
+		"csv":                    {c{Format: "csv"}, "x", "a,b\n1,\"2, 3\"\n", ""},
+		"no csv":                 {c{Format: "csv"}, "x", "a,b\n1,2,3", "is not CSV"},
+		"prose is no csv":        {c{Format: "csv"}, "x", "Here it is.", "is not CSV: its records have one field"},
+		"re2":                    {c{Format: "re2"}, "x", `^(?P<year>\d{4})-\d\d$`, ""},
+		"no re2":                 {c{Format: "re2"}, "x", `a(?=b)`, "is not a regular expression of RE2"},
+		"too long to be parsed":  {c{Format: "bash"}, "x", strings.Repeat("a", 50_001), "at most 50000 can be checked"},
+		"too deep to be parsed":  {c{Format: "yaml"}, "x", strings.Repeat("[", 201), "more than 200 brackets are open"},
+		"language":               {c{Language: "de"}, "x", "Die Donau fließt durch zehn Länder und mündet in das Schwarze Meer.", ""},
+		"other language":         {c{Language: "de"}, "x", "The Danube flows through ten countries and ends in the Black Sea.", "is in English, not in German"},
+		"other script":           {c{Language: "en"}, "x", "Дунай протекает через десять стран и впадает в Чёрное море.", "is in Russian, not in English"},
+		"too short to be told":   {c{Language: "de"}, "x", "The Danube", ""},
+		"Persian has a code":     {c{Language: "fa"}, "x", "رود دانوب از ده کشور اروپایی می گذرد و سرانجام به دریای سیاه می ریزد و طولانی است", ""},
 		"everything at one time": {c{Span: true, Labels: []string{"12"}, Pattern: "1.", Format: "json", MinChars: 2, MaxChars: 2}, "at 12", "12", ""},
 	} {
 		checker, err := newChecker(test.c)
@@ -123,8 +151,17 @@ func TestABrokenConstraintIsNamedInTheNextAskAndInTheReject(t *testing.T) {
 func FuzzConstraints(f *testing.F) {
 	f.Add("the answer is x", "x", `{"type": "string"}`)
 	f.Add("", "} func f() {", "{")
+	f.Add("a", strings.Repeat("{(", 200)+"$((<<EOF", `{"enum": [1]}`)
+	f.Add("a", "a: &a [*a, {b: !!c |\n d}]\n---\n? x", `{"$ref": "#"}`)
+	f.Add("a", "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>", "true")
+	f.Add("a", "\"a\",b\n\"c\"d,", `{"pattern": "(a+)+$"}`)
+	f.Add("a", "(?i)((((x{1000}){1000})*)+)[[:alpha:]-\\x{10FFFF}", "1")
 	f.Fuzz(func(t *testing.T, input, output, schema string) {
-		for _, c := range []rebased.Constraints{{Span: true}, {Format: "json", Schema: schema}, {Format: "go"}, {Labels: []string{input}, MaxChars: 5}} {
+		all := []rebased.Constraints{{Span: true}, {Format: "json", Schema: schema}, {Labels: []string{input}, MaxChars: 5}, {Language: "en"}}
+		for _, format := range rebased.Syntaxes() {
+			all = append(all, rebased.Constraints{Format: format})
+		}
+		for _, c := range all {
 			checker, err := newChecker(c)
 			if err != nil {
 				continue
@@ -134,4 +171,98 @@ func FuzzConstraints(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestEverySyntaxAndLanguageOfATaskCanBeChecked(t *testing.T) {
+	names := grammars()
+	for _, syntax := range rebased.Syntaxes() {
+		if names[syntax].name == "" || names[syntax].parse == nil {
+			t.Errorf("%s cannot be checked", syntax)
+		}
+	}
+	if len(names) != len(rebased.Syntaxes()) {
+		t.Errorf("%d grammars for %d syntaxes", len(names), len(rebased.Syntaxes()))
+	}
+	if got := slices.Sorted(maps.Keys(languageNames())); !slices.Equal(got, rebased.Languages()) {
+		t.Errorf("languages that can be told: %q, that a task may name: %q", got, rebased.Languages())
+	}
+}
+
+func TestTheTeacherIsToldSyntaxAndLanguage(t *testing.T) {
+	lines := strings.Join(demands(rebased.Constraints{Format: "bash", Language: "fr"}), "\n")
+	if !strings.Contains(lines, "The output is Bash and nothing else") || !strings.Contains(lines, "written in French") {
+		t.Errorf("%s", lines)
+	}
+}
+
+// TestTextsThatNestDeepDoNotEndTheProgram holds that the longest text of nothing but openings is parsed: a stack that runs over ends the worker.
+func TestTextsThatNestDeepDoNotEndTheProgram(t *testing.T) {
+	for _, open := range []string{"(", "{", "[", "((", "$(", "`", "<a>", "- ", "{a: ", "[a", "\"", "if a; then ", "((((1+", "a{", "?", "!", "${a:-", "func(){", "<<a\n"} {
+		text := strings.Repeat(open, maxParsed/len(open))
+		for name, g := range grammars() {
+			if g.long {
+				continue // these have bounds of their own
+			}
+			if err := g.check(text); err != nil && err.Error() == "" {
+				t.Errorf("%s: %q", name, open)
+			}
+		}
+	}
+}
+
+// TestLanguagesOfRealRows measures what the constraint does to real rows: how many of its own language it refuses, and how many it can tell.
+func TestLanguagesOfRealRows(t *testing.T) {
+	root := os.Getenv("REBASED_TEST_DATA")
+	if root == "" {
+		t.Skip("REBASED_TEST_DATA names no folder of real data")
+	}
+	texts := map[string][]string{}
+	for _, language := range []string{"de", "en", "ja"} {
+		texts[language] = append(texts[language], columnOf(t, filepath.Join(root, "hub/SetFit--amazon_counterfactual", language+".jsonl.gz"), "text")...)
+	}
+	texts["ru"] = columnOf(t, filepath.Join(root, "hub/RussianNLP--tape/winograd.raw.jsonl.gz"), "text")
+	all, wrong, told := 0, 0, 0
+	for language, of := range texts {
+		for _, text := range of {
+			if utf8.RuneCountInString(text) < 2*leastLetters {
+				continue
+			}
+			all++
+			switch found := languageOf(text); found {
+			case "":
+			case language:
+				told++
+			default:
+				wrong++
+			}
+		}
+	}
+	t.Logf("of %d texts %d are taken for another language, %d are told", all, wrong, told)
+	if all < 500 || float64(wrong) > 0.02*float64(all) || float64(told) < 0.75*float64(all) {
+		t.Error("at most 2 % may be taken for another language, and 75 % are to be told")
+	}
+}
+
+// columnOf reads a column of a compressed JSONL file.
+func columnOf(t *testing.T, file, column string) (texts []string) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	unzipped, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows := json.NewDecoder(unzipped); rows.More(); {
+		var row map[string]any
+		if err := rows.Decode(&row); err != nil {
+			t.Fatal(err)
+		}
+		if text, ok := row[column].(string); ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts
 }

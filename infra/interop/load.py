@@ -36,6 +36,9 @@ COLUMNS = pa.schema(
         ("usage_output", pa.int64()),
     ]
 )
+OPTIONAL = pa.schema(  # of a version whose task makes preference pairs, or has a judge
+    [("rejected", pa.list_(pa.string())), ("judge_score", pa.float32()), ("judge_input", pa.int64()), ("judge_output", pa.int64())]
+)
 FILLED = ("input", "output", "answer", "dataset", "config", "split", "row_id", "revision", "teacher")  # "" in license means unknown
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
 # What one row is in each format, by what trainers expect of it.
@@ -78,6 +81,11 @@ class Version:
         fs.copy_files(self.uri, str(self.folder), source_filesystem=self.s3)
         self.manifest = json.loads((self.folder / "manifest.json").read_bytes())
         self.splits = [s for s in ("train", "validation") if self.manifest["counts"][s]]
+        self.pairs = self.manifest["counts"].get("preference")
+        self.lines = [form for form in LINES if f"train.{form}.jsonl" in (f["name"] for f in self.manifest["files"])]
+        there = {"rejected"} if self.pairs is not None else set()
+        there |= {c for c in OPTIONAL.names if c.startswith("judge_")} if "judge" in self.manifest["quality"] else set()
+        self.columns = pa.schema([*COLUMNS, *(field for field in OPTIONAL if field.name in there)])
 
     def json(self, key: str):
         with self.s3.open_input_stream(f"{self.root}/{key}") as f:
@@ -154,15 +162,15 @@ def parquet(v: Version) -> str:
     for split in v.splits:
         table = v.table(split)
         equal(f"rows of {split}", table.num_rows, v.manifest["counts"][split])
-        equal("columns", table.schema.remove_metadata().names, COLUMNS.names)
-        for field in COLUMNS:
+        equal("columns", table.schema.remove_metadata().names, v.columns.names)
+        for field in v.columns:
             equal(f"type of {field.name}", kind(table.schema.field(field.name).type), kind(field.type))
         equal("nulls", sum(column.null_count for column in table.columns), 0)
         true("the copy on this machine differs", pa.concat_tables(pq.read_table(v.folder / n) for n in v.tables(split)).equals(table))
     entries = {f["name"]: f["rows"] for f in v.manifest["files"] if f["name"].endswith(".parquet")}
     there = {name: pq.read_metadata(v.folder / name).num_rows for split in v.splits for name in v.tables(split)}
     equal("rows of the manifest's files", entries, there)
-    return f"{v.sizes()}, {len(COLUMNS)} columns"
+    return f"{v.sizes()}, {len(v.columns)} columns"
 
 
 def kind(t: pa.DataType) -> str:
@@ -218,12 +226,14 @@ def same_splits(v: Version, loaded: datasets.DatasetDict) -> None:
     """Compares whole tables; libraries differ in the width of string offsets, which casts away."""
     equal("splits", sorted(loaded), v.splits)
     for split, rows in loaded.items():
-        equal(f"columns of {split}", rows.column_names, COLUMNS.names)
-        true(f"{split} differs", rows.data.table.combine_chunks().cast(COLUMNS).equals(v.table(split).combine_chunks().cast(COLUMNS)))
+        equal(f"columns of {split}", rows.column_names, v.columns.names)
+        true(f"{split} differs", rows.data.table.combine_chunks().cast(v.columns).equals(v.table(split).combine_chunks().cast(v.columns)))
 
 
 def datasets_lines(form: str):
     def check(v: Version) -> str:
+        if form not in v.lines:
+            return "not asked for"
         loaded = v.load("json", f".{form}.jsonl")
         equal("splits", sorted(loaded), v.splits)
         for split, rows in loaded.items():
@@ -245,25 +255,55 @@ def describe(features: datasets.Features) -> str:
     return "columns " + ", ".join(names)
 
 
+def preference(v: Version) -> str:
+    """datasets loads the preference pairs, TRL takes them as conversations, and they are the kept and the rejected outputs of the Parquet"""
+    if not v.pairs:
+        true("a file of pairs that the manifest does not count", not list(v.folder.glob("*.preference.jsonl")))
+        return "not asked for"
+    from trl import data_utils
+
+    for split in v.splits:
+        rows = v.table(split).to_pylist()
+        want = [(row["input"], row["output"], wrong) for row in rows for wrong in row["rejected"]]
+        equal(f"pairs of {split}", v.pairs[split], len(want))
+        file = v.folder / f"{split}.preference.jsonl"
+        equal(f"file of {split}", file.exists(), bool(want))
+        if not want:
+            continue
+        loaded = datasets.load_dataset("json", data_files=str(file), split="train")
+        equal("columns", loaded.column_names, ["prompt", "chosen", "rejected"])
+        true("TRL takes them for no conversation", data_utils.is_conversational(loaded[0]))
+        equal("prompt that TRL finds", data_utils.maybe_extract_prompt(dict(loaded[0])), loaded[0])
+        equal("rows that TRL makes of pairs", data_utils.unpair_preference_dataset(loaded).num_rows, 2 * len(want))
+        for pair, (given, kept, wrong) in zip(loaded, want, strict=True):
+            turns = [("system", v.manifest["instruction"]), ("user", given)]
+            equal("prompt", [(m["role"], m["content"]) for m in pair["prompt"]], turns)
+            equal("chosen", pair["chosen"], [{"role": "assistant", "content": kept}])
+            equal("rejected", pair["rejected"], [{"role": "assistant", "content": wrong}])
+            true("a pair of equal outputs", kept != wrong)
+        true(f"{split} is exported with other bytes", v.export(split, "preference").read_bytes() == file.read_bytes())
+    return f"{sum(v.pairs.values())} pairs of {v.sizes()}"
+
+
 def exports(v: Version) -> str:
     """rebased export writes the same bytes in every format, one Parquet file of those of a large version"""
     for split in v.splits:
-        for form in ("parquet", *LINES):
+        for form in ("parquet", *v.lines):
             exported = v.export(split, form)
             if form == "parquet" and len(v.tables(split)) > 1:
                 true(f"{split} is exported with other rows", pq.read_table(exported).equals(v.table(split)))
                 continue
             name = v.tables(split)[0] if form == "parquet" else f"{split}.{form}.jsonl"
             true(f"{name} is exported with other bytes", exported.read_bytes() == (v.folder / name).read_bytes())
-    return f"{1 + len(LINES)} formats"
+    return f"{1 + len(v.lines)} formats"
 
 
-CHECKS = (manifest, counts, parquet, lineage, datasets_parquet, datasets_card, *map(datasets_lines, LINES), exports)
+CHECKS = (manifest, counts, parquet, lineage, datasets_parquet, datasets_card, *map(datasets_lines, LINES), preference, exports)
 
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("task", help="its version must have every format")
+    p.add_argument("task")
     p.add_argument("--rebased", required=True, help="the program")
     p.add_argument("--dir", type=pathlib.Path, required=True, help="a folder for copies")
     args = p.parse_args()

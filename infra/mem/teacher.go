@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -15,11 +16,13 @@ import (
 var _ llm.Teacher = (*Teacher)(nil)
 
 // Teacher answers by rule: a transform prompt with an example made of the row, a reason prompt with a thought that ends in the given output, or, where none is given, in the
-// one that it gave to the input itself.
+// one that it gave to the input itself, a judge's prompt with a score between 1 and 10 that follows from the output.
 // The zero value is ready to use.
 type Teacher struct {
 	// Fail, when set, is asked first; an error that it gives is the answer.
 	Fail func(r llm.Request) error
+	// Says, when set, is asked first what the answer says; "" = what the rule says.
+	Says func(r llm.Request) string
 	// Paid, when set, is told every answer that is given.
 	Paid func(a llm.Answer)
 	// Labels, when set, are the outputs of rows, one picked by what the row says.
@@ -67,7 +70,13 @@ func (t *Teacher) give(r llm.Request) llm.Answer {
 	}
 	t.asked[r.Key()]++
 	t.mu.Unlock()
-	text := t.answerTo(r.Prompt)
+	text := ""
+	if t.Says != nil {
+		text = t.Says(r)
+	}
+	if text == "" {
+		text = t.answerTo(r.Prompt)
+	}
 	answer := llm.Answer{
 		Text: text, Model: Model, Finish: llm.FinishStop,
 		Usage: rebased.Usage{InputTokens: int64(len(r.Prompt) / 4), OutputTokens: int64(len(text) / 4)},
@@ -79,6 +88,11 @@ func (t *Teacher) give(r llm.Request) llm.Answer {
 }
 
 func (t *Teacher) answerTo(prompt string) string {
+	if _, section, found := strings.Cut(prompt, "\n## Rubric\n"); found {
+		_, output, _ := strings.Cut(section, "\n## Output\n")
+		sum := sha256.Sum256([]byte(output))
+		return fmt.Sprintf(`{"reason": "It is what it is.", "score": %d}`, 1+sum[0]%rebased.MaxScore)
+	}
 	if _, output, found := strings.Cut(prompt, "\n## Output\n"); found {
 		var answer string
 		_ = json.Unmarshal([]byte(output), &answer) // the prompt quotes it; a plain text stays empty

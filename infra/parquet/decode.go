@@ -65,6 +65,7 @@ func decode[T any](s *Schema[T], data []byte, places []int32, limit int64) ([]T,
 	if err != nil {
 		return nil, fmt.Errorf("not a Parquet file: %w", err)
 	}
+	s = s.without(func(c column[T]) bool { return r.MetaData().Schema.ColumnIndexByName(c.leaves[0].path) < 0 })
 	indexes, err := s.find(r.MetaData().Schema)
 	if err != nil {
 		return nil, err

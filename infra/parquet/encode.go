@@ -29,8 +29,8 @@ func Encode[T any](s *Schema[T], rows []T) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// EncodeTo writes a Parquet file as its rows come. No row group reaches over two parts; a file of one part has the bytes that Encode makes. After an
-// error what was written is no file.
+// EncodeTo writes a Parquet file as its rows come. No row group reaches over two parts; a file of one part has the bytes that Encode makes. Which of
+// the columns that not every file has it gets, the first part says. After an error what was written is no file.
 func EncodeTo[T any](w io.Writer, s *Schema[T], parts iter.Seq2[[]T, error]) (err error) {
 	to := &sink{w: w}
 	defer func() {
@@ -42,14 +42,27 @@ func EncodeTo[T any](w io.Writer, s *Schema[T], parts iter.Seq2[[]T, error]) (er
 			err = rebased.E(rebased.Invalid, "encode Parquet: %v", r)
 		}
 	}()
-	out := file.NewParquetWriter(to, s.root(), file.WithWriterProps(s.settings()))
+	var out *file.Writer
+	all := s
+	begin := func(first []T) {
+		s = all.of(first)
+		out = file.NewParquetWriter(to, s.root(), file.WithWriterProps(s.settings()))
+	}
 	for rows, err := range parts {
 		if err != nil {
 			return err
 		}
+		if out == nil {
+			begin(rows)
+		} else if name, ok := s.lacks(all.of(rows)); ok {
+			return rebased.E(rebased.Invalid, "encode Parquet: rows have a column %s that those before them do not have", name)
+		}
 		if err := s.writePart(out, rows); err != nil {
 			return err
 		}
+	}
+	if out == nil {
+		begin(nil)
 	}
 	if err := out.Close(); err != nil {
 		return fmt.Errorf("encode Parquet: %w", err)

@@ -23,6 +23,19 @@ func list[T any](name string, at func(*T) *[]string) column[T] {
 	}
 }
 
+// lists is a column of lists where a file that has it has a list of each row, be it an empty one: none is told from nil.
+func lists[T any](name string, at func(*T) *[]string) column[T] {
+	c := list(name, at).where(func(row *T) bool { return *at(row) != nil })
+	read := c.leaves[0].read
+	c.leaves[0].read = func(b *batch, d *decoding, rows []T) error {
+		for i := range rows {
+			*at(&rows[i]) = []string{}
+		}
+		return read(b, d, rows)
+	}
+	return c
+}
+
 // cells is a column of lists of {column, text}. The names of columns recur.
 func cells[T any](name string, at func(*T) *[]rebased.Cell) column[T] {
 	cell := schema.MustGroup(schema.NewGroupNode("element", parquet.Repetitions.Required,

@@ -36,7 +36,9 @@ func ExampleSchema() *Schema[rebased.Example] {
 		text("input", func(e *noun) *string { return &e.Input }),
 		text("output", func(e *noun) *string { return &e.Output }),
 		text("answer", func(e *noun) *string { return &e.Answer }),
-	}, lineage(func(e *noun) *rebased.Lineage { return &e.Lineage }), usage(func(e *noun) *rebased.Usage { return &e.Usage }))}
+	}, lineage(func(e *noun) *rebased.Lineage { return &e.Lineage }), usage(func(e *noun) *rebased.Usage { return &e.Usage }), []column[noun]{
+		lists("rejected", func(e *noun) *[]string { return &e.Rejected }),
+	}, judged(func(e *noun) *rebased.Judgement { return &e.Judged }))}
 }
 
 // RejectSchema is the schema of rows that are not used.
@@ -52,7 +54,7 @@ func RejectSchema() *Schema[rebased.Reject] {
 		text("of", func(r *noun) *rebased.RowID { return &r.Of }),
 	}, lineage(func(r *noun) *rebased.Lineage { return &r.Lineage }), usage(func(r *noun) *rebased.Usage { return &r.Usage }), []column[noun]{
 		double("cost_usd", func(r *noun) *float64 { return &r.CostUSD }),
-	})}
+	}, judged(func(r *noun) *rebased.Judgement { return &r.Judged }))}
 }
 
 // DatasetSchema is the schema of a corpus's list of datasets.
@@ -102,5 +104,15 @@ func usage[T any](at func(*T) *rebased.Usage) []column[T] {
 	return []column[T]{
 		integer("usage_input", func(t *T) *int64 { return &at(t).InputTokens }),
 		integer("usage_output", func(t *T) *int64 { return &at(t).OutputTokens }),
+	}
+}
+
+// judged are the columns of rows that a judge was asked about.
+func judged[T any](at func(*T) *rebased.Judgement) []column[T] {
+	asked := func(t *T) bool { return *at(t) != rebased.Judgement{} }
+	return []column[T]{
+		score("judge_score", func(t *T) *float32 { return &at(t).Score }).where(asked),
+		integer("judge_input", func(t *T) *int64 { return &at(t).Usage.InputTokens }).where(asked),
+		integer("judge_output", func(t *T) *int64 { return &at(t).Usage.OutputTokens }).where(asked),
 	}
 }

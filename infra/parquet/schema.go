@@ -16,6 +16,7 @@ type Schema[T any] struct {
 type column[T any] struct {
 	node   schema.Node
 	leaves []leaf[T]
+	has    func(row *T) bool // whether a row needs the column; nil = every file has it
 }
 
 // leaf is one column of values in the file.
@@ -33,6 +34,48 @@ func (c column[T]) recurring() column[T] {
 		c.leaves[i].repeat = true
 	}
 	return c
+}
+
+// where leaves the column out of files whose rows do not need it: files from before there was such a column, and those of tasks that do not use it,
+// have the same bytes.
+func (c column[T]) where(has func(row *T) bool) column[T] {
+	c.has = has
+	return c
+}
+
+// of gives the schema of a file that begins with some rows.
+func (s *Schema[T]) of(rows []T) *Schema[T] {
+	return s.without(func(c column[T]) bool { return !needs(c, rows) })
+}
+
+func needs[T any](c column[T], rows []T) bool {
+	for i := range rows {
+		if c.has(&rows[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// lacks names a column that another schema has besides.
+func (s *Schema[T]) lacks(other *Schema[T]) (name string, ok bool) {
+	for _, c := range other.columns {
+		if s.root().FieldIndexByName(c.node.Name()) < 0 {
+			return c.node.Name(), true
+		}
+	}
+	return "", false
+}
+
+// without leaves out the columns that not every file has, where gone says so.
+func (s *Schema[T]) without(gone func(column[T]) bool) *Schema[T] {
+	out := &Schema[T]{}
+	for _, c := range s.columns {
+		if c.has == nil || !gone(c) {
+			out.columns = append(out.columns, c)
+		}
+	}
+	return out
 }
 
 func (s *Schema[T]) leaves() []leaf[T] {

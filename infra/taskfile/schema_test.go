@@ -177,6 +177,9 @@ func decodeWith(t *testing.T, at string, value any) error {
 		if key == "rerank" || key == "semantic" {
 			inner["encoder"] = "openai:m" // without it the others say nothing
 		}
+		if key == "judge" {
+			inner["rubric"] = "r"
+		}
 		into[key] = inner
 		into = inner
 	}

@@ -196,13 +196,16 @@ func everyField() rebased.Task {
 		Transform: rebased.Transform{Teacher: rebased.Teacher{
 			Provider: "openai", Model: "m", BaseURL: "http://localhost:1/v1", Temperature: 0.25, MaxTokens: 9, Timeout: 8, Limits: rebased.Limits{InFlight: 3, RPM: 4, TPM: 5},
 		}, Batch: true, CellChars: 900, TargetRows: 6, Constraints: rebased.Constraints{
-			Span: true, Labels: []string{"(A)", "no"}, Pattern: `.+`, Format: "json", Schema: `{"type": "string"}`, MinChars: 1, MaxChars: 99,
+			Span: true, Labels: []string{"(A)", "no"}, Pattern: `.+`, Format: "json", Schema: `{"type": "string"}`, MinChars: 1, MaxChars: 99, Language: "de",
 		}},
-		Answer:        rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
-		Reason:        rebased.ReasonStep{Mode: rebased.ReasonVerified, Samples: 5, Agree: 4, Majority: true},
+		Answer: rebased.AnswerSpec{Type: rebased.AnswerNumber, Pattern: `#### (\d+)`},
+		Reason: rebased.ReasonStep{Mode: rebased.ReasonVerified, Samples: 5, Agree: 4, Majority: true},
+		Judge: &rebased.Judge{Rubric: "r", MinScore: 7.5, Teacher: &rebased.Teacher{
+			Provider: "openai", Model: "j", BaseURL: "http://localhost:1/v1", Temperature: 0.5, MaxTokens: 90, Timeout: 80, Limits: rebased.Limits{InFlight: 30, RPM: 40, TPM: 50},
+		}},
 		Dedupe:        rebased.Dedupe{Exact: false, MinHash: 0.5, Semantic: &rebased.Semantic{Encoder: "openai:m", Threshold: 0.9}, Against: []string{"other", "held.jsonl"}},
 		Decontaminate: rebased.Decontaminate{Files: []string{"dev.jsonl"}, NGram: 8},
-		Output:        rebased.Output{Formats: []string{"alpaca", "sharegpt"}, Validation: 0.1, License: "cc-by-4.0", Tokenizer: "hf://owner/student@main", Balance: &rebased.Balance{MaxShare: 0.5}},
+		Output:        rebased.Output{Formats: []string{"alpaca", "preference"}, Validation: 0.1, License: "cc-by-4.0", Tokenizer: "hf://owner/student@main", Balance: &rebased.Balance{MaxShare: 0.5}},
 		Gates:         rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6, MaxByRule: 0.7},
 		Handoff: rebased.Handoff{
 			Approval: true, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
@@ -221,6 +224,7 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 	off.Retrieve.MinScore, off.Retrieve.Licenses, off.Decontaminate.Files = 0, []string{}, []string{}
 	off.Transform.TargetRows, off.Gates = 0, rebased.Gates{}
 	off.Transform.Constraints = rebased.Constraints{Labels: []string{}}
+	off.Judge = nil
 	off.Dedupe.Semantic, off.Dedupe.Against, off.Output.Mode = nil, nil, rebased.OutputDelta
 	off.Dedupe.Exact, off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = true, 0, []string{}, []string{}, nil
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
@@ -331,6 +335,7 @@ transform:
     schema: "{\"type\": \"string\"}"
     min_chars: 1
     max_chars: 99
+    language: de
 answer:
   type: number
   pattern: "#### (\\d+)"
@@ -339,6 +344,20 @@ reason:
   samples: 5
   agree: 4
   majority: true
+judge:
+  rubric: r
+  min_score: 7.5
+  teacher:
+    provider: openai
+    model: j
+    base_url: "http://localhost:1/v1"
+    temperature: 0.5
+    max_tokens: 90
+    timeout: 80
+    limits:
+      in_flight: 30
+      rpm: 40
+      tpm: 50
 dedupe:
   exact: false
   minhash: 0.5
@@ -363,7 +382,7 @@ gates:
 output:
   formats:
     - alpaca
-    - sharegpt
+    - preference
   validation: 0.1
   license: cc-by-4.0
   balance:

@@ -29,6 +29,7 @@ func TestTheTemplateShowsEveryKeyWithItsDefault(t *testing.T) {
 	want.Examples = []rebased.TaskExample{{Input: "a", Output: "b", Answer: "c"}}
 	want.Output.Balance = &rebased.Balance{}
 	want.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train", TaskQueue: "training"}
+	want.Judge = &rebased.Judge{Rubric: "Right, and clear.", Teacher: &rebased.Teacher{}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

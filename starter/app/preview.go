@@ -109,6 +109,14 @@ func readPreview(ctx context.Context, bucket store, key string) (shown activitie
 func writePreview(w io.Writer, p activities.Preview, width int) {
 	fmt.Fprintf(w, "%s: %s rows of %s datasets from %s, revision %s, by %s, mode %s\n", p.Task, console.Thousands(p.Rows), console.Thousands(len(p.Datasets)),
 		p.Corpus, p.Revision, console.OneLine(p.Encoder), p.Mode)
+	if answers := len(p.Answer.Examples); answers > 0 {
+		const shown = 3
+		compared := make([]string, min(shown, answers))
+		for i := range compared {
+			compared[i] = fmt.Sprintf("%.60q", p.Answer.Examples[i])
+		}
+		fmt.Fprintf(w, "answers are compared as %s: %s; those of the examples are %s\n", p.Answer.Type, p.Answer.Why, strings.Join(compared, ", "))
+	}
 	if skipped := byCount(p.Skipped); skipped != "" {
 		fmt.Fprintf(w, "passed over: %s\n", skipped)
 	}

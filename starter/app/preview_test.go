@@ -31,6 +31,7 @@ func somePreview() activities.Preview {
 	second.Input, second.Output = "in\nput", "out\x1b[2Jput"
 	return activities.Preview{
 		Task: "squad", Corpus: "hub", Revision: "r1", Encoder: "static", Mode: "diverse", Rows: 1500,
+		Answer:   activities.PreviewAnswer{Type: rebased.AnswerNumber, Why: "every example's answer holds one number", Examples: []string{"2", "7/2", "8", "9"}},
 		Skipped:  map[string]int{retrieve.SkippedQuota: 7, retrieve.SkippedMirror: 0, retrieve.SkippedLeaked: 1},
 		Datasets: []activities.PreviewDataset{{Name: "owner/one", Rows: 1000}, {Name: "owner/two", Rows: 500}},
 		Curve:    []float32{0.5, 0.4, 0.25},
@@ -63,6 +64,7 @@ func TestAPreviewIsDrawn(t *testing.T) {
 		t.Fatalf("status %d, %s", status, stderr)
 	}
 	want := `squad: 1,500 rows of 2 datasets from hub, revision r1, by static, mode diverse
+answers are compared as number: every example's answer holds one number; those of the examples are "2", "7/2", "8"
 passed over: 7 quota, 1 leaked
 
 score by rank

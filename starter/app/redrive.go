@@ -58,7 +58,7 @@ Reasons: %s.`, strings.Join(redrivable(), ", ")),
 func redrivable() []string {
 	return []string{
 		string(rebased.ReasonUnusable), string(rebased.ReasonEmpty), string(rebased.ReasonConstraint), string(rebased.ReasonRefused), string(rebased.ReasonTooLong),
-		string(rebased.ReasonBadRequest), string(rebased.ReasonUnavailable), string(rebased.ReasonDisagreed),
+		string(rebased.ReasonBadRequest), string(rebased.ReasonUnavailable), string(rebased.ReasonDisagreed), string(rebased.ReasonJudged),
 	}
 }
 

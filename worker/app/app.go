@@ -180,6 +180,7 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 		&activities.Transform{Teaching: teaching},
 		&activities.Reason{Teaching: teaching},
 		&activities.Estimate{Teaching: teaching},
+		&activities.Judge{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
 		&activities.Handoff{Build: build, Tokenizers: p.tokenizers, URI: p.uri},
 		&activities.Dedupe{Build: build, Encoders: p.encoders, Vectors: p.index, Parquet: source.Parquet{}, InMemory: p.dedupe.memory},

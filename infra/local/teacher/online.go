@@ -127,11 +127,13 @@ func (s *Server) reply(prompt string) (string, error) {
 	case err != nil:
 		return "", err
 	case s.replies != nil && q.kind != transformPrompt:
-		return "", errors.New("a replayed teacher cannot reason: it has recorded answers to transform prompts only, use reason.mode none")
+		return "", errors.New("a replayed teacher cannot reason: it has recorded answers to transform prompts only, use reason.mode none and no judge")
 	case s.replies != nil:
 		return s.replies.reply(prompt), nil
 	case q.kind == reasonPrompt:
 		return rationale(q)
+	case q.kind == judgePrompt:
+		return scored(q), nil
 	case q.kind == solvePrompt:
 		return solved(q, s.formOf(q.examples))
 	}

@@ -14,6 +14,7 @@ const (
 	transformPrompt kind = iota // to make an example of a row
 	reasonPrompt                // to reason about an answer
 	solvePrompt                 // to find the answer to an input
+	judgePrompt                 // to score an input and its output
 )
 
 // question is a prompt taken apart.
@@ -21,7 +22,7 @@ type question struct {
 	kind     kind
 	examples string // lines of JSON objects {"input", "output"}
 	row      string // a JSON object, column -> text; of a transform prompt
-	input    string // JSON strings; of a reason prompt, and of a solve prompt without output
+	input    string // JSON strings; of a reason prompt, of a judge's, and of a solve prompt without output
 	output   string
 }
 
@@ -32,8 +33,8 @@ type example struct {
 
 type cell struct{ column, text string }
 
-var errUnknown = errors.New("the last user message is neither a transform nor a reason prompt: the demo teacher answers prompts with sections " +
-	"## Task, ## Examples and ## Row, or ## Input, or ## Input and ## Output, only")
+var errUnknown = errors.New("the last user message is neither a transform nor a reason prompt nor a judge's: the demo teacher answers prompts with sections " +
+	"## Task, ## Examples and ## Row, or ## Input, or ## Input and ## Output, or these two and ## Rubric, only")
 
 // parse finds the sections. They begin with a line of their own, and rows, inputs and outputs are JSON on one line, which never begins so: the last
 // such line is no part of any data, whatever stands in the instruction above.
@@ -49,7 +50,11 @@ func parse(prompt string) (question, error) {
 		if !isInput {
 			return question{}, errUnknown
 		}
-		_, examples, _ := cutSection(before, "Examples")
+		before, _, judges := cutSection(before, "Rubric")
+		above, examples, _ := cutSection(before, "Examples")
+		if judges && len(above) < len(before) {
+			return question{kind: judgePrompt, examples: examples, input: firstLine(input), output: firstLine(output)}, nil
+		}
 		return question{kind: reasonPrompt, examples: examples, input: firstLine(input), output: firstLine(output)}, nil
 	}
 	before, input, isInput := cutSection(prompt, "Input")

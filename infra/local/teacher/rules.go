@@ -3,6 +3,7 @@ package teacher
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"hash/fnv"
 	"regexp"
 	"strings"
@@ -59,6 +60,12 @@ func solved(q question, f *form) (string, error) {
 		return steps(input, f.label(input)), nil
 	}
 	return steps(input, facts{passage: input}.answer(hash(input))), nil
+}
+
+// scored answers a judge's prompt with one of the scores from 4 to 10.
+func scored(q question) string {
+	const least, scores = 4, 7
+	return fmt.Sprintf(`{"reason": "A rule that knows nothing of the rubric says so.", "score": %d}`, least+hash(q.input+q.output)%scores)
 }
 
 // label is the one of the labels that an input has.

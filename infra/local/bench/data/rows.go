@@ -58,6 +58,9 @@ func (b *build) Reject(_ context.Context, rows []rebased.Reject) error {
 	return nil
 }
 
+// Removed implements dedupe.Files.
+func (*build) Removed(context.Context, []dedupe.Removal) error { return nil }
+
 // Scratch implements dedupe.Files.
 func (b *build) Scratch() (dedupe.Scratch, error) {
 	file, err := os.CreateTemp("", "rebased-bench-")

@@ -152,10 +152,11 @@ func leaksOf(rows []rebased.Example) (found planted, err error) {
 	const ngram = 13
 	random := rand.New(rand.NewPCG(8, uint64(len(rows)))) //nolint:gosec // the same in every run
 	set := decontaminate.New(ngram, 8<<20)
+	set.Begin("benchmark.jsonl")
 	known, quoting := map[string]bool{}, map[int]bool{}
 	for line, at := range random.Perm(len(rows))[:50] {
 		record := []string{rows[at].Input, rows[at].Answer}
-		if err := set.Add("benchmark.jsonl", line+1, record); err != nil {
+		if err := set.Add(line+1, record); err != nil {
 			return found, err
 		}
 		for _, text := range record {

@@ -1,10 +1,8 @@
-package transform
+package llm
 
 import (
 	"encoding/json"
 	"strings"
-
-	"github.com/rebased/rebased/activities/llm"
 )
 
 // What models without a JSON mode write instead of JSON: single quotes as in Python, bare keys, commas at the end, raw line breaks and unescaped
@@ -74,7 +72,7 @@ func (m *mender) value() (json.RawMessage, bool) {
 	switch c := m.rest[0]; c {
 	case '"', '\'':
 		text, ok := m.text(c)
-		return json.RawMessage(llm.Quote(text)), ok
+		return json.RawMessage(Quote(text)), ok
 	case '{', '[':
 		return json.RawMessage("{}"), m.skip()
 	}
