@@ -203,7 +203,7 @@ func (m *Manifest) findings(task rebased.Task) []finding {
 		{rebased.ReasonNearDuplicate, "rows removed, nearly equal to another"},
 		{rebased.ReasonConflict, "rows removed, with the input of another and another output"},
 	} {
-		all = append(all, finding{repeat.what, count(m.Counts.Rejected[repeat.reason])})
+		all = append(all, finding{repeat.what, count(m.Counts.Rejected[repeat.reason])}) // a rule that is off has removed none
 	}
 	leaks := "the task names none"
 	if n := len(task.Decontaminate.Files); n > 0 {
