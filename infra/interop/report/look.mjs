@@ -45,10 +45,12 @@ async function look(scheme, name, viewport) {
     screen: document.documentElement.clientWidth,
     dark: getComputedStyle(document.body).backgroundColor,
     text: document.body.innerText.length,
+    squeezed: [...document.querySelectorAll("th, td")].filter((c) => c.offsetHeight > 12 * c.offsetWidth).length,
     small: [...document.querySelectorAll("svg text")].filter((t) => t.textContent && t.getBoundingClientRect().height < 9).length,
   }));
   if (seen.width > seen.screen) at(`is ${seen.width} pixels wide on a screen of ${seen.screen}`);
   if (seen.text < 500) at(`shows ${seen.text} characters`);
+  if (seen.squeezed) at(`${seen.squeezed} cells of tables are columns of letters`);
   if (seen.small) at(`${seen.small} texts of charts are less than 9 pixels high`);
   const light = seen.dark.match(/\d+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0) > 3 * 128;
   if (light !== (scheme === "light")) at(`has the background ${seen.dark}`);
