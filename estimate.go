@@ -13,7 +13,7 @@ type Estimate struct {
 	Steps      []StepEstimate `json:"steps"`
 	Tokens     Usage          `json:"tokens"` // expected
 	Bound      Usage          `json:"bound"`  // with each call at its bound, as a budget sets it aside; asking again for unusable answers comes on top
-	Priced     bool           `json:"priced"` // whether a price is known of the model; without one both costs are 0
+	Priced     bool           `json:"priced"` // whether a price is known of the model, and the judge's; without one both costs are 0
 	CostUSD    float64        `json:"cost_usd"`
 	BoundUSD   float64        `json:"bound_usd"`
 	Budget     Budget         `json:"budget"`

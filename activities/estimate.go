@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/judge"
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/activities/reason"
 	"github.com/rebased/rebased/activities/transform"
@@ -24,6 +25,7 @@ type EstimateInput struct {
 const (
 	bytesOfToken    = 4   // of English text, as the providers say of theirs
 	rationaleTokens = 120 // a few short sentences
+	scoreTokens     = 40  // a score and a sentence
 	enoughStored    = 10  // answers, to go by what they used
 	formOfAnswer    = 24  // bytes of the JSON around an example
 )
@@ -45,47 +47,63 @@ func (a *Estimate) calls(ctx context.Context, in EstimateInput, progress func(in
 	if err != nil {
 		return rebased.Estimate{}, err
 	}
-	transforms := tally{Unasked: llm.Unasked{Teacher: teacher}}
-	reasons := tally{Unasked: llm.Unasked{Teacher: teacher}}
+	steps := []*tally{newTally(transform.Step, task.Transform.Teacher, teacher, in.Plan.Price)}
+	steps[0].output = exampleTokens(task)
+	if task.Reason.Mode != rebased.ReasonNone {
+		t := newTally(reason.Step, task.Transform.Teacher, teacher, in.Plan.Price)
+		t.usual, t.most = reason.CallsOfRow(task)
+		t.output, t.typical = rationaleTokens, reason.Requests(teacher.Endpoint(), task, examplesOf(task))
+		steps = append(steps, t)
+	}
+	if task.Judge != nil {
+		judging, err := a.Teachers.Open(task.JudgeTeacher())
+		if err != nil {
+			return rebased.Estimate{}, err
+		}
+		t := newTally(judge.Step, task.JudgeTeacher(), judging, in.Plan.Judge.Price)
+		t.output, t.typical = scoreTokens, judge.Requests(judging.Endpoint(), task, examplesOf(task))
+		steps = append(steps, t)
+	}
 	done := 0
 	for n := range in.Ranked.Shards {
 		rows, err := a.Candidates.Read(ctx, in.key(folderRetrieved, n))
 		if err != nil {
 			return rebased.Estimate{}, fmt.Errorf("read shard %d: %w", n, err)
 		}
-		examples, err := stored(ctx, a.Store, &transforms, task, rows, transform.Shard)
+		examples, err := stored(ctx, a.Store, steps[0], task, rows, transform.Shard)
+		for _, t := range steps[1:] {
+			shard := reason.Shard
+			if t.step == judge.Step {
+				shard = judge.Shard
+			}
+			if err == nil {
+				examples, err = stored(ctx, a.Store, t, task, examples, shard)
+			}
+		}
 		if err != nil {
 			return rebased.Estimate{}, err
-		}
-		if task.Reason.Mode != rebased.ReasonNone {
-			if _, err := stored(ctx, a.Store, &reasons, task, examples, reason.Shard); err != nil {
-				return rebased.Estimate{}, err
-			}
 		}
 		done += len(rows)
 		progress(done)
 	}
 	out := rebased.Estimate{
 		Task: task.Name, Corpus: in.Plan.Corpus, Revision: in.Plan.Revision, Model: task.Transform.Teacher.Model, Candidates: in.Ranked.Rows,
-		Target: in.Plan.Target, Skipped: in.Ranked.Skipped, Encoded: in.Ranked.Encoded, Budget: in.Plan.Budget,
-		Priced: in.Plan.Price != (rebased.Price{}),
+		Target: in.Plan.Target, Skipped: in.Ranked.Skipped, Encoded: in.Ranked.Encoded, Budget: in.Plan.Budget, Priced: true,
 	}
-	first := transforms.estimate(transform.Step, task, 1, 1, exampleTokens(task))
-	out.Steps = append(out.Steps, first)
-	if task.Reason.Mode != rebased.ReasonNone {
-		usual, most := reason.CallsOfRow(task)
-		for _, r := range reason.Requests(teacher.Endpoint(), task, examplesOf(task)) { // what the rows yet to be transformed will look like
-			reasons.typical += llm.Bound(r).InputTokens
-			reasons.typicals++
-		}
-		reasons.unmade = first.Calls
-		out.Steps = append(out.Steps, reasons.estimate(reason.Step, task, usual, most, rationaleTokens))
-	}
-	for _, s := range out.Steps {
+	var expected, bound int64 // picodollars
+	unmade := 0
+	for _, t := range steps {
+		s := t.estimate(unmade)
+		prompts, _ := t.Prompts()
+		unmade += prompts
+		out.Steps = append(out.Steps, s)
 		out.Tokens, out.Bound = out.Tokens.Add(s.Tokens), out.Bound.Add(s.Bound)
+		expected, bound = expected+t.price.Cost(s.Tokens, 0, 0, in.Plan.Batch), bound+t.price.Cost(s.Bound, 0, 0, in.Plan.Batch)
+		out.Priced = out.Priced && t.price != (rebased.Price{})
 	}
-	out.CostUSD = rebased.Amount{Pico: in.Plan.Price.Cost(out.Tokens, 0, 0, in.Plan.Batch)}.USD()
-	out.BoundUSD = rebased.Amount{Pico: in.Plan.Price.Cost(out.Bound, 0, 0, in.Plan.Batch)}.USD()
+	if out.Priced {
+		out.CostUSD, out.BoundUSD = rebased.Amount{Pico: expected}.USD(), rebased.Amount{Pico: bound}.USD()
+	}
 	return out, nil
 }
 
@@ -106,30 +124,40 @@ func stored[T any](
 // tally is what one step has stored and what it lacks.
 type tally struct {
 	llm.Unasked
+	step      string
+	maxTokens int
+	price     rebased.Price
+	// A row is asked about a usual number of times and at most a most one; output is what an answer has, in tokens, where too few are stored to know.
+	usual, most, output int
+	typical             []llm.Request // about rows that the steps before have yet to make, as far as the task's examples tell
+
 	stored int           // answers
 	used   rebased.Usage // by them
-
-	unmade            int   // rows that the step before has yet to make
-	typical, typicals int64 // bytes and number of requests such as theirs
 }
 
-// estimate tells of a step that asks about a row a usual number of times and at most a most one; output is what an answer has, in tokens, where too
-// few are stored to know.
-func (t *tally) estimate(step string, task rebased.Task, usual, most, output int) rebased.StepEstimate {
+func newTally(step string, spec rebased.Teacher, teacher llm.Teacher, price rebased.Price) *tally {
+	return &tally{Unasked: llm.Unasked{Teacher: teacher}, step: step, maxTokens: spec.MaxTokens, price: price, usual: 1, most: 1}
+}
+
+// estimate tells of the step, when the steps before it have yet to make so many rows.
+func (t *tally) estimate(unmade int) rebased.StepEstimate {
 	prompts, bytes := t.Prompts()
-	maxTokens := int64(task.Transform.Teacher.MaxTokens)
 	bound := bytes // of one call about each row
-	if t.unmade > 0 && t.typicals > 0 {
-		bytes += int64(t.unmade) * t.typical / t.typicals
-		bound = bytes + int64(t.unmade)*maxTokens*bytesOfToken // their inputs are as long as an answer may be
+	if n := len(t.typical); unmade > 0 && n > 0 {
+		all := int64(0)
+		for _, r := range t.typical {
+			all += llm.Bound(r).InputTokens
+		}
+		bytes += int64(unmade) * all / int64(n)
+		bound = bytes + int64(unmade)*int64(t.maxTokens)*bytesOfToken // their inputs are as long as an answer may be
 	}
-	rows := prompts + t.unmade
-	out := rebased.StepEstimate{Step: step, Stored: t.stored, Calls: rows * usual, Most: rows * most}
-	out.Tokens = rebased.Usage{InputTokens: bytes * int64(usual) / bytesOfToken, OutputTokens: int64(out.Calls) * int64(output)}
+	rows := prompts + unmade
+	out := rebased.StepEstimate{Step: t.step, Stored: t.stored, Calls: rows * t.usual, Most: rows * t.most}
+	out.Tokens = rebased.Usage{InputTokens: bytes * int64(t.usual) / bytesOfToken, OutputTokens: int64(out.Calls) * int64(t.output)}
 	if n := int64(t.stored); n >= enoughStored {
 		out.Tokens = rebased.Usage{InputTokens: int64(out.Calls) * t.used.InputTokens / n, OutputTokens: int64(out.Calls) * t.used.OutputTokens / n}
 	}
-	out.Bound = rebased.Usage{InputTokens: bound * int64(most), OutputTokens: int64(out.Most) * maxTokens}
+	out.Bound = rebased.Usage{InputTokens: bound * int64(t.most), OutputTokens: int64(out.Most) * int64(t.maxTokens)}
 	return out
 }
 

@@ -69,6 +69,24 @@ func TestWhatIsStoredIsNotInAnEstimate(t *testing.T) {
 	}
 }
 
+func TestAnEstimateCountsTheJudge(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 120)
+	yaml := verifiedYAML + judgeYAML
+	e, err := w.estimate(t, "1", yaml)
+	if err != nil || len(e.Steps) != 3 || e.Steps[2].Step != "judge" || e.Steps[2].Calls != 60 || e.Steps[2].Tokens.InputTokens == 0 {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	r, err := w.runBuild(t, w.environment(t), "1", yaml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := w.estimate(t, "2", yaml)
+	if err != nil || again.Steps[2].Calls != 0 || again.Steps[0].Stored+again.Steps[1].Stored+again.Steps[2].Stored != r.Calls.Made {
+		t.Errorf("%+v after %+v, %v", again.Steps, r.Calls, err)
+	}
+}
+
 func TestABudgetCoversAnEstimateOrNot(t *testing.T) {
 	e := rebased.Estimate{BoundUSD: 2, Bound: rebased.Usage{InputTokens: 60, OutputTokens: 40}}
 	for _, c := range []struct {
