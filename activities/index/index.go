@@ -53,6 +53,8 @@ type Writer interface {
 	Alias(ctx context.Context, alias, collection string) error
 	// Drop removes a collection and its descriptions; one that is not there is no error.
 	Drop(ctx context.Context, collection string) error
+	// CountDescriptions says how many descriptions there are.
+	CountDescriptions(ctx context.Context, collection string) (int, error)
 	// ReplaceDescriptions makes these the only descriptions.
 	ReplaceDescriptions(ctx context.Context, collection string, descriptions []Description) error
 }

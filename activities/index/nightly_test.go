@@ -340,3 +340,20 @@ func TestWhateverChangesTheIndexFollows(t *testing.T) {
 	n.index(t, corpus)
 	n.holds(t, indextest.Update(t, n.indexer(t), corpus, true), corpus)
 }
+
+func TestAnIndexThatLostItsDescriptionsAloneIsDescribedAnew(t *testing.T) {
+	n := newNights()
+	n.fill("a.jsonl", 40)
+	corpus := n.importAll(t)
+	n.index(t, corpus)
+	alias := index.Alias("hub", n.encoder.Identity())
+	if err := n.Index.ReplaceDescriptions(t.Context(), alias, nil); err != nil { // as a server restored from a snapshot of the rows alone
+		t.Fatal(err)
+	}
+	if plan, _ := n.index(t, corpus); plan.Rows != 0 {
+		t.Errorf("%d rows were written again", plan.Rows)
+	}
+	if count, err := n.Index.CountDescriptions(t.Context(), alias); err != nil || count != 1 {
+		t.Errorf("%d descriptions, %v; want 1", count, err)
+	}
+}

@@ -56,7 +56,7 @@ func (x *Indexer) plan(ctx context.Context, corpus rebased.Corpus, record rebase
 }
 
 // base gives the revision that the index holds; not known: an update was left behind, the revision's record is gone, or the server has lost
-// rows.
+// rows or descriptions.
 func (x *Indexer) base(ctx context.Context, corpus rebased.Corpus, record rebased.Index) (from rebased.Corpus, known bool, err error) {
 	if record.Updating != "" || record.Revision == "" {
 		return rebased.Corpus{}, false, nil
@@ -70,8 +70,14 @@ func (x *Indexer) base(ctx context.Context, corpus rebased.Corpus, record rebase
 			return rebased.Corpus{}, false, err
 		}
 	}
-	known, err = x.holds(ctx, record.Collection, from)
-	return from, known, err
+	if known, err = x.holds(ctx, record.Collection, from); !known || err != nil {
+		return from, false, err
+	}
+	n, err := x.writer.CountDescriptions(ctx, record.Collection)
+	if err != nil && rebased.KindOf(err) != rebased.NotFound {
+		return from, false, fmt.Errorf("count the descriptions of %s: %w", corpus.Name, err)
+	}
+	return from, err == nil && n == from.Datasets.Rows, nil
 }
 
 // inspect plans from what the index really holds; it makes the collection where there is none.

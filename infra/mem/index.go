@@ -142,6 +142,17 @@ func (x *Index) Count(ctx context.Context, name string) (int, error) {
 	return len(c.points), nil
 }
 
+// CountDescriptions implements index.Writer.
+func (x *Index) CountDescriptions(ctx context.Context, name string) (int, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	c, err := x.get(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	return len(c.descriptions), nil
+}
+
 // Delete implements index.Writer.
 func (x *Index) Delete(ctx context.Context, name string, ids []rebased.RowKey) error {
 	x.mu.Lock()

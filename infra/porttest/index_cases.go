@@ -22,6 +22,8 @@ func indexMissing(t *testing.T, c *indexCase) {
 	wantKind(t, err, rebased.NotFound)
 	_, err = c.Count(ctx, c.name)
 	wantKind(t, err, rebased.NotFound)
+	_, err = c.CountDescriptions(ctx, c.name)
+	wantKind(t, err, rebased.NotFound)
 	wantKind(t, c.Upsert(ctx, c.name, []index.Point{p}), rebased.NotFound)
 	key, err := p.ID.Key()
 	noError(t, err)
@@ -323,6 +325,10 @@ func indexDescriptions(t *testing.T, c *indexCase) {
 		noError(t, c.ReplaceDescriptions(ctx, c.name, descriptions))
 		got, err := c.Descriptions(ctx, c.name, datasets(7))
 		noError(t, err)
+		n, err := c.CountDescriptions(ctx, c.name)
+		if noError(t, err); n != len(descriptions) {
+			t.Errorf("%d descriptions are counted, want %d", n, len(descriptions))
+		}
 		want := make(map[rebased.DatasetID][]float32)
 		for _, d := range descriptions {
 			want[d.Dataset] = d.Vector

@@ -143,7 +143,7 @@ func (x *Index) get(
 	for some := range slices.Chunk(keys, step) {
 		group.Go(func() error {
 			_, err := one(ctx, some)
-			if rebased.KindOf(err) != rebased.Throttled || len(some) <= few {
+			if err == nil || !tooLarge(err.Error()) || len(some) <= few {
 				return err
 			}
 			for less := range slices.Chunk(some, few) { // so a server refuses an answer over its limit: these points are larger than the first ones

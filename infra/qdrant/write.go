@@ -171,6 +171,11 @@ func (x *Index) Count(ctx context.Context, collection string) (int, error) {
 	return int(answer.GetResult().GetCount()), err //nolint:gosec // fits
 }
 
+// CountDescriptions implements index.Writer.
+func (x *Index) CountDescriptions(ctx context.Context, collection string) (int, error) {
+	return x.Count(ctx, descriptions(collection))
+}
+
 // Delete implements index.Writer.
 func (x *Index) Delete(ctx context.Context, collection string, ids []rebased.RowKey) error {
 	for step := range slices.Chunk(ids, idStep) {
