@@ -511,3 +511,25 @@ func TestASurveyInSeveralPassesFindsTheSame(t *testing.T) {
 		}
 	}
 }
+
+func TestThePlanOfARunThatWasBrokenOffIsRemovedByTheNext(t *testing.T) {
+	w := newWorld()
+	var keys []string
+	for rows := range 2 {
+		key, err := index.StorePlan(t.Context(), w.Objects, "hub", index.Plan{Revision: "r1", Rows: rows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key)
+	}
+	var left []string
+	for object, err := range w.Objects.List(t.Context(), "corpora/hub/plans/") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = append(left, object.Key)
+	}
+	if keys[0] == keys[1] || len(left) != 1 || left[0] != keys[1] {
+		t.Errorf("%q are left of %q", left, keys)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 
 	"github.com/rebased/rebased"
@@ -92,7 +93,8 @@ func keys(body []byte) []rebased.RowKey {
 	return ids
 }
 
-// StorePlan writes a plan into the bucket and gives its key.
+// StorePlan writes a plan into the bucket and gives its key. Plans that runs left behind which were broken off are removed: of a corpus one run is
+// under way at a time.
 func StorePlan(ctx context.Context, objects rebased.Objects, corpus string, plan Plan) (key string, err error) {
 	body, err := json.Marshal(plan)
 	if err != nil {
@@ -100,6 +102,14 @@ func StorePlan(ctx context.Context, objects rebased.Objects, corpus string, plan
 	}
 	sum := sha256.Sum256(body)
 	key = rebased.CorpusPlanKey(corpus, hex.EncodeToString(sum[:]))
+	for left, err := range objects.List(ctx, path.Dir(key)+"/") {
+		if err == nil && left.Key != key {
+			err = objects.Delete(ctx, left.Key)
+		}
+		if err != nil {
+			return "", fmt.Errorf("remove the plan of a run before: %w", err)
+		}
+	}
 	if _, err := objects.Put(ctx, key, body); err != nil {
 		return "", fmt.Errorf("write the plan of the index: %w", err)
 	}

@@ -140,6 +140,11 @@ func (x *Indexer) Finish(ctx context.Context, corpus rebased.Corpus, plan Plan, 
 		}
 	}
 	if rebuild {
+		if record.Left != "" { // a rebuild before was broken off when it dropped what it had replaced
+			if err := x.writer.Drop(ctx, record.Left); err != nil {
+				return rebased.Index{}, fmt.Errorf("drop the index of %s before: %w", corpus.Name, err)
+			}
+		}
 		record.Left, record.Collection, record.Beside, record.BesideRevision = record.Collection, record.Beside, "", ""
 	}
 	record.Revision, record.Updating = corpus.Revision, ""
