@@ -11,7 +11,7 @@ import (
 	"github.com/apache/arrow/go/v17/parquet/metadata"
 )
 
-// maxDictionary is the size of the largest dictionary of a column chunk, in bytes as they are stored. A column with more is written without one.
+// maxDictionary is the size of the largest dictionary of a column chunk, in bytes as they are stored. The texts of a column with more are given to the vendor.
 const maxDictionary = 1 << 20
 
 // recurring gives texts numbers in the order in which they come first: as many as fit into a dictionary.

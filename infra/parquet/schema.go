@@ -118,6 +118,7 @@ func (s *Schema[T]) settings() *parquet.WriterProperties {
 		parquet.WithCompression(compress.Codecs.Zstd),
 		parquet.WithBatchSize(pageBatch),
 		parquet.WithDictionaryDefault(false),
+		parquet.WithDictionaryPageSizeLimit(maxPage), // none ends midway: the vendor lists the encodings of such a column in any order
 		parquet.WithStats(false),
 	}
 	for _, l := range s.leaves() {
