@@ -10,8 +10,9 @@ const (
 	StatePaused           State = "paused"
 	StateBudgetExhausted  State = "budget_exhausted" // the next call may pass the budget
 	StateReleased         State = "released"
-	StateUnchanged        State = "unchanged" // the version equals the latest: nothing new was made
-	StateRejected         State = "rejected"  // a person said no
+	StateUnchanged        State = "unchanged"  // the version equals the latest: nothing new was made
+	StateRejected         State = "rejected"   // a person said no
+	StateSuperseded       State = "superseded" // another version, decided later, was released first: this one is recorded and not the latest
 	StateFailed           State = "failed"
 	StateCanceled         State = "canceled"
 )

@@ -48,6 +48,8 @@ type StageResult struct {
 	Version  string `json:"version"`
 	URI      string `json:"uri"`
 	Released bool   `json:"released"` // it is the latest of the task already
+	// Unstarted is the build that released it and whose hand-off to the task's workflow is not recorded; "" = there is none to start.
+	Unstarted string `json:"unstarted,omitempty"`
 	// Closed are the task's gates that it does not pass, Warnings what a person should look at; a sentence each.
 	Closed   []string `json:"closed,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
@@ -129,7 +131,7 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 		return StageResult{}, err
 	}
 	return StageResult{
-		Version: staged.Version, URI: a.uri(in.Task, staged.Version), Released: staged.Released,
+		Version: staged.Version, URI: a.uri(in.Task, staged.Version), Released: staged.Released, Unstarted: staged.Unstarted,
 		Closed: staged.Closed, Warnings: staged.Manifest.Quality.Warnings, MaxDrop: task.Gates.MaxDrop,
 	}, nil
 }
@@ -216,6 +218,19 @@ func (a *Handoff) Release(ctx context.Context, in ReleaseInput) (ReleaseResult, 
 		MaxDrop: in.MaxDrop, Handoff: in.Handoff,
 	})
 	return ReleaseResult{State: out.State, Closed: out.Closed}, translate(ctx, err)
+}
+
+// HandedOffInput says what became of the hand-off of a release.
+type HandedOffInput struct {
+	Task    string `json:"task"`
+	Version string `json:"version"`
+	Build   string `json:"build"` // that released the version
+	Handoff string `json:"handoff"`
+}
+
+// HandedOff adds the hand-off to the release record.
+func (a *Handoff) HandedOff(ctx context.Context, in HandedOffInput) error {
+	return translate(ctx, a.versions().HandedOff(ctx, in.Task, in.Version, in.Build, in.Handoff))
 }
 
 // Record writes result.json into the build's folder.

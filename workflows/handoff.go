@@ -26,6 +26,9 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 		return result
 	}
 	if staged.Released {
+		if err := b.handOffLate(ctx, staged); err != nil {
+			return rebased.BuildResult{}, err
+		}
 		return end(rebased.StateUnchanged, ""), nil
 	}
 	release := activities.ReleaseInput{Task: b.ref.Task, Version: staged.Version, Build: b.ref.Build, Gates: staged.Closed, MaxDrop: staged.MaxDrop}
@@ -96,7 +99,23 @@ func (b *build) release(ctx workflow.Context, in *activities.ReleaseInput, uri s
 		return "", err
 	}
 	in.Handoff = run
-	return released.State, plain(workflow.ExecuteActivity(options, a.Release, in).Get(whole, &released))
+	err = workflow.ExecuteActivity(options, a.Release, in).Get(whole, nil)
+	return released.State, plain(err)
+}
+
+// handOffLate starts the training pipeline for a version that an earlier build released and could not hand off.
+func (b *build) handOffLate(ctx workflow.Context, staged activities.StageResult) error {
+	if staged.Unstarted == "" || b.state.Plan.Trigger == nil {
+		return nil
+	}
+	var a *activities.Handoff
+	b.state.Progress.Phase = "trigger"
+	run, err := b.trigger(ctx, activities.ReleaseInput{Task: b.ref.Task, Version: staged.Version, Build: staged.Unstarted}, staged.URI)
+	if err != nil {
+		return err
+	}
+	done := activities.HandedOffInput{Task: b.ref.Task, Version: staged.Version, Build: staged.Unstarted, Handoff: run}
+	return plain(workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, recordOptions), a.HandedOff, done).Get(ctx, nil))
 }
 
 // trigger starts the pipeline's workflow once for this version and does not wait for its end. It gives the workflow's id and run.

@@ -71,6 +71,8 @@ type Staged struct {
 	ManifestSHA256 string
 	Manifest       Manifest
 	Released       bool // it is the latest of its task already
+	// Unstarted is the build that made it the latest where the task hands it to a workflow and no start of that is recorded; "" = else.
+	Unstarted string
 	// Closed are the gates of the task that the version does not pass, a sentence each, judged against what is the latest version now.
 	Closed []string
 }
@@ -101,7 +103,13 @@ func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 		return Staged{}, err
 	}
 	latest, found, err := v.Latest(ctx, in.Task.Name)
-	if staged.Released = found && latest.Version == staged.Version; staged.Released || err != nil {
+	if err != nil {
+		return staged, err
+	}
+	if staged.Released = found && latest.Version == staged.Version; staged.Released {
+		if in.Task.Handoff.Workflow != nil {
+			staged.Unstarted, err = v.unstarted(ctx, latest)
+		}
 		return staged, err
 	}
 	before := 0

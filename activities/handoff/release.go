@@ -97,7 +97,7 @@ type Released struct {
 // maxRounds bounds how often a release that loses against others reads again. Each round lost is another release won.
 const maxRounds = 16
 
-// Release makes a version the latest of its task and records the decision. It gives released, or unchanged when another build released the
+// Release makes a version the latest of its task and records the decision. It gives released, superseded, or unchanged when another build released the
 // same version before: then nothing is written. It is idempotent, and a second call with the hand-off's result adds that to the record.
 //
 // What compares with the version before is judged here, against what is the latest now. Where gates.max_drop does not pass for a reason that the decision
@@ -107,8 +107,8 @@ const maxRounds = 16
 // release that is killed leaves the old version or the new one.
 //
 // Of two releases, the one decided later is the latest at the end, whichever comes through first: the loser of the swap reads what the winner
-// wrote, then takes its place if it was decided later, else leaves it. Both are recorded, and latest.json names what it replaced, as if they had
-// come one after the other. So a late retry of an old release does not bring its version back either.
+// wrote, then takes its place if it was decided later, else leaves it. Both are recorded, and a release that was never the latest
+// is superseded. So a late retry of an old release does not bring its version back either.
 //
 // Errors: NotFound when there is no such version; Conflict when other releases won every round.
 func (v Versions) Release(ctx context.Context, in ReleaseInput) (Released, error) {
@@ -206,6 +206,9 @@ func (v Versions) advance(ctx context.Context, next Latest) (rebased.State, erro
 			}
 			return nil, nil
 		case cmp.Or(now.ReleasedAt.Compare(next.ReleasedAt), strings.Compare(now.Build, next.Build)) >= 0:
+			if now.Previous != next.Version { // else it was the latest in between
+				state = rebased.StateSuperseded
+			}
 			return nil, nil
 		}
 		next.Previous = now.Version
@@ -332,4 +335,36 @@ func (v Versions) Record(ctx context.Context, task, version string) (Record, err
 		return Record{}, rebased.E(rebased.Invalid, "%s: %w", key, err)
 	}
 	return record, nil
+}
+
+// unstarted gives the build that released a version, if its hand-off is not recorded.
+func (v Versions) unstarted(ctx context.Context, latest Latest) (build string, err error) {
+	record, err := v.Record(ctx, latest.Task, latest.Version)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range record.Releases {
+		if r.Build == latest.Build && r.Made() && r.Handoff == "" {
+			return r.Build, nil
+		}
+	}
+	return "", nil
+}
+
+// HandedOff records the hand-off of a version to its build's release.
+func (v Versions) HandedOff(ctx context.Context, task, version, build, handoff string) error {
+	key := rebased.ReleaseKey(task, version)
+	return v.swap(ctx, key, func(there []byte) ([]byte, error) {
+		var record Record
+		if err := json.Unmarshal(there, &record); err != nil {
+			return nil, rebased.E(rebased.Invalid, "%s: %w", key, err)
+		}
+		for i := range record.Releases {
+			if r := &record.Releases[i]; r.Build == build && r.Handoff != handoff {
+				r.Handoff = handoff
+				return encodeJSON(record), nil
+			}
+		}
+		return nil, nil
+	})
 }

@@ -82,7 +82,7 @@ func (a *app) buildsListCommand() *cobra.Command {
 
 func checkState(cmd *cobra.Command, state string) error {
 	known := []string{"", string(rebased.StateRunning), string(rebased.StateAwaitingApproval), string(rebased.StatePaused), string(rebased.StateBudgetExhausted), string(rebased.StateReleased),
-		string(rebased.StateUnchanged), string(rebased.StateRejected), string(rebased.StateFailed), string(rebased.StateCanceled)}
+		string(rebased.StateUnchanged), string(rebased.StateRejected), string(rebased.StateSuperseded), string(rebased.StateFailed), string(rebased.StateCanceled)}
 	if !slices.Contains(known, state) {
 		return misuse(cmd, fmt.Errorf("--state must be one of %s, got %q", strings.Join(known[1:], ", "), state))
 	}
