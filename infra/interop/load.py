@@ -67,6 +67,7 @@ class Version:
 
     def __init__(self, task: str, rebased: str, work: pathlib.Path) -> None:
         self.rebased, self.work, self.folder = rebased, work, work / "version"
+        self.cache = str(work / "cache")  # of this version alone: datasets tells folders apart by their names
         self.s3 = fs.S3FileSystem(
             endpoint_override=os.environ["AWS_ENDPOINT_URL_S3"],
             access_key=os.environ["AWS_ACCESS_KEY_ID"],
@@ -114,7 +115,7 @@ class Version:
     def load(self, builder: str, suffix: str) -> datasets.DatasetDict:
         """The splits by the datasets library, from files that are named."""
         files = {split: str(self.folder / f"{split}{suffix}") for split in self.splits}
-        return datasets.load_dataset(builder, data_files=files)
+        return datasets.load_dataset(builder, data_files=files, cache_dir=self.cache)
 
     def export(self, split: str, form: str) -> pathlib.Path:
         path = self.work / f"{split}.{form}"
@@ -217,7 +218,7 @@ def datasets_card(v: Version) -> str:
     equal("size of the card", card.size_categories, [next(name for most, name in SIZES.items() if rows < most)])
     equal("splits of the card", [f["split"] for f in card.configs[0]["data_files"]], v.splits)
     equal("configurations", datasets.get_dataset_config_names(str(v.folder)), ["default"])
-    loaded = datasets.load_dataset(str(v.folder))
+    loaded = datasets.load_dataset(str(v.folder), cache_dir=v.cache)
     same_splits(v, loaded)
     return v.sizes()
 
