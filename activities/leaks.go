@@ -52,7 +52,8 @@ func withoutLeaks(step string, rows []rebased.Example, leaks []leak) (clean []re
 // rejectOf makes a reject of a good row.
 func rejectOf(e *rebased.Example, step string, reason rebased.Reason, detail string) rebased.Reject {
 	return rebased.Reject{
-		Lineage: e.Lineage, Step: step, Reason: reason, Detail: detail, Attempts: len(e.Responses), Input: e.Input, Output: e.Output, Usage: e.Usage,
+		Lineage: e.Lineage, Step: step, Reason: reason, Detail: detail, Attempts: len(e.Responses), Input: e.Input, Output: e.Output,
+		Usage: e.Usage, Judged: e.Judged,
 	}
 }
 
