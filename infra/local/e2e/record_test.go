@@ -29,8 +29,16 @@ func TestRecordHistories(t *testing.T) {
 	must(t, s, "builds", "approve", approved.Build)
 	must(t, s, "builds", "watch", approved.Build)
 	plain := result(t, must(t, s, "build", "-f", demoTask(t, 40, nil), "--json"))
+	out, _, _ = s.Run("build", "-f", demoTask(t, 50, map[string]any{
+		"reason": map[string]any{"mode": "verified"}, "judge": map[string]any{"rubric": "Only what the passage says.", "min_score": 2},
+		"gates": map[string]any{"max_drop": 0.1}, // few rows are left, so that a person is asked
+	}), "--json")
+	judged := result(t, out)
+	must(t, s, "builds", "approve", judged.Build)
+	must(t, s, "builds", "watch", judged.Build)
 	for name, id := range map[string]string{
-		"import.json": workflows.ImportID("hub"), "index.json": workflows.IndexID("hub"),
+		"build-judged.json": workflows.BuildID("demo", judged.Build),
+		"import.json":       workflows.ImportID("hub"), "index.json": workflows.IndexID("hub"),
 		"build-approved.json": workflows.BuildID("demo", approved.Build), "build.json": workflows.BuildID("demo", plain.Build),
 	} {
 		record(t, name, historyOf(t, s, id))
