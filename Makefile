@@ -43,10 +43,10 @@ bench: build ## Print the benchmark tables
 bench-llm: build ## Print how calls to a teacher fare: rates, stored answers, limits, a kill (10 minutes)
 	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -llm -runs 1
 
-bench-retrieval: build ## Print how import, index and search fare beside pyarrow, faiss and numpy (15 minutes, 11 GB of TMPDIR)
+bench-retrieval: build ## Print how import, index and search fare beside pyarrow, faiss and numpy (4 minutes, 11 GB of TMPDIR)
 	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench -retrieval -runs 1
 
-bench-data: ## Print what is found and removed of real and planted rows, and what it costs, beside rensa and datasketch (10 minutes)
+bench-data: ## Print what is found and removed of real and planted rows, and what it costs, beside rensa and datasketch (2 minutes)
 	cd $(LOCAL) && $(GO) run ./bench/data
 
 soak-rows: build ## Build 200,000 generated rows and print the worker's memory (4 minutes)
