@@ -260,3 +260,17 @@ func (i *interrupter) Put(ctx context.Context, key string, body []byte) (string,
 	i.interrupt(key)
 	return i.Objects.Put(ctx, key, body)
 }
+
+func TestAReleaseThatComesAfterOneDecidedLaterIsSupersededAndRecorded(t *testing.T) {
+	v, a, b := twoVersions(t)
+	mustRelease(t, v, release(b, "b2", 5))
+	if state := mustRelease(t, v, release(a, "b1", 1)); state != rebased.StateSuperseded {
+		t.Errorf("the release that lost is %s", state)
+	}
+	if latest := latestOf(t, v); latest.Version != b {
+		t.Errorf("latest is %+v", latest)
+	}
+	if record, err := v.Record(t.Context(), "capitals", a); err != nil || len(record.Releases) != 1 {
+		t.Errorf("%+v, %v", record, err)
+	}
+}
