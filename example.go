@@ -97,6 +97,14 @@ type Reject struct {
 	Judged  Judgement `json:"judged,omitzero"`
 }
 
+// Reject makes a reject of the example, with all that was made of it and paid for it.
+func (e *Example) Reject(step string, reason Reason, detail string) Reject {
+	return Reject{
+		Lineage: e.Lineage, Step: step, Reason: reason, Detail: detail, Attempts: len(e.Responses), Input: e.Input, Output: e.Output,
+		Usage: e.Usage, Judged: e.Judged,
+	}
+}
+
 // Calls counts teacher calls of a build.
 type Calls struct {
 	Made   int `json:"made"`   // answered by the provider now

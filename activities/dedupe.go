@@ -229,7 +229,7 @@ func (f *dedupeFiles) balance(ctx context.Context) error {
 			if met || f.tally.Take(n) {
 				fit = append(fit, rows[i])
 			} else {
-				over = append(over, rejectOf(&rows[i], dedupe.Step, rebased.ReasonBalance, "rows of a higher rank have all that the version may have of this answer"))
+				over = append(over, rows[i].Reject(dedupe.Step, rebased.ReasonBalance, "rows of a higher rank have all that the version may have of this answer"))
 			}
 			n++
 		}
@@ -256,7 +256,7 @@ func (f *dedupeFiles) take(ctx context.Context, rows []rebased.Example) error {
 	if left := f.in.Target - f.out.Rows; f.in.Target > 0 && len(rows) > left {
 		var surplus []rebased.Reject
 		for i := range rows[left:] {
-			surplus = append(surplus, rejectOf(&rows[left+i], dedupe.Step, rebased.ReasonSurplus, "the target is met by rows of a higher rank"))
+			surplus = append(surplus, rows[left+i].Reject(dedupe.Step, rebased.ReasonSurplus, "the target is met by rows of a higher rank"))
 		}
 		if err := f.Reject(ctx, surplus); err != nil {
 			return err

@@ -43,18 +43,10 @@ func withoutLeaks(step string, rows []rebased.Example, leaks []leak) (clean []re
 			clean = append(clean, rows[i])
 			continue
 		}
-		rejects = append(rejects, rejectOf(&rows[i], step, rebased.ReasonLeaked, leakDetail(leaks[0].of)))
+		rejects = append(rejects, rows[i].Reject(step, rebased.ReasonLeaked, leakDetail(leaks[0].of)))
 		leaks = leaks[1:]
 	}
 	return clean, rejects
-}
-
-// rejectOf makes a reject of a good row.
-func rejectOf(e *rebased.Example, step string, reason rebased.Reason, detail string) rebased.Reject {
-	return rebased.Reject{
-		Lineage: e.Lineage, Step: step, Reason: reason, Detail: detail, Attempts: len(e.Responses), Input: e.Input, Output: e.Output,
-		Usage: e.Usage, Judged: e.Judged,
-	}
 }
 
 const leakText = 200 // bytes of what is shared that a reject quotes

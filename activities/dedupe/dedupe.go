@@ -144,9 +144,8 @@ func (c cause) reason() rebased.Reason {
 
 // reject says of a row what its verdict says.
 func (v verdict) reject(settings rebased.Dedupe, e *rebased.Example, of rebased.RowID) rebased.Reject {
-	r := rebased.Reject{
-		Lineage: e.Lineage, Step: Step, Reason: v.cause.reason(), Attempts: len(e.Responses), Input: e.Input, Output: e.Output, Of: of, Usage: e.Usage, Judged: e.Judged,
-	}
+	r := e.Reject(Step, v.cause.reason(), "")
+	r.Of = of
 	switch v.cause {
 	case duplicate:
 		r.Detail = "equal after normalisation"

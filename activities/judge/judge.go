@@ -110,10 +110,7 @@ func Shard(
 			result.Examples = append(result.Examples, e)
 			continue
 		}
-		result.Rejects = append(result.Rejects, rebased.Reject{
-			Lineage: e.Lineage, Step: Step, Reason: problem.Reason, Detail: problem.Detail, Attempts: len(e.Responses),
-			Input: e.Input, Output: e.Output, Usage: e.Usage, Judged: e.Judged,
-		})
+		result.Rejects = append(result.Rejects, e.Reject(Step, problem.Reason, problem.Detail))
 	}
 	return result, nil
 }

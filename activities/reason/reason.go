@@ -158,10 +158,7 @@ func Shard(
 			result.Examples = append(result.Examples, r.Example)
 			continue
 		}
-		result.Rejects = append(result.Rejects, rebased.Reject{
-			Lineage: r.Lineage, Step: Step, Reason: r.problem.Reason, Detail: r.problem.Detail,
-			Attempts: len(r.Responses), Input: r.Input, Output: r.Output, Usage: r.Usage,
-		})
+		result.Rejects = append(result.Rejects, r.Reject(Step, r.problem.Reason, r.problem.Detail))
 	}
 	return result, nil
 }
