@@ -111,7 +111,7 @@ func paid(ctx context.Context, bucket store, ref handoff.VersionRef) *float64 {
 }
 
 func writeDiff(w io.Writer, d versionsDiff, width int) {
-	name := func(r handoff.VersionRef) string { return r.Task + "@" + r.Version }
+	name := func(r handoff.VersionRef) string { return rebased.VersionRef(r.Task, r.Version) }
 	const arrow = " -> "
 	change := func(from, to int) string { return console.Thousands(from) + arrow + console.Thousands(to) }
 	money := func(usd *float64) string {
@@ -197,7 +197,7 @@ place of is marked: a build that makes the same one again waits for approval and
 				Replaced string `json:"replaced"`
 			}{task, version, replaced}
 			return a.console.Result(shown, func(w io.Writer) {
-				fmt.Fprintf(w, "%s@%s is the latest version again, in place of %s\n", task, version, replaced)
+				fmt.Fprintf(w, "%s is the latest version again, in place of %s\n", rebased.VersionRef(task, version), replaced)
 			})
 		},
 	}

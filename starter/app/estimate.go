@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/starter/cluster"
 	"github.com/rebased/rebased/starter/console"
 	"github.com/rebased/rebased/workflows"
 )
@@ -35,25 +36,12 @@ is what a budget sets aside: each call with as many tokens as it has bytes, answ
 }
 
 func (a *app) estimate(ctx context.Context, t taskFile) error {
-	bucket, temporal, err := a.reach(ctx, a.connectToWorker)
+	_, e, err := attend[rebased.Estimate](ctx, a, t, func(temporal *cluster.Cluster, key string) (string, error) {
+		id := workflows.EstimateID(t.task.Name, newBuild(time.Now()))
+		return id, temporal.StartEstimate(ctx, id, workflows.EstimateInput{Task: t.task.Name, TaskKey: key})
+	})
 	if err != nil {
 		return err
-	}
-	defer temporal.Close()
-	key, err := t.submit(ctx, bucket)
-	if err != nil {
-		return err
-	}
-	id := workflows.EstimateID(t.task.Name, newBuild(time.Now()))
-	if err := temporal.StartEstimate(ctx, id, workflows.EstimateInput{Task: t.task.Name, TaskKey: key}); err != nil {
-		return err
-	}
-	e, err := temporal.AwaitEstimate(ctx, id)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		return afterStart(err)
 	}
 	if e.Skipped == nil {
 		e.Skipped = map[string]int{}

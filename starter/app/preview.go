@@ -14,6 +14,7 @@ import (
 	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/activities/retrieve"
 	"github.com/rebased/rebased/infra/taskfile"
+	"github.com/rebased/rebased/starter/cluster"
 	"github.com/rebased/rebased/starter/console"
 	"github.com/rebased/rebased/workflows"
 )
@@ -66,26 +67,35 @@ func (a *app) explain(t taskFile) error {
 	return a.console.Result(t.task, func(w io.Writer) { _, _ = w.Write(encoded) })
 }
 
-func (a *app) preview(ctx context.Context, t taskFile, rows int, answers bool) error {
+// attend submits a task, starts a workflow about it that nobody else waits for, and gives its result.
+func attend[T any](ctx context.Context, a *app, t taskFile, start func(temporal *cluster.Cluster, key string) (id string, err error)) (bucket store, result T, err error) {
 	bucket, temporal, err := a.reach(ctx, a.connectToWorker)
 	if err != nil {
-		return err
+		return nil, result, err
 	}
 	defer temporal.Close()
 	key, err := t.submit(ctx, bucket)
 	if err != nil {
-		return err
+		return nil, result, err
 	}
-	id := workflows.PreviewID(t.task.Name, newBuild(time.Now()))
-	if err := temporal.StartPreview(ctx, id, workflows.PreviewInput{Task: t.task.Name, TaskKey: key, Rows: rows, Answers: answers}); err != nil {
-		return err
-	}
-	result, err := temporal.AwaitPreview(ctx, id)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
+	id, err := start(temporal, key)
 	if err != nil {
-		return afterStart(err)
+		return nil, result, err
+	}
+	result, err = cluster.Attend[T](ctx, temporal, id)
+	if ctx.Err() != nil {
+		return nil, result, ctx.Err()
+	}
+	return bucket, result, afterStart(err)
+}
+
+func (a *app) preview(ctx context.Context, t taskFile, rows int, answers bool) error {
+	bucket, result, err := attend[activities.PreviewResult](ctx, a, t, func(temporal *cluster.Cluster, key string) (string, error) {
+		id := workflows.PreviewID(t.task.Name, newBuild(time.Now()))
+		return id, temporal.StartPreview(ctx, id, workflows.PreviewInput{Task: t.task.Name, TaskKey: key, Rows: rows, Answers: answers})
+	})
+	if err != nil {
+		return err
 	}
 	shown, err := readPreview(ctx, bucket, result.Key)
 	if err != nil {

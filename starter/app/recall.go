@@ -39,7 +39,7 @@ Later builds take rows of the source again until the corpus is imported without 
 			}
 			empty := "no version has a row of " + console.OneLine(args[0])
 			return console.List(a.console, found, empty, []string{"VERSION", "RELEASED", rowsHeader, "NEXT"}, func(r recalled) []string {
-				return []string{r.Task + "@" + r.Version, r.released(), console.Thousands(r.Rows), orDash(r.Next)}
+				return []string{rebased.VersionRef(r.Task, r.Version), r.released(), console.Thousands(r.Rows), orDash(r.Next)}
 			})
 		},
 	}

@@ -10,7 +10,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/workflows"
 )
 
@@ -51,32 +50,20 @@ func (c *Cluster) StartPreview(ctx context.Context, id string, in workflows.Prev
 	return c.start(ctx, once(id), workflows.PreviewName, in)
 }
 
-// AwaitPreview waits for the result of a preview. One that nobody waits for any more is canceled.
-func (c *Cluster) AwaitPreview(ctx context.Context, id string) (result activities.PreviewResult, err error) {
-	err = c.awaitAttended(ctx, id, &result)
-	return result, err
-}
-
 // StartEstimate starts an estimate, as StartBuild does a build.
 func (c *Cluster) StartEstimate(ctx context.Context, id string, in workflows.EstimateInput) error {
 	return c.start(ctx, once(id), workflows.EstimateName, in)
 }
 
-// AwaitEstimate waits for the result of an estimate. One that nobody waits for any more is canceled.
-func (c *Cluster) AwaitEstimate(ctx context.Context, id string) (result rebased.Estimate, err error) {
-	err = c.awaitAttended(ctx, id, &result)
-	return result, err
-}
-
-// awaitAttended waits for a workflow that is canceled when nobody waits for it any more.
-func (c *Cluster) awaitAttended(ctx context.Context, id string, result any) error {
-	err := c.await(ctx, id, result)
+// Attend waits for the result of a preview or an estimate. One that nobody waits for any more is canceled.
+func Attend[T any](ctx context.Context, c *Cluster, id string) (result T, err error) {
+	err = c.await(ctx, id, &result)
 	if ctx.Err() != nil {
 		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callWait)
 		defer cancel()
 		_ = c.temporal.CancelWorkflow(call, id, "") // it ends by itself too
 	}
-	return err
+	return result, err
 }
 
 // once are the options of a workflow of an id that is used once.
