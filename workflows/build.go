@@ -110,12 +110,13 @@ func (b *build) plan(ctx workflow.Context) error {
 		in.Redrive = b.in.Redrive.Build
 	}
 	var err error
-	for planned := false; !planned; {
+	for {
 		b.state.Plan = activities.PlanResult{}
 		err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), a.Check, in).Get(ctx, &b.state.Plan)
 		if b.state.Progress.Detail = b.state.Plan.Waits; b.state.Plan.Waits == "" {
-			planned = true
-		} else if err := workflow.Sleep(ctx, indexWait); err != nil {
+			break
+		}
+		if err := workflow.Sleep(ctx, indexWait); err != nil {
 			return err
 		}
 	}

@@ -24,16 +24,12 @@ func (u *Unasked) Ask(_ context.Context, r Request) (Answer, error) {
 	if u.prompts == nil {
 		u.prompts = map[[sha256.Size]byte]struct{}{}
 	}
-	if key := sha256.Sum256([]byte(r.Prompt)); !u.known(key) {
+	key := sha256.Sum256([]byte(r.Prompt))
+	if _, known := u.prompts[key]; !known {
 		u.prompts[key] = struct{}{}
 		u.bytes += Bound(r).InputTokens
 	}
 	return Answer{}, rebased.E(rebased.Invalid, "nothing is asked for an estimate")
-}
-
-func (u *Unasked) known(key [sha256.Size]byte) bool {
-	_, known := u.prompts[key]
-	return known
 }
 
 // Prompts counts the prompts that have to be paid for, several samples of one prompt once, and their bytes, all that is sent included.
