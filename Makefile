@@ -7,7 +7,7 @@ TOOLS := $(BIN)/tools
 LOCAL := infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test soak interop lint bench bench-llm bench-retrieval bench-data soak-rows fmt clean tools
+.PHONY: help build demo test soak interop lint bench bench-llm bench-retrieval bench-data soak-rows fmt clean tools licenses licenses-print fuzz
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -36,6 +36,17 @@ lint: tools ## Run the static checks
 	$(TOOLS)/golangci-lint run ./...
 	cd $(LOCAL) && ../../$(TOOLS)/golangci-lint run ./...
 	$(TOOLS)/workflowcheck ./workflows/...
+	@$(MAKE) -s --no-print-directory licenses-print | diff docs/licenses.md - || { echo "docs/licenses.md is not what is linked: make licenses"; exit 1; }
+
+licenses: tools ## Write the licences of all that is linked to docs/licenses.md
+	$(MAKE) -s --no-print-directory licenses-print > docs/licenses.md
+
+licenses-print:
+	@set -e; printf '# Licences\n\nWhat is linked into `rebased` and `rebased-worker`, made by `make licenses`; their texts: `bin/tools/licenses -texts ./worker ./starter`.\n\n'; \
+	$(TOOLS)/licenses ./worker ./starter; printf '\nInto `rebased-local`:\n\n'; cd $(LOCAL); ../../$(TOOLS)/licenses .
+
+fuzz: ## Run every fuzz test for FUZZTIME (default 10s each)
+	.ci/fuzz $(or $(FUZZTIME),10s)
 
 bench: build ## Print the benchmark tables
 	cd $(LOCAL) && REBASED_BIN=$(CURDIR)/$(BIN) $(GO) run ./bench
