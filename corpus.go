@@ -14,8 +14,12 @@ func (c Corpus) RowCount() (rows int) {
 	return rows
 }
 
-// ReadCorpus reads the current revision of a corpus. A corpus that was never imported is NotFound.
+// ReadCorpus reads the current revision of a corpus. A corpus that was never imported is NotFound, a name that no corpus may have Invalid: it could name
+// what stands elsewhere in the bucket.
 func ReadCorpus(ctx context.Context, objects Objects, name string) (Corpus, error) {
+	if !ValidCorpusName(name) {
+		return Corpus{}, E(Invalid, "corpus name %q: must be 1 to 63 of a-z, 0-9, '.', '_' and -, starting with a letter or digit", name)
+	}
 	c, err := readCorpus(ctx, objects, CorpusManifestKey(name))
 	if KindOf(err) == NotFound {
 		return Corpus{}, E(NotFound, "corpus %q is not there: import it with rebased corpus import %s FOLDER", name, name)

@@ -49,3 +49,15 @@ func TestADamagedCorpusIsInvalidAndNamesItsKey(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestANameThatLeavesTheFolderOfCorporaIsRefused(t *testing.T) {
+	objects := mem.NewObjects()
+	if _, err := objects.Put(t.Context(), "builds/squad/manifest.json", []byte(`{"corpus": "x"}`)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"../builds/squad", "..", "", "a/b"} {
+		if _, err := rebased.ReadCorpus(t.Context(), objects, name); rebased.KindOf(err) != rebased.Invalid {
+			t.Errorf("corpus %q: got %v, want it refused", name, err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/rebased/rebased/starter/console"
 )
@@ -91,6 +92,22 @@ func TestThousands(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000"} {
 		if got := console.Thousands(n); got != want {
 			t.Errorf("Thousands(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestTextOfRowsCannotSteerTheTerminal(t *testing.T) {
+	hostile := "a\x1b[2J\x1b]0;title\x07\x9b31mb\nrm -rf /\r\u202ec\u2066\x00\x7f"
+	var out, errs strings.Builder
+	c := console.New(&out, &errs)
+	console.Table(&out, nil, [][]string{{hostile}})
+	c.Notef("%s", hostile)
+	for _, text := range []string{out.String(), errs.String(), console.OneLine(hostile) + "\n"} {
+		if strings.ContainsFunc(strings.ReplaceAll(text, "\n", ""), func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
+			t.Errorf("shown as %q", text)
+		}
+		if !strings.Contains(text, "rm -rf /") || strings.Contains(text, "\nrm") {
+			t.Errorf("a line was broken or its text lost: %q", text)
 		}
 	}
 }

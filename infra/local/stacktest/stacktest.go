@@ -41,6 +41,7 @@ type Stack struct {
 	parts    map[string]*process
 	worker   *process
 	second   *process
+	ended    string // what workers wrote that were killed
 }
 
 // Start builds the programs, starts a stack and waits until it answers. The end of the test stops it.
@@ -90,8 +91,17 @@ func (s *Stack) StartWorker() {
 // KillWorker ends the worker with SIGKILL, as a crash would. No worker is no error.
 func (s *Stack) KillWorker() {
 	s.t.Helper()
+	s.ended += s.WorkerLog()
 	s.worker.kill()
 	s.worker = nil
+}
+
+// WorkerLog is all that the worker has written, whatever its output, and those that were killed before it.
+func (s *Stack) WorkerLog() string {
+	if s.worker == nil {
+		return s.ended
+	}
+	return s.ended + s.worker.out.String()
 }
 
 // StartSecondWorker starts a worker beside the first, without a health endpoint, and waits until it is ready.
