@@ -19,6 +19,13 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 	if err != nil {
 		return rebased.BuildResult{}, err
 	}
+	if _, decided, err := b.takeOver(ctx, true); err != nil {
+		return rebased.BuildResult{}, err
+	} else if decided { // the version may be the latest by now
+		if staged, err = b.stage(ctx); err != nil {
+			return rebased.BuildResult{}, err
+		}
+	}
 	end := func(state rebased.State, detail string) rebased.BuildResult {
 		b.setState(ctx, state, detail)
 		result := b.result(ctx, state)

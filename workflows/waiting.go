@@ -38,12 +38,18 @@ func (b *build) listen(ctx workflow.Context) error {
 		}
 	}
 	waiting := workflow.UpdateHandlerOptions{Validator: func(Decision) error {
+		if b.superseded != nil {
+			return b.gone()
+		}
 		if b.state.Progress.State != rebased.StateAwaitingApproval {
 			return fmt.Errorf("the build is %s, it does not wait for approval", b.state.Progress.State)
 		}
 		return nil
 	}}
 	paused := workflow.UpdateHandlerOptions{Validator: func(Decision) error {
+		if b.superseded != nil {
+			return b.gone()
+		}
 		if b.state.Progress.State != rebased.StatePaused {
 			return fmt.Errorf("the build is %s, it is not paused", b.state.Progress.State)
 		}
@@ -59,6 +65,7 @@ func (b *build) listen(ctx workflow.Context) error {
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateReject, decide(false), waiting),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateResume, resume, paused),
 		b.listenBudget(ctx),
+		b.listenSupersede(ctx),
 	)
 }
 
