@@ -64,6 +64,7 @@ type build struct {
 	given    map[rebased.Reason]int // rows that deduplication removed since they repeat given ones
 	balance  string                 // what output.balance could not have
 
+	decidedBy  string                // who released or rejected the version
 	superseded *activities.Supersede // who takes its place; nil = nobody
 	stop       func()                // ends the run in favour of that
 	over       bool                  // it has ended so, and nothing of it is under way
@@ -385,7 +386,7 @@ func (b *build) reject(step string, reasons map[rebased.Reason]int) {
 func (b *build) result(ctx workflow.Context, state rebased.State) rebased.BuildResult {
 	return rebased.BuildResult{
 		Build: b.ref.Build, Task: b.ref.Task, Version: b.state.Progress.Version, State: state,
-		CostUSD: b.state.Purse.Spent.USD(), Seconds: workflow.Now(ctx).Sub(b.state.Started).Seconds(), Counts: b.state.Progress.Counts,
+		CostUSD: b.state.Purse.Spent.USD(), DecidedBy: b.decidedBy, Seconds: workflow.Now(ctx).Sub(b.state.Started).Seconds(), Counts: b.state.Progress.Counts,
 	}
 }
 

@@ -46,11 +46,14 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 		}
 	}
 	for state == rebased.StateAwaitingApproval { // again where the version would replace another one than the person was told of
-		word, err := b.awaitApproval(ctx, strings.Join(release.Gates, "; "))
+		word, err := b.awaitApproval(ctx, release.Gates)
 		if err != nil {
 			return rebased.BuildResult{}, err
 		}
 		if !word.approved {
+			if err := b.recordRejection(ctx, staged.Version, word.Decision); err != nil {
+				return rebased.BuildResult{}, err
+			}
 			return end(rebased.StateRejected, word.Reason), nil
 		}
 		release.By, release.Reason = word.By, word.Reason
