@@ -198,8 +198,9 @@ func (f *fleet) State(_ context.Context, _, build string) (rebased.State, error)
 		return p.State, nil
 	case open:
 		return rebased.StateRunning, nil
-	case b.err != nil:
-		return rebased.StateFailed, nil
+	}
+	if b.err != nil {
+		return rebased.StateFailed, nil //nolint:nilerr // the build's error is its state
 	}
 	return b.result.State, nil
 }

@@ -138,7 +138,7 @@ func TestOfNightsThatStartTogetherOneBuilds(t *testing.T) {
 		w.indexed(t, 120)
 		w.fleet.hidden = map[string]bool{}
 		var nights []*flight
-		for _, id := range strings.Split("abcdefgh", "") {
+		for id := range strings.SplitSeq("abcdefgh", "") {
 			w.fleet.mu.Lock()
 			w.fleet.hidden["nightly-"+id] = hidden
 			w.fleet.mu.Unlock()

@@ -42,9 +42,11 @@ func (b builds) Open(ctx context.Context, task string) (open []string, err error
 				open = append(open, build)
 			}
 		}
-		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
+		next := page.GetNextPageToken()
+		if len(next) == 0 {
 			return open, nil
 		}
+		request.NextPageToken = next
 	}
 	return nil, rebased.E(rebased.Invalid, "task %s has more than %d open builds: cancel those that are not wanted", task, openPages*int(request.GetPageSize()))
 }

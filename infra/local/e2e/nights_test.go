@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rebased/rebased/infra/local/stacktest"
+	"github.com/rebased/rebased/workflows"
 )
 
 // nightOf is a night as schedule show tells it.
@@ -62,6 +63,8 @@ func TestANightTakesThePlaceOfOneThatWaitsAndABackfillBuildsOnce(t *testing.T) {
 	if released.Version != both[0].Version {
 		t.Errorf("released %s, the first night had made %s", released.Version, both[0].Version)
 	}
+	record(t, "build-superseded.json", historyOf(t, s, workflows.BuildID("demo", both[0].Build)))
+	record(t, "build-night.json", historyOf(t, s, workflows.BuildID("demo", both[1].Build)))
 
 	to := time.Now().UTC().Truncate(time.Second)
 	must(t, s, "schedule", "backfill", "demo", "--from", to.Add(-72*time.Hour).Format(time.RFC3339), "--to", to.Format(time.RFC3339))
@@ -87,4 +90,24 @@ func TestANightTakesThePlaceOfOneThatWaitsAndABackfillBuildsOnce(t *testing.T) {
 	if now := statsOf(t, s).number(t, "answered"); now != paid || built == 0 {
 		t.Errorf("%d answers were paid after the first night, %d of the past nights built", now-paid, built)
 	}
+}
+
+func TestARejectionIsRecordedWithItsReason(t *testing.T) {
+	t.Parallel()
+	s, task := demoStack(t, stacktest.Options{}, 40, map[string]any{"handoff": map[string]any{"approval": true, "approval_deadline": "72h"}})
+	out, errs, code := s.Run("build", "-f", task, "--json")
+	waiting := result(t, out)
+	if code != 3 || !strings.Contains(waiting.Detail, "rejected at ") {
+		t.Fatalf("exit %d, %+v, %s", code, waiting, errs)
+	}
+	must(t, s, "builds", "reject", waiting.Build, "--by", "ann", "--reason", "too thin", "--json")
+	out, _, _ = s.Run("builds", "watch", waiting.Build, "--json")
+	if r := result(t, out); r.State != "rejected" || r.DecidedBy != "ann" || r.Detail != "too thin" {
+		t.Errorf("%+v", r)
+	}
+	records := bucketOf(t, s).files("datasets/demo/releases/")
+	if body := records[waiting.Version+".json"]; !strings.Contains(body, `"by": "ann"`) || !strings.Contains(body, "too thin") {
+		t.Errorf("the release record is %q of %d", body, len(records))
+	}
+	record(t, "build-rejected.json", historyOf(t, s, workflows.BuildID("demo", waiting.Build)))
 }
