@@ -25,7 +25,7 @@ overlap. A night in which nothing changed makes no new version, asks the teacher
 		RunE: group,
 	}
 	cmd.AddCommand(
-		a.scheduleCreateCommand(), a.scheduleListCommand(), a.scheduleShowCommand(), a.schedulePauseCommand(), a.scheduleResumeCommand(),
+		a.scheduleCreateCommand(), a.scheduleUpdateCommand(), a.scheduleListCommand(), a.scheduleShowCommand(), a.schedulePauseCommand(), a.scheduleResumeCommand(),
 		a.scheduleTriggerCommand(), a.scheduleBackfillCommand(), a.scheduleDeleteCommand(),
 	)
 	return cmd
@@ -69,6 +69,9 @@ func (a *app) scheduleCreateCommand() *cobra.Command {
 	return cmd
 }
 
+// minCatchUp is the least that Temporal takes.
+const minCatchUp = 10 * time.Second
+
 func checkSpec(s cluster.ScheduleSpec) error {
 	switch {
 	case s.Cron == "" && s.Every == 0:
@@ -79,8 +82,8 @@ func checkSpec(s cluster.ScheduleSpec) error {
 		return fmt.Errorf("--every must be at least 1s, got %s", s.Every)
 	case s.Jitter < 0:
 		return fmt.Errorf("--jitter must not be negative, got %s", s.Jitter)
-	case s.CatchUp < 10*time.Second:
-		return fmt.Errorf("--catch-up must be at least 10s, got %s", s.CatchUp)
+	case s.CatchUp < minCatchUp:
+		return fmt.Errorf("--catch-up must be at least %s, got %s", minCatchUp, s.CatchUp)
 	case !s.Start.IsZero() && !s.End.IsZero() && !s.Start.Before(s.End):
 		return errors.New("--start must be before --end")
 	case strings.Contains(s.Cron, "TZ="):

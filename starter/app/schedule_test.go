@@ -24,7 +24,7 @@ next   2026-11-23T02:00:00Z
 	if made, _ := w.temporal.Scheduled("schedule/squad"); made.Spec.Jitter != 5*time.Minute {
 		t.Errorf("jitter %s", made.Spec.Jitter)
 	}
-	w.want(create, 2, "", "rebased: task squad has a schedule already: rebased schedule delete squad, then create it anew\n")
+	w.want(create, 2, "", "rebased: task squad has a schedule already: rebased schedule update gives it another task file; for other times delete it first (rebased schedule delete squad)\n")
 	w.want(args("schedule trigger squad"), 0, "started squad/nightly-2026-11-22T22:00:00Z: rebased builds watch squad/nightly-2026-11-22T22:00:00Z\n", "")
 	first := w.temporal.Runs()[0]
 	first.End(rebased.BuildResult{State: rebased.StateSuperseded, SupersededBy: "nightly-2026-11-22T22:01:00Z"}, nil)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -133,6 +134,9 @@ func (c *Cluster) createSchedule(ctx context.Context, name string, options clien
 	options.Memo = map[string]any{memoSpec: spec.String(), memoZone: spec.TimeZone}
 	_, err := c.temporal.ScheduleClient().Create(ctx, options)
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) || rebased.KindOf(c.translate("", err)) == rebased.Conflict {
+		if _, index := IndexedBy(name); !index {
+			return rebased.E(rebased.Conflict, "%s has a schedule already: rebased schedule update gives it another task file; for other times delete it first (rebased schedule delete %s)", subject(name), name)
+		}
 		return rebased.E(rebased.Conflict, "%s has a schedule already: rebased schedule delete %s, then create it anew", subject(name), name)
 	}
 	return c.translate("create the schedule of "+name, err)
@@ -235,6 +239,50 @@ func (c *Cluster) DeleteSchedule(ctx context.Context, task string) error {
 	ctx, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
 	return c.scheduleError("delete", task, c.handle(ctx, task).Delete(ctx))
+}
+
+// ScheduledBuild is what the schedule of a task starts its builds with.
+func (c *Cluster) ScheduledBuild(ctx context.Context, task string) (in workflows.BuildInput, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	found, err := c.handle(ctx, task).Describe(ctx)
+	if err != nil {
+		return in, c.scheduleError("look at", task, err)
+	}
+	if action, ok := found.Schedule.Action.(*client.ScheduleWorkflowAction); ok && len(action.Args) == 1 {
+		if payload, ok := action.Args[0].(*commonpb.Payload); ok && converter.GetDefaultDataConverter().FromPayload(payload, &in) == nil && in.Task == task {
+			return in, nil
+		}
+	}
+	return in, rebased.E(rebased.Invalid, "%s: its schedule cannot be read: rebased schedule delete %s, then create it anew", subject(task), task)
+}
+
+// ScheduleChange is what changes in a schedule besides its task file.
+type ScheduleChange struct {
+	CatchUp        time.Duration // 0 = it stays
+	PauseOnFailure *bool         // nil = it stays
+}
+
+// UpdateSchedule gives the schedule of a task another task file, and the ways of one that is created now. Its times stay.
+func (c *Cluster) UpdateSchedule(ctx context.Context, in workflows.BuildInput, change ScheduleChange) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	in.Unattended = true
+	if change.PauseOnFailure != nil {
+		in.PauseOnFailure = *change.PauseOnFailure
+	}
+	return c.scheduleError("update", in.Task, c.handle(ctx, in.Task).Update(ctx, client.ScheduleUpdateOptions{
+		DoUpdate: func(now client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+			next := now.Description.Schedule
+			policy := client.SchedulePolicies{CatchupWindow: CatchUp}
+			if next.Policy != nil {
+				policy = *next.Policy
+			}
+			policy.Overlap, policy.CatchupWindow = overlap(in.Task), cmp.Or(change.CatchUp, policy.CatchupWindow)
+			next.Policy, next.Action = &policy, buildAction(in)
+			return &client.ScheduleUpdate{Schedule: &next}, nil
+		},
+	}))
 }
 
 // overlap is what a schedule does when a run before has not ended. Builds of a task start, and find out themselves.

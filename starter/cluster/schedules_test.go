@@ -34,7 +34,7 @@ func TestAScheduleStartsUnattendedBuildsThatMindEachOther(t *testing.T) {
 		t.Errorf("%+v", action)
 	}
 	wantError(t, c.CreateSchedule(t.Context(), squad, spec), rebased.Conflict,
-		"task squad has a schedule already: rebased schedule delete squad, then create it anew")
+		"task squad has a schedule already: rebased schedule update gives it another task file; for other times delete it first (rebased schedule delete squad)")
 }
 
 func TestAScheduleIsShownPausedAndDeleted(t *testing.T) {

@@ -87,6 +87,17 @@ func TestANightTakesThePlaceOfOneThatWaitsAndABackfillBuildsOnce(t *testing.T) {
 			t.Errorf("%+v", n)
 		}
 	}
+	other := demoTask(t, 40, nil)
+	for _, changes := range []bool{true, false} {
+		var update struct {
+			Changes []struct{ Key string }
+			Updated bool
+		}
+		out := must(t, s, "schedule", "update", "-f", other, "--yes", "--json")
+		if err := json.Unmarshal([]byte(out), &update); err != nil || !update.Updated || (len(update.Changes) > 0) != changes {
+			t.Errorf("an update says %s, %v", out, err)
+		}
+	}
 	if now := statsOf(t, s).number(t, "answered"); now != paid || built == 0 {
 		t.Errorf("%d answers were paid after the first night, %d of the past nights built", now-paid, built)
 	}

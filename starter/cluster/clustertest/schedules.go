@@ -106,11 +106,37 @@ func memo(values map[string]any) *commonpb.Memo {
 func (s *schedule) Describe(context.Context) (*client.ScheduleDescription, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	action := *s.options.Action.(*client.ScheduleWorkflowAction)
+	input, err := converter.GetDefaultDataConverter().ToPayload(action.Args[0])
+	if err != nil {
+		return nil, err
+	}
+	action.Args = []any{input}
 	return &client.ScheduleDescription{
-		Schedule: client.Schedule{State: &client.ScheduleState{Paused: s.paused, Note: s.note}},
-		Info:     client.ScheduleInfo{RecentActions: slices.Clone(s.actions), NextActionTimes: next(), NumActionsSkippedOverlap: s.skipped},
-		Memo:     memo(s.options.Memo),
+		Schedule: client.Schedule{
+			Action: &action, Spec: &s.options.Spec, State: &client.ScheduleState{Paused: s.paused, Note: s.note},
+			Policy: &client.SchedulePolicies{Overlap: s.options.Overlap, CatchupWindow: s.options.CatchupWindow, PauseOnFailure: s.options.PauseOnFailure},
+		},
+		Info: client.ScheduleInfo{RecentActions: slices.Clone(s.actions), NextActionTimes: next(), NumActionsSkippedOverlap: s.skipped},
+		Memo: memo(s.options.Memo),
 	}, nil
+}
+
+func (s *schedule) Update(ctx context.Context, o client.ScheduleUpdateOptions) error {
+	now, err := s.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	next, err := o.DoUpdate(client.ScheduleUpdateInput{Description: *now})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.options.Action, s.options.Spec = next.Schedule.Action, *next.Schedule.Spec
+	p := next.Schedule.Policy
+	s.options.Overlap, s.options.CatchupWindow, s.options.PauseOnFailure = p.Overlap, p.CatchupWindow, p.PauseOnFailure
+	return nil
 }
 
 func (s *schedule) Pause(_ context.Context, o client.SchedulePauseOptions) error {
@@ -196,4 +222,5 @@ func (m missing) Pause(context.Context, client.SchedulePauseOptions) error      
 func (m missing) Unpause(context.Context, client.ScheduleUnpauseOptions) error   { return m.err() }
 func (m missing) Trigger(context.Context, client.ScheduleTriggerOptions) error   { return m.err() }
 func (m missing) Backfill(context.Context, client.ScheduleBackfillOptions) error { return m.err() }
+func (m missing) Update(context.Context, client.ScheduleUpdateOptions) error     { return m.err() }
 func (m missing) Delete(context.Context) error                                   { return m.err() }
