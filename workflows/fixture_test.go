@@ -35,6 +35,7 @@ type world struct {
 	down    map[string]error // connections that fail: bucket, index
 	origins map[string]ingest.Origin
 
+	fleet       fleet  // its builds that run side by side
 	template    string // text that all imported rows share
 	shardedFrom int    // rows from which deduplication is split
 }
@@ -139,6 +140,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 		&activities.Batch{Teaching: teaching},
 		&activities.Dedupe{Build: build, Encoders: w, Vectors: &w.vectors, Parquet: source.Parquet{}},
 		&activities.Handoff{Build: build, URI: "s3://bucket"},
+		&activities.Nights{Objects: w.objects, Builds: &w.fleet, Batches: teaching.Batches},
 	} {
 		env.RegisterActivity(steps)
 	}

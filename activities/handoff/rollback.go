@@ -43,7 +43,8 @@ func (v Versions) Rollback(ctx context.Context, in RollbackInput) (replaced stri
 	if _, _, err := v.manifest(ctx, in.Task, in.Version); err != nil {
 		return "", err
 	}
-	if _, err := v.Record(ctx, in.Task, in.Version); rebased.KindOf(err) == rebased.NotFound {
+	record, err := v.Record(ctx, in.Task, in.Version)
+	if rebased.KindOf(err) == rebased.NotFound || err == nil && len(record.Releases) == 0 {
 		return "", rebased.E(rebased.Conflict, "version %s of task %s was never released: approve its build, or build again", in.Version, in.Task)
 	} else if err != nil {
 		return "", err

@@ -68,7 +68,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		WorkerStopTimeout:                graceful,
 		OnFatalError:                     func(err error) { failed <- fmt.Errorf("poll the task queue: %w", err) },
 	})
-	ports.register(w, log)
+	ports.register(w, temporal, log)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start polling task queue %s: %w", workflows.TaskQueue, err)
 	}
@@ -152,7 +152,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 }
 
 // register wires the adapters into the activities: the one list of what this program is made of.
-func (p *ports) register(w worker.Registry, log *slog.Logger) {
+func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Logger) {
 	w.RegisterWorkflowWithOptions(workflows.BuildDataset, workflow.RegisterOptions{Name: workflows.BuildDatasetName})
 	w.RegisterWorkflowWithOptions(workflows.IndexCorpus, workflow.RegisterOptions{Name: workflows.IndexCorpusName})
 	w.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
@@ -182,6 +182,7 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 		&activities.Estimate{Teaching: teaching},
 		&activities.Judge{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
+		&activities.Nights{Objects: p.objects, Builds: builds{temporal}, Batches: batches},
 		&activities.Handoff{Build: build, Tokenizers: p.tokenizers, URI: p.uri},
 		&activities.Dedupe{Build: build, Encoders: p.encoders, Vectors: p.index, Parquet: source.Parquet{}, InMemory: p.dedupe.memory},
 	} {
