@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/log"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/payload"
 )
 
 // Temporal is what the command line needs of the SDK's client.
@@ -50,6 +51,7 @@ type Cluster struct {
 	tick      time.Duration // between two looks at something that changes
 	pickup    time.Duration // how long a worker has to take a started workflow
 	silence   time.Duration // how long a followed workflow may not answer before the follower is told
+	values    converter.DataConverter
 }
 
 const (
@@ -60,7 +62,7 @@ const (
 
 // New makes a cluster of a connection that stands. tick is the time between two looks at something that changes; waits follow from it.
 func New(temporal Temporal, address, namespace string, tick time.Duration) *Cluster {
-	return &Cluster{temporal: temporal, address: address, namespace: namespace, tick: tick, pickup: pickupTicks * tick, silence: silentTicks * tick}
+	return &Cluster{temporal: temporal, address: address, namespace: namespace, tick: tick, pickup: pickupTicks * tick, silence: silentTicks * tick, values: converter.GetDefaultDataConverter()}
 }
 
 // Options names a Temporal. Empty fields are read from the TEMPORAL_* variables and the file of the Temporal command line.
@@ -90,7 +92,13 @@ func Dial(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler)) // what a user must know comes as an error
 	options.ConnectionOptions.GetSystemInfoTimeout = dialWait
+	codec, err := payload.Load(ctx, environ(o.Environ))
+	if err != nil {
+		return nil, err
+	}
+	codec.Configure(&options)
 	c := New(nil, options.HostPort, options.Namespace, usualTick)
+	c.values = options.DataConverter
 	ctx, cancel := context.WithTimeout(ctx, dialWait)
 	defer cancel()
 	temporal, err := client.DialContext(ctx, options)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"go.temporal.io/api/serviceerror"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
+	"github.com/rebased/rebased/infra/payload"
 )
 
 // unreachable is the error of a Temporal that does not answer.
@@ -34,6 +36,9 @@ func (c *Cluster) unreachable(err error) error {
 func (c *Cluster) translate(op string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
+	}
+	if _, sealed := errors.AsType[*payload.Unopened](err); sealed {
+		return fmt.Errorf("%s: %w", op, err)
 	}
 	if _, missing := errors.AsType[*serviceerror.NamespaceNotFound](err); missing {
 		return rebased.E(rebased.NotFound, "%s: Temporal at %s has no namespace %q: create it, or set TEMPORAL_NAMESPACE", op, c.address, c.namespace)

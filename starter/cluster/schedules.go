@@ -9,7 +9,6 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rebased/rebased"
@@ -163,7 +162,7 @@ func (c *Cluster) Schedules(ctx context.Context) ([]Schedule, error) {
 		s.Corpus, _ = IndexedBy(task)
 		for name, into := range map[string]*string{memoSpec: &s.Spec, memoZone: &s.TimeZone} {
 			if payload, ok := entry.Memo.GetFields()[name]; ok {
-				_ = converter.GetDefaultDataConverter().FromPayload(payload, into) // shown, not relied on
+				_ = c.values.FromPayload(payload, into) // shown, not relied on
 			}
 		}
 		schedules = append(schedules, s)
@@ -189,7 +188,7 @@ func (c *Cluster) Schedule(ctx context.Context, task string) (Schedule, error) {
 	}
 	for name, into := range map[string]*string{memoSpec: &s.Spec, memoZone: &s.TimeZone} {
 		if payload, ok := found.Memo.GetFields()[name]; ok {
-			_ = converter.GetDefaultDataConverter().FromPayload(payload, into) // shown, not relied on
+			_ = c.values.FromPayload(payload, into) // shown, not relied on
 		}
 	}
 	return s, nil
