@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
+	sdk "go.temporal.io/sdk/temporal"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/payload"
@@ -29,6 +30,7 @@ type Temporal interface { //nolint:interfacebloat // a part of the SDK's client,
 	CancelWorkflow(ctx context.Context, workflowID, runID string) error
 	TerminateWorkflow(ctx context.Context, workflowID, runID, reason string, details ...any) error
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	GetWorkflowHistory(ctx context.Context, workflowID, runID string, isLongPoll bool, filterType enumspb.HistoryEventFilterType) client.HistoryEventIterator
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	DescribeTaskQueue(ctx context.Context, queue string, queueType enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
 	ScheduleClient() client.ScheduleClient
@@ -52,6 +54,7 @@ type Cluster struct {
 	pickup    time.Duration // how long a worker has to take a started workflow
 	silence   time.Duration // how long a followed workflow may not answer before the follower is told
 	values    converter.DataConverter
+	failures  converter.FailureConverter
 }
 
 const (
@@ -62,7 +65,10 @@ const (
 
 // New makes a cluster of a connection that stands. tick is the time between two looks at something that changes; waits follow from it.
 func New(temporal Temporal, address, namespace string, tick time.Duration) *Cluster {
-	return &Cluster{temporal: temporal, address: address, namespace: namespace, tick: tick, pickup: pickupTicks * tick, silence: silentTicks * tick, values: converter.GetDefaultDataConverter()}
+	return &Cluster{
+		temporal: temporal, address: address, namespace: namespace, tick: tick, pickup: pickupTicks * tick, silence: silentTicks * tick,
+		values: converter.GetDefaultDataConverter(), failures: sdk.GetDefaultFailureConverter(),
+	}
 }
 
 // Options names a Temporal. Empty fields are read from the TEMPORAL_* variables and the file of the Temporal command line.
@@ -98,7 +104,7 @@ func Dial(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	codec.Configure(&options)
 	c := New(nil, options.HostPort, options.Namespace, usualTick)
-	c.values = options.DataConverter
+	c.values, c.failures = options.DataConverter, options.FailureConverter
 	ctx, cancel := context.WithTimeout(ctx, dialWait)
 	defer cancel()
 	temporal, err := client.DialContext(ctx, options)

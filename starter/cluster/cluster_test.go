@@ -102,9 +102,34 @@ func TestAWorkflowThatNoWorkerTakesIsWithdrawn(t *testing.T) {
 	server := &clustertest.Temporal{Workers: 1, Asleep: true}
 	err := connect(server).StartIndex(t.Context(), workflows.IndexInput{Corpus: "hub"})
 	wantError(t, err, rebased.Unavailable, `no worker on task queue "rebased" of localhost:7233, namespace default: start rebased-worker`)
-	_, _, err = cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{ID: "index/hub"})
+	_, _, err = cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{ID: "index/hub", Silent: func(string) {}})
 	if err == nil || err.Error() != "terminated" {
 		t.Errorf("the workflow is left: %v", err)
+	}
+}
+
+func TestAWorkflowThatEveryWorkerFailsAtIsWithdrawnAndSaysWhy(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1, Fails: "the key is not\nthere"}
+	err := connect(server).StartIndex(t.Context(), workflows.IndexInput{Corpus: "hub"})
+	wantError(t, err, rebased.Unavailable, `no worker can do the first step of index/hub: the key is not there`)
+	_, _, err = cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{ID: "index/hub", Silent: func(string) {}})
+	if err == nil || err.Error() != "terminated" {
+		t.Errorf("the workflow is left: %v", err)
+	}
+}
+
+func TestFollowSaysWhyWorkersFail(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1, Fails: "the key is not there"}
+	run := server.Add("index/hub", workflows.IndexCorpusName)
+	var said string
+	_, _, err := cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{
+		ID: run.ID, Silent: func(message string) {
+			said = message
+			run.End(workflows.IndexResult{}, nil)
+		},
+	})
+	if want := "workers fail at it: the key is not there: still waiting"; err != nil || said != want {
+		t.Errorf("said %q, error %v", said, err)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
-	"github.com/rebased/rebased/infra/payload"
 )
 
 // unreachable is the error of a Temporal that does not answer.
@@ -37,7 +36,7 @@ func (c *Cluster) translate(op string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	if _, sealed := errors.AsType[*payload.Unopened](err); sealed {
+	if unread(err) {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	if _, missing := errors.AsType[*serviceerror.NamespaceNotFound](err); missing {

@@ -44,9 +44,9 @@ func (c *Cluster) noWorker() error {
 	return rebased.E(rebased.Unavailable, "no worker on task queue %q of %s: start rebased-worker", workflows.TaskQueue, c)
 }
 
-// untouched is the length of a history that no worker has added to: started, task scheduled, task handed out. The last is no proof of a worker,
-// since Temporal also hands tasks to one that was killed a moment ago.
-const untouched = 3
+// untouched is the length of a history of which no worker has done the first task: started, task scheduled, handed out, failed. That it was handed out
+// is no proof of a worker, since Temporal also hands tasks to one that was killed a moment ago; only the first failure is written down.
+const untouched = 4
 
 // awaitPickup waits until a worker has done the first task of a workflow. One that no worker takes is ended again, so that it does not run unasked
 // whenever a worker comes. When ctx is done, or Temporal does not tell, the workflow is left to whoever follows it.
@@ -75,10 +75,36 @@ func (c *Cluster) awaitPickup(ctx context.Context, workflowID, runID string) err
 	}
 }
 
+// failing says why workers fail at the workflow's present task again and again; "" when they do not, or it is not known. A step that fails is no such task.
+func (c *Cluster) failing(ctx context.Context, workflowID, runID string) string {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	run, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, runID)
+	if err != nil || run.GetPendingWorkflowTask().GetAttempt() < 2 {
+		return ""
+	}
+	var why string
+	events := c.temporal.GetWorkflowHistory(ctx, workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			return ""
+		}
+		if failure := event.GetWorkflowTaskFailedEventAttributes().GetFailure(); failure != nil {
+			why = oneLine(c.failures.FailureToError(failure).Error())
+		}
+	}
+	return why
+}
+
 func (c *Cluster) withdraw(ctx context.Context, workflowID, runID string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callWait)
 	defer cancel()
+	why := c.failing(ctx, workflowID, runID)
 	err := c.temporal.TerminateWorkflow(ctx, workflowID, runID, "no worker took it within "+c.pickup.String())
+	if err == nil && why != "" {
+		return rebased.E(rebased.Unavailable, "no worker can do the first step of %s: %s", workflowID, why)
+	}
 	if err == nil {
 		return c.noWorker()
 	}
