@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
+	deploymentpb "go.temporal.io/api/deployment/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/workflows"
@@ -22,14 +27,16 @@ func (c *Cluster) RequireWorker(ctx context.Context) error {
 	return err
 }
 
-// Workers says which workers asked the task queue for work in the last minutes; Unavailable when none did.
+// Workers says which workers asked the task queue for work in the last minutes; Unavailable when none did of a version that new workflows go to.
 func (c *Cluster) Workers(ctx context.Context) (string, error) {
 	queue, err := c.temporal.DescribeTaskQueue(ctx, workflows.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
 	if err != nil {
 		return "", c.translate("look for a worker", err)
 	}
 	var last time.Time
+	there := map[string]int{}
 	for _, poller := range queue.GetPollers() {
+		there[versionOf(poller)]++
 		if at := poller.GetLastAccessTime().AsTime(); at.After(last) {
 			last = at
 		}
@@ -37,7 +44,56 @@ func (c *Cluster) Workers(ctx context.Context) (string, error) {
 	if last.IsZero() {
 		return "", c.noWorker()
 	}
-	return fmt.Sprintf("%d on task queue %q, last heard of %s", len(queue.GetPollers()), workflows.TaskQueue, last.UTC().Format(time.RFC3339)), nil
+	wanted := wantedVersions(queue.GetVersioningInfo())
+	for _, version := range wanted {
+		if there[version] == 0 {
+			return "", rebased.E(rebased.Unavailable, "new workflows go to %s, and of these no worker is on task queue %q of %s, only %s: start one, or make another version the current one with temporal worker deployment set-current-version",
+				workersOf(version), workflows.TaskQueue, c, workersOf(slices.Sorted(maps.Keys(there))...))
+		}
+	}
+	text := fmt.Sprintf("%d on task queue %q", len(queue.GetPollers()), workflows.TaskQueue)
+	if len(there) > 1 || wanted[0] != "" {
+		text += fmt.Sprintf(" (%s; new workflows go to %s)", workersOf(slices.Sorted(maps.Keys(there))...), workersOf(wanted...))
+	}
+	return fmt.Sprintf("%s, last heard of %s", text, last.UTC().Format(time.RFC3339)), nil
+}
+
+// versionOf is the deployment version of a worker, "" for one without.
+func versionOf(poller *taskqueuepb.PollerInfo) string {
+	options := poller.GetDeploymentOptions()
+	if options.GetWorkerVersioningMode() != enumspb.WORKER_VERSIONING_MODE_VERSIONED {
+		return ""
+	}
+	return options.GetDeploymentName() + ":" + options.GetBuildId()
+}
+
+// wantedVersions are those that new workflows go to: the current one and one that is ramped up; "" = workers without a version.
+func wantedVersions(info *taskqueuepb.TaskQueueVersioningInfo) (versions []string) {
+	name := func(v *deploymentpb.WorkerDeploymentVersion) string {
+		if v == nil {
+			return ""
+		}
+		return v.GetDeploymentName() + ":" + v.GetBuildId()
+	}
+	share := info.GetRampingVersionPercentage()
+	if share < 100 {
+		versions = append(versions, name(info.GetCurrentDeploymentVersion()))
+	}
+	if share > 0 {
+		versions = append(versions, name(info.GetRampingDeploymentVersion()))
+	}
+	return versions
+}
+
+// workersOf says in words which workers have these versions.
+func workersOf(versions ...string) string {
+	named := make([]string, len(versions))
+	for i, version := range versions {
+		if named[i] = "workers of " + version; version == "" {
+			named[i] = "workers without a version"
+		}
+	}
+	return strings.Join(named, " and ")
 }
 
 func (c *Cluster) noWorker() error {
