@@ -62,6 +62,27 @@ func TestRequireWorkerSaysThatNoneIsThere(t *testing.T) {
 	}
 }
 
+func TestWorkersMustBeOfTheVersionThatNewWorkflowsGoTo(t *testing.T) {
+	for _, c := range []struct{ version, current, says string }{
+		{"", "", `1 on task queue "rebased", last heard of 2026-11-22T21:00:00Z`},
+		{"rebased:v2", "rebased:v2", `1 on task queue "rebased" (workers of rebased:v2; new workflows go to workers of rebased:v2), last heard of 2026-11-22T21:00:00Z`},
+	} {
+		if said, err := connect(&clustertest.Temporal{Workers: 1, Version: c.version, Current: c.current}).Workers(t.Context()); err != nil || said != c.says {
+			t.Errorf("%q, %v", said, err)
+		}
+	}
+	for _, c := range []struct{ version, current, says string }{
+		{"rebased:v2", "", `new workflows go to workers without a version, and on task queue "rebased" of localhost:7233, namespace default there are only workers of rebased:v2: ` +
+			`start those, or make these the current ones: temporal worker deployment set-current-version --deployment-name rebased --build-id v2`},
+		{"rebased:v1", "rebased:v2", `new workflows go to workers of rebased:v2, and on task queue "rebased" of localhost:7233, namespace default there are only workers of rebased:v1: ` +
+			`start those, or make these the current ones: temporal worker deployment set-current-version --deployment-name rebased --build-id v1`},
+		{"", "rebased:v2", `new workflows go to workers of rebased:v2, and on task queue "rebased" of localhost:7233, namespace default there are only workers without a version: ` +
+			`start those, or make these the current ones: temporal worker deployment set-current-version --deployment-name rebased --unversioned`},
+	} {
+		wantError(t, connect(&clustertest.Temporal{Workers: 1, Version: c.version, Current: c.current}).RequireWorker(t.Context()), rebased.Unavailable, c.says)
+	}
+}
+
 func TestABuildIsStartedUnderItsIDOnce(t *testing.T) {
 	server := &clustertest.Temporal{Workers: 1}
 	c := connect(server)

@@ -47,8 +47,8 @@ func (c *Cluster) Workers(ctx context.Context) (string, error) {
 	wanted := wantedVersions(queue.GetVersioningInfo())
 	for _, version := range wanted {
 		if there[version] == 0 {
-			return "", rebased.E(rebased.Unavailable, "new workflows go to %s, and of these no worker is on task queue %q of %s, only %s: start one, or make another version the current one with temporal worker deployment set-current-version",
-				workersOf(version), workflows.TaskQueue, c, workersOf(slices.Sorted(maps.Keys(there))...))
+			return "", rebased.E(rebased.Unavailable, "new workflows go to %s, and on task queue %q of %s there are only %s: start those, or make these the current ones: %s",
+				workersOf(version), workflows.TaskQueue, c, workersOf(slices.Sorted(maps.Keys(there))...), makeCurrent(there, version))
 		}
 	}
 	text := fmt.Sprintf("%d on task queue %q", len(queue.GetPollers()), workflows.TaskQueue)
@@ -83,6 +83,18 @@ func wantedVersions(info *taskqueuepb.TaskQueueVersioningInfo) (versions []strin
 		versions = append(versions, name(info.GetRampingDeploymentVersion()))
 	}
 	return versions
+}
+
+// makeCurrent is the command that has new workflows go to workers that are there, instead of those of a version that has none.
+func makeCurrent(there map[string]int, none string) string {
+	const command = "temporal worker deployment set-current-version --deployment-name "
+	for _, version := range slices.Backward(slices.Sorted(maps.Keys(there))) {
+		if deployment, build, ok := strings.Cut(version, ":"); ok {
+			return command + deployment + " --build-id " + build
+		}
+	}
+	deployment, _, _ := strings.Cut(none, ":")
+	return command + deployment + " --unversioned"
 }
 
 // workersOf says in words which workers have these versions.

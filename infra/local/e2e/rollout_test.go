@@ -106,7 +106,7 @@ func madeBy(t *testing.T, s *stacktest.Stack, build string) (version string, cha
 }
 
 // TestABuildInFlightSurvivesADeployOfChangedCode rolls a worker out whose workflow code builds of before do not fit: beside the old one while a build asks
-// the teacher, and while another waits for a person and the old worker is killed and comes back.
+// the teacher, and while others wait for a person and the old worker is killed and comes back.
 func TestABuildInFlightSurvivesADeployOfChangedCode(t *testing.T) {
 	t.Parallel()
 	gated := map[string]any{"handoff": map[string]any{"approval": true}}
@@ -118,6 +118,8 @@ func TestABuildInFlightSurvivesADeployOfChangedCode(t *testing.T) {
 
 	out, _, _ := s.Run("build", "--json", "-f", demoTask(t, 30, gated))
 	waiting := result(t, out)
+	out, _, _ = s.Run("build", "--json", "-f", demoTask(t, 32, gated))
+	moved := result(t, out)
 	asked := statsOf(t, s).number(t, "requests")
 	asking := result(t, must(t, s, "build", "--json", "--detach", "-f", demoTask(t, 400, map[string]any{"transform": map[string]any{"teacher": map[string]any{"limits": map[string]any{"in_flight": 8}}}})))
 	waitUntil(t, "the build asks the teacher", func() bool { return statsOf(t, s).number(t, "requests") > asked+20 })
@@ -145,6 +147,29 @@ func TestABuildInFlightSurvivesADeployOfChangedCode(t *testing.T) {
 	if again.State != rebased.StateUnchanged || again.Version != waiting.Version {
 		t.Errorf("the changed code makes %+v of a task of which the present made %+v", again, waiting)
 	}
+	s.KillWorker() // for good: what it leaves goes on on a version whose code fits, by hand
+	s.UseWorker(changed)
+	s.SetEnv(append(version("v3"), "MARKED=yes")...)
+	s.StartWorker()
+	makeCurrent(t, s, "v3")
+	withTemporal(t, s, func(temporal client.Client) {
+		_, err := temporal.UpdateWorkflowExecutionOptions(t.Context(), client.UpdateWorkflowExecutionOptionsRequest{
+			WorkflowId: workflows.BuildID("demo", moved.Build),
+			WorkflowExecutionOptionsChanges: client.WorkflowExecutionOptionsChanges{
+				VersioningOverride: &client.VersioningOverrideChange{Value: &client.AutoUpgradeVersioningOverride{}},
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	must(t, s, "builds", "approve", moved.Build)
+	if moved = result(t, must(t, s, "builds", "watch", moved.Build, "--json")); moved.State != rebased.StateReleased {
+		t.Errorf("the build that was moved: %+v", moved)
+	}
+	if version, more := madeBy(t, s, moved.Build); version != "v3" || more {
+		t.Errorf("the build that was moved ended on %s, with a step more: %v", version, more)
+	}
 	for build, want := range map[string]string{waiting.Build: "v1", asking.Build: "v1", fresh.Build: "v2", again.Build: "v2"} {
 		if version, more := madeBy(t, s, build); version != want || more != (want == "v2") {
 			t.Errorf("%s ran on %s, with a step more: %v; want %s", build, version, more, want)
@@ -169,7 +194,7 @@ func TestWithoutVersionsChangedCodeNeedsAMarker(t *testing.T) {
 		t.Errorf("exit status %d: %s", code, errs)
 	}
 	restartWorker(s, "MARKED=yes")
-	s.Run("builds", "approve", waiting.Build) // unless the first took effect
+	approved(t, s, waiting.Build)
 	waiting = result(t, must(t, s, "builds", "watch", waiting.Build, "--json"))
 	fresh := result(t, must(t, s, "build", "--json", "-f", demoTask(t, 21, nil)))
 	if waiting.State != rebased.StateReleased || fresh.State != rebased.StateReleased {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
+	deploymentpb "go.temporal.io/api/deployment/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
@@ -37,6 +38,8 @@ var _ cluster.Temporal = (*Temporal)(nil)
 type Temporal struct {
 	Workers    int            // that poll the task queue
 	Asleep     bool           // the workers poll no more, but are still remembered
+	Version    string         // of the workers, DEPLOYMENT:BUILD; "" = they have none
+	Current    string         // that new workflows go to; "" = workers without one
 	Fails      string         // why the workers fail at every task; "" = they do not
 	Attributes []string       // search attributes of the namespace
 	Play       func(run *Run) // plays each workflow that is started, in a goroutine of its own
@@ -448,7 +451,16 @@ func (t *Temporal) ListWorkflow(_ context.Context, request *workflowservice.List
 func (t *Temporal) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
 	queue := &workflowservice.DescribeTaskQueueResponse{}
 	for range t.Workers {
-		queue.Pollers = append(queue.Pollers, &taskqueuepb.PollerInfo{LastAccessTime: timestamppb.New(time.Date(2026, 11, 22, 21, 0, 0, 0, time.UTC))})
+		poller := &taskqueuepb.PollerInfo{LastAccessTime: timestamppb.New(time.Date(2026, 11, 22, 21, 0, 0, 0, time.UTC))}
+		if deployment, build, ok := strings.Cut(t.Version, ":"); ok {
+			poller.DeploymentOptions = &deploymentpb.WorkerDeploymentOptions{
+				DeploymentName: deployment, BuildId: build, WorkerVersioningMode: enumspb.WORKER_VERSIONING_MODE_VERSIONED,
+			}
+		}
+		queue.Pollers = append(queue.Pollers, poller)
+	}
+	if deployment, build, ok := strings.Cut(t.Current, ":"); ok {
+		queue.VersioningInfo = &taskqueuepb.TaskQueueVersioningInfo{CurrentDeploymentVersion: &deploymentpb.WorkerDeploymentVersion{DeploymentName: deployment, BuildId: build}}
 	}
 	return queue, nil
 }
