@@ -11,6 +11,7 @@ package payload
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"fmt"
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
@@ -59,6 +60,14 @@ func newCodec(keys []key) (*Codec, error) {
 
 // Seals tells whether there is a key to seal with.
 func (c *Codec) Seals() bool { return c.sealsWith != "" }
+
+// String says with what payloads are sealed.
+func (c *Codec) String() string {
+	if !c.Seals() {
+		return "not encrypted, " + keysName + " is not set"
+	}
+	return fmt.Sprintf("encrypted with key %s, read with %d", c.sealsWith, len(c.keys))
+}
 
 // Encode implements converter.PayloadCodec.
 func (c *Codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {

@@ -5,6 +5,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -78,27 +79,26 @@ type Options struct {
 	Environ   []string // name=value
 }
 
+// client gives the options of the SDK's client.
+func (o Options) client() (client.Options, error) {
+	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: Environ(o.Environ)})
+	if err != nil {
+		return options, rebased.E(rebased.Invalid, "read the settings of Temporal (TEMPORAL_*): %w", err)
+	}
+	options.HostPort = cmp.Or(o.Address, options.HostPort, client.DefaultHostPort)
+	options.Namespace = cmp.Or(o.Namespace, options.Namespace, client.DefaultNamespace)
+	return options, nil
+}
+
 // Dial connects to Temporal. It fails within 5 s: Invalid for wrong settings, Unavailable when nothing answers.
 func Dial(ctx context.Context, o Options) (*Cluster, error) {
-	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: environ(o.Environ)})
+	options, err := o.client()
 	if err != nil {
-		return nil, rebased.E(rebased.Invalid, "read the settings of Temporal (TEMPORAL_*): %w", err)
-	}
-	if o.Address != "" {
-		options.HostPort = o.Address
-	}
-	if o.Namespace != "" {
-		options.Namespace = o.Namespace
-	}
-	if options.HostPort == "" {
-		options.HostPort = client.DefaultHostPort
-	}
-	if options.Namespace == "" {
-		options.Namespace = client.DefaultNamespace
+		return nil, err
 	}
 	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler)) // what a user must know comes as an error
 	options.ConnectionOptions.GetSystemInfoTimeout = dialWait
-	codec, err := payload.Load(ctx, environ(o.Environ))
+	codec, err := payload.Load(ctx, Environ(o.Environ))
 	if err != nil {
 		return nil, err
 	}

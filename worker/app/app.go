@@ -113,6 +113,7 @@ func dial(ctx context.Context, s settings, heard *contact, log *slog.Logger) (cl
 	if err != nil {
 		return nil, fmt.Errorf("reach Temporal at %s: %w: check TEMPORAL_ADDRESS", cmp.Or(options.HostPort, client.DefaultHostPort), err)
 	}
+	log.Info("payloads in Temporal are " + codec.String())
 	return temporal, nil
 }
 
