@@ -40,8 +40,8 @@ type key struct {
 	secret []byte
 }
 
-// newCodec makes a codec that seals with the first key.
-func newCodec(keys []key) (*Codec, error) {
+// newCodec makes a codec that opens with all keys and, unless it only reads, seals with the first.
+func newCodec(keys []key, reads bool) (*Codec, error) {
 	c := &Codec{keys: make(map[string]cipher.AEAD, len(keys))}
 	for i, k := range keys {
 		block, err := aes.NewCipher(k.secret)
@@ -51,7 +51,7 @@ func newCodec(keys []key) (*Codec, error) {
 		if c.keys[k.id], err = cipher.NewGCMWithRandomNonce(block); err != nil {
 			return nil, rebased.E(rebased.Invalid, "key %q: %w", k.id, err)
 		}
-		if i == 0 {
+		if i == 0 && !reads {
 			c.sealsWith = k.id
 		}
 	}
@@ -61,10 +61,16 @@ func newCodec(keys []key) (*Codec, error) {
 // Seals tells whether there is a key to seal with.
 func (c *Codec) Seals() bool { return c.sealsWith != "" }
 
+// Opens tells whether there is a key to open with.
+func (c *Codec) Opens() bool { return len(c.keys) > 0 }
+
 // String says with what payloads are sealed.
 func (c *Codec) String() string {
-	if !c.Seals() {
+	switch {
+	case !c.Opens():
 		return "not encrypted, " + keysName + " is not set"
+	case !c.Seals():
+		return fmt.Sprintf("not encrypted, read with %d keys", len(c.keys))
 	}
 	return fmt.Sprintf("encrypted with key %s, read with %d", c.sealsWith, len(c.keys))
 }
@@ -82,7 +88,7 @@ func (c *Codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 		}
 		sealed[i] = &commonpb.Payload{
 			Metadata: map[string][]byte{converter.MetadataEncoding: []byte(encoding), metadataID: []byte(c.sealsWith)},
-			Data:     c.keys[c.sealsWith].Seal(nil, nil, plain, nil),
+			Data:     c.keys[c.sealsWith].Seal(nil, nil, plain, nil), //nolint:gosec // makes its nonce itself
 		}
 	}
 	return sealed, nil

@@ -110,6 +110,20 @@ func TestAfterARotationTheFirstKeySealsAndTheOthersOpen(t *testing.T) {
 	wantError(t, err, rebased.Unauthorized, `a payload in Temporal is encrypted with key "k2", which is not set here: add it to REBASED_PAYLOAD_KEYS, behind the first`)
 }
 
+func TestAKeyBehindPlainReadsAndDoesNotSeal(t *testing.T) {
+	codec := load(t, environment{"REBASED_PAYLOAD_KEYS": "plain,k1=" + secret("k1")})
+	var got order
+	if err := options(codec).DataConverter.FromPayload(seal(t, open(t, "k1"), squad), &got); err != nil || got != squad {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if encoding := string(seal(t, codec, squad).GetMetadata()["encoding"]); encoding != "json/plain" {
+		t.Errorf("written as %s", encoding)
+	}
+	if failure := options(codec).FailureConverter.ErrorToFailure(errors.New("plain")); failure.GetMessage() != "plain" {
+		t.Errorf("a failure is written as %v", failure)
+	}
+}
+
 func TestWhatIsNotSealedStaysReadable(t *testing.T) {
 	p := seal(t, load(t, environment{}), squad)
 	if string(p.GetMetadata()["encoding"]) != "json/plain" {
@@ -131,7 +145,7 @@ func TestAChangedPayloadAndAnotherKeyOfTheNameAreRefused(t *testing.T) {
 		wantError(t, options(codec).DataConverter.FromPayload(changed, &order{}), rebased.Invalid, says)
 	}
 	short := proto.Clone(p).(*commonpb.Payload)
-	short.Data = short.Data[:5]
+	short.Data = short.GetData()[:5]
 	wantError(t, options(codec).DataConverter.FromPayload(short, &order{}), rebased.Invalid, says)
 	other := load(t, environment{"REBASED_PAYLOAD_KEYS": "k1=" + secret("another")})
 	wantError(t, options(other).DataConverter.FromPayload(p, &order{}), rebased.Invalid, says)

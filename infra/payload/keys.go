@@ -25,6 +25,9 @@ const (
 	maxKeys   = 64
 )
 
+// plain, in the place of the first key, says that nothing is sealed.
+const plain = "plain"
+
 // wrapped begins a key that AWS KMS unwraps.
 const wrapped = "kms:"
 
@@ -36,7 +39,7 @@ type Environment interface {
 }
 
 // Load reads the keys from REBASED_PAYLOAD_KEYS, or from the file that REBASED_PAYLOAD_KEYS_FILE names: entries NAME=KEY, separated by commas or line
-// ends, of which the first seals. KEY is 32 bytes in base64, or "kms:" and a data key that AWS KMS has wrapped, which is unwrapped now.
+// ends, of which the first seals; with "plain" in its place nothing is sealed, and they are there to read with. KEY is 32 bytes in base64, or "kms:" and a data key that AWS KMS has wrapped, which is unwrapped now.
 //
 // Errors: Invalid for what cannot be used, with its place and never its value; those of KMS.
 func Load(ctx context.Context, env Environment) (*Codec, error) {
@@ -52,6 +55,10 @@ func Load(ctx context.Context, env Environment) (*Codec, error) {
 		name = fileName
 	}
 	entries := split(text)
+	reads := len(entries) > 0 && entries[0] == plain
+	if reads {
+		entries = entries[1:]
+	}
 	if len(entries) == 0 {
 		if name == fileName {
 			return nil, rebased.E(rebased.Invalid, "%s: the file has no key: write NAME=KEY, one a line", fileName)
@@ -79,7 +86,7 @@ func Load(ctx context.Context, env Environment) (*Codec, error) {
 		}
 		keys[i] = key{id, secret}
 	}
-	return newCodec(keys)
+	return newCodec(keys, reads)
 }
 
 func lookup(env Environment, name string) string {

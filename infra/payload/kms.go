@@ -117,7 +117,7 @@ func (k *kms) call(ctx context.Context, body []byte) ([]byte, error) {
 		return nil, rebased.E(rebased.Unavailable, "read the answer of AWS KMS at %s: %w", k.endpoint, err)
 	}
 	var answer struct {
-		Plaintext []byte
+		Plaintext []byte `json:"Plaintext"`
 		Type      string `json:"__type"`
 		Message   string `json:"message"`
 	}

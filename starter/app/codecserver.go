@@ -29,8 +29,8 @@ type codecServer struct {
 }
 
 const (
-	tokenName   = "REBASED_CODEC_TOKEN"
-	leastToken  = 16 // characters
+	tokenName   = "REBASED_CODEC_TOKEN" //nolint:gosec // a variable's name
+	leastToken  = 16                    // characters
 	codecListen = "127.0.0.1:8081"
 	codecStop   = 5 * time.Second
 )
@@ -65,7 +65,7 @@ func (a *app) serveCodec(ctx context.Context, s codecServer) error {
 	if err != nil {
 		return err
 	}
-	if !codec.Seals() {
+	if !codec.Opens() {
 		return rebased.E(rebased.Invalid, "no key is set: set REBASED_PAYLOAD_KEYS or REBASED_PAYLOAD_KEYS_FILE")
 	}
 	config := payload.ServerConfig{Origins: s.origins}
