@@ -206,4 +206,16 @@ func TestWithoutVersionsChangedCodeNeedsAMarker(t *testing.T) {
 	if _, more := madeBy(t, s, fresh.Build); !more {
 		t.Error("the new build did not go through the step")
 	}
+
+	out, _, _ = s.Run("build", "--json", "-f", demoTask(t, 22, map[string]any{"handoff": map[string]any{"approval": true}}))
+	waiting = result(t, out)
+	restartWorker(s, append(version("v1"), "MARKED=yes")...)
+	makeCurrent(t, s, "v1")
+	must(t, s, "builds", "approve", waiting.Build)
+	if r := result(t, must(t, s, "builds", "watch", waiting.Build, "--json")); r.State != rebased.StateReleased {
+		t.Errorf("a build of before there were versions: %+v", r)
+	}
+	if version, _ := madeBy(t, s, waiting.Build); version != "v1" {
+		t.Errorf("a build of before there were versions went on on %q", version)
+	}
 }
