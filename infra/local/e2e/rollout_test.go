@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/rebased/rebased"
@@ -153,6 +154,12 @@ func TestABuildInFlightSurvivesADeployOfChangedCode(t *testing.T) {
 	s.StartWorker()
 	makeCurrent(t, s, "v3")
 	withTemporal(t, s, func(temporal client.Client) {
+		waitUntil(t, "what is to be moved is found", func() bool {
+			found, err := temporal.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{
+				Namespace: folder.Namespace, Query: `TemporalWorkerDeploymentVersion="rebased:v1" AND RebasedState="awaiting_approval" AND ExecutionStatus="Running"`,
+			})
+			return err == nil && found.GetCount() == 1
+		})
 		_, err := temporal.UpdateWorkflowExecutionOptions(t.Context(), client.UpdateWorkflowExecutionOptionsRequest{
 			WorkflowId: workflows.BuildID("demo", moved.Build),
 			WorkflowExecutionOptionsChanges: client.WorkflowExecutionOptionsChanges{
