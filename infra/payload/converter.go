@@ -13,11 +13,15 @@ import (
 
 // Configure puts the codec into the options of a client: for values, and for the messages and stack traces of failures.
 func (c *Codec) Configure(o *client.Options) {
-	values := dataConverter{DataConverter: converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), c)}
-	o.DataConverter = values
+	o.DataConverter = c.Values()
 	o.FailureConverter = temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
-		DataConverter: messages{values.DataConverter}, EncodeCommonAttributes: c.Seals(),
+		DataConverter: messages{c.Values()}, EncodeCommonAttributes: c.Seals(),
 	})
+}
+
+// Values reads and writes values with the codec.
+func (c *Codec) Values() converter.DataConverter {
+	return dataConverter{DataConverter: converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), c)}
 }
 
 // dataConverter is the SDK's with a codec. In workflow code a payload that cannot be opened is a panic: by the SDK's default that fails the task and

@@ -11,6 +11,7 @@ import (
 
 	deploymentpb "go.temporal.io/api/deployment/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/serviceerror"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 
@@ -159,10 +160,15 @@ func (c *Cluster) failing(ctx context.Context, workflowID, runID string) string 
 			return ""
 		}
 		if failure := event.GetWorkflowTaskFailedEventAttributes().GetFailure(); failure != nil {
-			why = oneLine(c.failures.FailureToError(failure).Error())
+			why = c.said(failure)
 		}
 	}
 	return why
+}
+
+// said is the message of a failure, in one line: its own field may say that it is encrypted.
+func (c *Cluster) said(failure *failurepb.Failure) string {
+	return oneLine(c.failures.FailureToError(failure).Error())
 }
 
 func (c *Cluster) withdraw(ctx context.Context, workflowID, runID string) error {

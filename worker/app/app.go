@@ -49,7 +49,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		return err
 	}
 	defer ports.index.Close()
-	temporal, err := dial(ctx, s, &ports.contact, log)
+	temporal, err := dial(ctx, s, ports, log)
 	if err != nil {
 		return err
 	}
@@ -97,23 +97,19 @@ func deployment(version worker.WorkerDeploymentVersion) worker.DeploymentOptions
 }
 
 // dial connects to Temporal by the SDK's own settings.
-func dial(ctx context.Context, s settings, heard *contact, log *slog.Logger) (client.Client, error) {
+func dial(ctx context.Context, s settings, p *ports, log *slog.Logger) (client.Client, error) {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: s.environ})
 	if err != nil {
 		return nil, fmt.Errorf("read the TEMPORAL_* settings: %w", err)
 	}
-	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(heard.intercept))
+	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(p.contact.intercept))
 	options.Logger = sdklog.NewStructuredLogger(log)
-	codec, err := payload.Load(ctx, s.environ)
-	if err != nil {
-		return nil, err
-	}
-	codec.Configure(&options)
+	p.codec.Configure(&options)
 	temporal, err := client.DialContext(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("reach Temporal at %s: %w: check TEMPORAL_ADDRESS", cmp.Or(options.HostPort, client.DefaultHostPort), err)
 	}
-	log.Info("payloads in Temporal are " + codec.String())
+	log.Info("payloads in Temporal are " + p.codec.String())
 	return temporal, nil
 }
 
@@ -129,10 +125,15 @@ type ports struct {
 	answers    *llm.Store
 	prices     *pricing.Table
 	contact    contact
+	codec      *payload.Codec // of what goes to Temporal
 	dedupe     dedupeSettings
 }
 
 func open(ctx context.Context, s settings) (*ports, error) {
+	codec, err := payload.Load(ctx, s.environ)
+	if err != nil {
+		return nil, err
+	}
 	objects, err := s3.Open(ctx, s.store)
 	if err != nil {
 		return nil, err
@@ -164,7 +165,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer, tokenizers: tokenizers{folders},
 		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(ctx, s, folders), answers: llm.NewStore(objects), prices: prices,
-		dedupe: s.dedupe,
+		dedupe: s.dedupe, codec: codec,
 	}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/proxy"
 	"go.temporal.io/sdk/client"
@@ -100,6 +101,9 @@ func TestEncryptedPayloadsShowNothingInTemporal(t *testing.T) {
 		withTemporal(t, s, func(temporal client.Client) {
 			waitUntil(t, "the worker has failed at the decision", func() bool {
 				run, err := temporal.DescribeWorkflowExecution(t.Context(), workflows.BuildID("demo", waiting.Build), "")
+				if status := run.GetWorkflowExecutionInfo().GetStatus(); err == nil && status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+					t.Fatalf("the build has ended: %s", status)
+				}
 				return err == nil && run.GetPendingWorkflowTask().GetAttempt() > 1
 			})
 		})
