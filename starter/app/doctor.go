@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/payload"
 	"github.com/rebased/rebased/starter/cluster"
 	"github.com/rebased/rebased/starter/console"
 )
@@ -39,7 +40,7 @@ type finding struct {
 
 func (a *app) doctor(ctx context.Context) error {
 	findings := a.checkTemporal(ctx)
-	findings = append(findings, found(ctx, "bucket", a.checkBucket), found(ctx, "qdrant", a.checkQdrant), found(ctx, "teacher", a.checkTeacher))
+	findings = append(findings, found(ctx, "bucket", a.checkBucket), found(ctx, "qdrant", a.checkQdrant), found(ctx, "teacher", a.checkTeacher), found(ctx, "payloads", a.checkPayloads))
 	healthy := true
 	for i := range findings {
 		findings[i].Detail = console.OneLine(findings[i].Detail)
@@ -120,6 +121,14 @@ func (a *app) checkQdrant(ctx context.Context) (string, error) {
 		return "", rebased.E(rebased.Unavailable, "nothing answers at %s (%w): start Qdrant, or set QDRANT_URL", address, err)
 	}
 	return address + " answers; that it takes the key is for the worker to see", connection.Close()
+}
+
+func (a *app) checkPayloads(ctx context.Context) (string, error) {
+	codec, err := payload.Load(ctx, cluster.Environ(a.environ))
+	if err != nil {
+		return "", err
+	}
+	return codec.String(), nil
 }
 
 func (a *app) checkTeacher(context.Context) (string, error) {

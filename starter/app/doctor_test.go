@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/rebased/rebased"
@@ -20,9 +21,18 @@ worker +failed +no worker on task queue "rebased" of localhost:7233, namespace d
 bucket +ok +s3://bucket/
 qdrant +failed +QDRANT_URL is not set: .*
 teacher +ok +OPENAI_API_KEY is set, .*
+payloads +ok +not encrypted, REBASED_PAYLOAD_KEYS is not set
 $`)
 	if status != 1 || !want.MatchString(stdout) {
 		t.Errorf("status %d\n%swant\n%s", status, stdout, want)
+	}
+}
+
+func TestDoctorSaysWhatPayloadsAreEncryptedWith(t *testing.T) {
+	w := newWorld(t)
+	w.environ = append(w.environ, payloadKey)
+	if _, stdout, _ := w.run("doctor"); !strings.Contains(stdout, "encrypted with key k1, read with 1") {
+		t.Errorf("%s", stdout)
 	}
 }
 

@@ -199,7 +199,7 @@ func (c *Cluster) UnderWay(ctx context.Context, id string) (rows int) {
 	}
 	for _, a := range run.GetPendingActivities() {
 		var done int
-		if converter.GetDefaultDataConverter().FromPayloads(a.GetHeartbeatDetails(), &done) == nil {
+		if c.values.FromPayloads(a.GetHeartbeatDetails(), &done) == nil {
 			rows += done
 		}
 	}

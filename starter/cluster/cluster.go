@@ -5,6 +5,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -15,8 +16,10 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
+	sdk "go.temporal.io/sdk/temporal"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/payload"
 )
 
 // Temporal is what the command line needs of the SDK's client.
@@ -28,6 +31,7 @@ type Temporal interface { //nolint:interfacebloat // a part of the SDK's client,
 	CancelWorkflow(ctx context.Context, workflowID, runID string) error
 	TerminateWorkflow(ctx context.Context, workflowID, runID, reason string, details ...any) error
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	GetWorkflowHistory(ctx context.Context, workflowID, runID string, isLongPoll bool, filterType enumspb.HistoryEventFilterType) client.HistoryEventIterator
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	DescribeTaskQueue(ctx context.Context, queue string, queueType enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
 	ScheduleClient() client.ScheduleClient
@@ -50,6 +54,8 @@ type Cluster struct {
 	tick      time.Duration // between two looks at something that changes
 	pickup    time.Duration // how long a worker has to take a started workflow
 	silence   time.Duration // how long a followed workflow may not answer before the follower is told
+	values    converter.DataConverter
+	failures  converter.FailureConverter
 }
 
 const (
@@ -60,7 +66,10 @@ const (
 
 // New makes a cluster of a connection that stands. tick is the time between two looks at something that changes; waits follow from it.
 func New(temporal Temporal, address, namespace string, tick time.Duration) *Cluster {
-	return &Cluster{temporal: temporal, address: address, namespace: namespace, tick: tick, pickup: pickupTicks * tick, silence: silentTicks * tick}
+	return &Cluster{
+		temporal: temporal, address: address, namespace: namespace, tick: tick, pickup: pickupTicks * tick, silence: silentTicks * tick,
+		values: converter.GetDefaultDataConverter(), failures: sdk.GetDefaultFailureConverter(),
+	}
 }
 
 // Options names a Temporal. Empty fields are read from the TEMPORAL_* variables and the file of the Temporal command line.
@@ -70,27 +79,32 @@ type Options struct {
 	Environ   []string // name=value
 }
 
+// client gives the options of the SDK's client.
+func (o Options) client() (client.Options, error) {
+	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: Environ(o.Environ)})
+	if err != nil {
+		return options, rebased.E(rebased.Invalid, "read the settings of Temporal (TEMPORAL_*): %w", err)
+	}
+	options.HostPort = cmp.Or(o.Address, options.HostPort, client.DefaultHostPort)
+	options.Namespace = cmp.Or(o.Namespace, options.Namespace, client.DefaultNamespace)
+	return options, nil
+}
+
 // Dial connects to Temporal. It fails within 5 s: Invalid for wrong settings, Unavailable when nothing answers.
 func Dial(ctx context.Context, o Options) (*Cluster, error) {
-	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: environ(o.Environ)})
+	options, err := o.client()
 	if err != nil {
-		return nil, rebased.E(rebased.Invalid, "read the settings of Temporal (TEMPORAL_*): %w", err)
-	}
-	if o.Address != "" {
-		options.HostPort = o.Address
-	}
-	if o.Namespace != "" {
-		options.Namespace = o.Namespace
-	}
-	if options.HostPort == "" {
-		options.HostPort = client.DefaultHostPort
-	}
-	if options.Namespace == "" {
-		options.Namespace = client.DefaultNamespace
+		return nil, err
 	}
 	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler)) // what a user must know comes as an error
 	options.ConnectionOptions.GetSystemInfoTimeout = dialWait
+	codec, err := payload.Load(ctx, Environ(o.Environ))
+	if err != nil {
+		return nil, err
+	}
+	codec.Configure(&options)
 	c := New(nil, options.HostPort, options.Namespace, usualTick)
+	c.values, c.failures = options.DataConverter, options.FailureConverter
 	ctx, cancel := context.WithTimeout(ctx, dialWait)
 	defer cancel()
 	temporal, err := client.DialContext(ctx, options)

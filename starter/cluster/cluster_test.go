@@ -62,6 +62,27 @@ func TestRequireWorkerSaysThatNoneIsThere(t *testing.T) {
 	}
 }
 
+func TestWorkersMustBeOfTheVersionThatNewWorkflowsGoTo(t *testing.T) {
+	for _, c := range []struct{ version, current, says string }{
+		{"", "", `1 on task queue "rebased", last heard of 2026-11-22T21:00:00Z`},
+		{"rebased:v2", "rebased:v2", `1 on task queue "rebased" (workers of rebased:v2; new workflows go to workers of rebased:v2), last heard of 2026-11-22T21:00:00Z`},
+	} {
+		if said, err := connect(&clustertest.Temporal{Workers: 1, Version: c.version, Current: c.current}).Workers(t.Context()); err != nil || said != c.says {
+			t.Errorf("%q, %v", said, err)
+		}
+	}
+	for _, c := range []struct{ version, current, says string }{
+		{"rebased:v2", "", `new workflows go to workers without a version, and on task queue "rebased" of localhost:7233, namespace default there are only workers of rebased:v2: ` +
+			`start those, or make these the current ones: temporal worker deployment set-current-version --deployment-name rebased --build-id v2`},
+		{"rebased:v1", "rebased:v2", `new workflows go to workers of rebased:v2, and on task queue "rebased" of localhost:7233, namespace default there are only workers of rebased:v1: ` +
+			`start those, or make these the current ones: temporal worker deployment set-current-version --deployment-name rebased --build-id v1`},
+		{"", "rebased:v2", `new workflows go to workers of rebased:v2, and on task queue "rebased" of localhost:7233, namespace default there are only workers without a version: ` +
+			`start those, or make these the current ones: temporal worker deployment set-current-version --deployment-name rebased --unversioned`},
+	} {
+		wantError(t, connect(&clustertest.Temporal{Workers: 1, Version: c.version, Current: c.current}).RequireWorker(t.Context()), rebased.Unavailable, c.says)
+	}
+}
+
 func TestABuildIsStartedUnderItsIDOnce(t *testing.T) {
 	server := &clustertest.Temporal{Workers: 1}
 	c := connect(server)
@@ -102,9 +123,34 @@ func TestAWorkflowThatNoWorkerTakesIsWithdrawn(t *testing.T) {
 	server := &clustertest.Temporal{Workers: 1, Asleep: true}
 	err := connect(server).StartIndex(t.Context(), workflows.IndexInput{Corpus: "hub"})
 	wantError(t, err, rebased.Unavailable, `no worker on task queue "rebased" of localhost:7233, namespace default: start rebased-worker`)
-	_, _, err = cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{ID: "index/hub"})
+	_, _, err = cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{ID: "index/hub", Silent: func(string) {}})
 	if err == nil || err.Error() != "terminated" {
 		t.Errorf("the workflow is left: %v", err)
+	}
+}
+
+func TestAWorkflowThatEveryWorkerFailsAtIsWithdrawnAndSaysWhy(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1, Fails: "the key is not\nthere"}
+	err := connect(server).StartIndex(t.Context(), workflows.IndexInput{Corpus: "hub"})
+	wantError(t, err, rebased.Unavailable, `no worker can do the first step of index/hub: the key is not there`)
+	_, _, err = cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{ID: "index/hub", Silent: func(string) {}})
+	if err == nil || err.Error() != "terminated" {
+		t.Errorf("the workflow is left: %v", err)
+	}
+}
+
+func TestFollowSaysWhyWorkersFail(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1, Fails: "the key is not there"}
+	run := server.Add("index/hub", workflows.IndexCorpusName)
+	var said string
+	_, _, err := cluster.Follow[workflows.CorpusProgress, workflows.IndexResult](t.Context(), connect(server), cluster.Watch[workflows.CorpusProgress]{
+		ID: run.ID, Silent: func(message string) {
+			said = message
+			run.End(workflows.IndexResult{}, nil)
+		},
+	})
+	if want := "workers fail at it: the key is not there: still waiting"; err != nil || said != want {
+		t.Errorf("said %q, error %v", said, err)
 	}
 }
 

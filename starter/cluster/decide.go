@@ -55,6 +55,9 @@ func (c *Cluster) effect(ctx context.Context, op string, b Build, err error) err
 	case ctx.Err() != nil:
 		err = rebased.E(rebased.Unavailable, "%s: interrupted", op)
 	}
+	if why := c.failing(context.WithoutCancel(ctx), b.ID(), ""); why != "" {
+		err = rebased.E(rebased.Unavailable, "%s: workers fail at it: %s", op, why)
+	}
 	return &Doubt{Err: err, May: "it may still take effect: rebased builds show " + b.Name() + " tells"}
 }
 

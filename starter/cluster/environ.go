@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// environ is an environment that came in as an argument, in the form that envconfig reads.
-type environ []string
+// Environ is an environment that came in as an argument, in the form that envconfig reads.
+type Environ []string
 
 // Environ implements envconfig.EnvLookup.
-func (e environ) Environ() []string { return e }
+func (e Environ) Environ() []string { return e }
 
 // LookupEnv implements envconfig.EnvLookup. The last entry of a name counts.
-func (e environ) LookupEnv(name string) (string, bool) {
+func (e Environ) LookupEnv(name string) (string, bool) {
 	for _, entry := range slices.Backward(e) {
 		if key, value, ok := strings.Cut(entry, "="); ok && key == name {
 			return value, true

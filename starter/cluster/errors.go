@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"go.temporal.io/api/serviceerror"
@@ -34,6 +35,9 @@ func (c *Cluster) unreachable(err error) error {
 func (c *Cluster) translate(op string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
+	}
+	if unread(err) {
+		return fmt.Errorf("%s: %w", op, err)
 	}
 	if _, missing := errors.AsType[*serviceerror.NamespaceNotFound](err); missing {
 		return rebased.E(rebased.NotFound, "%s: Temporal at %s has no namespace %q: create it, or set TEMPORAL_NAMESPACE", op, c.address, c.namespace)

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/payload"
 	"github.com/rebased/rebased/workflows"
 )
 
@@ -46,11 +47,23 @@ func Follow[P, R any](ctx context.Context, c *Cluster, w Watch[P]) (R, bool, err
 			if w.Progress(progress) {
 				return none, false, nil
 			}
+		case unread(err):
+			return none, false, err
 		case time.Since(heard) > c.silence && !told && ctx.Err() == nil:
 			told = true
+			if why := c.failing(ctx, w.ID, ""); why != "" {
+				w.Silent("workers fail at it: " + why + ": still waiting")
+				continue
+			}
 			w.Silent(fmt.Sprintf("no answer for %s: are Temporal and a worker on task queue %q up? still waiting", c.silence, workflows.TaskQueue))
 		}
 	}
+}
+
+// unread tells an answer that is encrypted with a key which is not there from one that did not come.
+func unread(err error) bool {
+	_, sealed := errors.AsType[*payload.Unopened](err)
+	return sealed
 }
 
 // await waits for the end of a workflow.

@@ -11,7 +11,6 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
@@ -188,7 +187,7 @@ func (c *Cluster) Schedules(ctx context.Context) ([]Schedule, error) {
 		s.Corpus, _ = IndexedBy(task)
 		for name, into := range map[string]*string{memoSpec: &s.Spec, memoZone: &s.TimeZone} {
 			if payload, ok := entry.Memo.GetFields()[name]; ok {
-				_ = converter.GetDefaultDataConverter().FromPayload(payload, into) // shown, not relied on
+				_ = c.values.FromPayload(payload, into) // shown, not relied on
 			}
 		}
 		schedules = append(schedules, s)
@@ -214,7 +213,7 @@ func (c *Cluster) Schedule(ctx context.Context, task string) (Schedule, error) {
 	}
 	for name, into := range map[string]*string{memoSpec: &s.Spec, memoZone: &s.TimeZone} {
 		if payload, ok := found.Memo.GetFields()[name]; ok {
-			_ = converter.GetDefaultDataConverter().FromPayload(payload, into) // shown, not relied on
+			_ = c.values.FromPayload(payload, into) // shown, not relied on
 		}
 	}
 	return s, nil

@@ -4,10 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
+	deploymentpb "go.temporal.io/api/deployment/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/workflows"
@@ -22,14 +28,16 @@ func (c *Cluster) RequireWorker(ctx context.Context) error {
 	return err
 }
 
-// Workers says which workers asked the task queue for work in the last minutes; Unavailable when none did.
+// Workers says which workers asked the task queue for work in the last minutes; Unavailable when none did of a version that new workflows go to.
 func (c *Cluster) Workers(ctx context.Context) (string, error) {
 	queue, err := c.temporal.DescribeTaskQueue(ctx, workflows.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
 	if err != nil {
 		return "", c.translate("look for a worker", err)
 	}
 	var last time.Time
+	there := map[string]int{}
 	for _, poller := range queue.GetPollers() {
+		there[versionOf(poller)]++
 		if at := poller.GetLastAccessTime().AsTime(); at.After(last) {
 			last = at
 		}
@@ -37,16 +45,77 @@ func (c *Cluster) Workers(ctx context.Context) (string, error) {
 	if last.IsZero() {
 		return "", c.noWorker()
 	}
-	return fmt.Sprintf("%d on task queue %q, last heard of %s", len(queue.GetPollers()), workflows.TaskQueue, last.UTC().Format(time.RFC3339)), nil
+	wanted := wantedVersions(queue.GetVersioningInfo())
+	for _, version := range wanted {
+		if there[version] == 0 {
+			return "", rebased.E(rebased.Unavailable, "new workflows go to %s, and on task queue %q of %s there are only %s: start those, or make these the current ones: %s",
+				workersOf(version), workflows.TaskQueue, c, workersOf(slices.Sorted(maps.Keys(there))...), makeCurrent(there, version))
+		}
+	}
+	text := fmt.Sprintf("%d on task queue %q", len(queue.GetPollers()), workflows.TaskQueue)
+	if len(there) > 1 || wanted[0] != "" {
+		text += fmt.Sprintf(" (%s; new workflows go to %s)", workersOf(slices.Sorted(maps.Keys(there))...), workersOf(wanted...))
+	}
+	return fmt.Sprintf("%s, last heard of %s", text, last.UTC().Format(time.RFC3339)), nil
+}
+
+// versionOf is the deployment version of a worker, "" for one without.
+func versionOf(poller *taskqueuepb.PollerInfo) string {
+	options := poller.GetDeploymentOptions()
+	if options.GetWorkerVersioningMode() != enumspb.WORKER_VERSIONING_MODE_VERSIONED {
+		return ""
+	}
+	return options.GetDeploymentName() + ":" + options.GetBuildId()
+}
+
+// wantedVersions are those that new workflows go to: the current one and one that is ramped up; "" = workers without a version.
+func wantedVersions(info *taskqueuepb.TaskQueueVersioningInfo) (versions []string) {
+	name := func(v *deploymentpb.WorkerDeploymentVersion) string {
+		if v == nil {
+			return ""
+		}
+		return v.GetDeploymentName() + ":" + v.GetBuildId()
+	}
+	share := info.GetRampingVersionPercentage()
+	if share < 100 {
+		versions = append(versions, name(info.GetCurrentDeploymentVersion()))
+	}
+	if share > 0 {
+		versions = append(versions, name(info.GetRampingDeploymentVersion()))
+	}
+	return versions
+}
+
+// makeCurrent is the command that has new workflows go to workers that are there, instead of those of a version that has none.
+func makeCurrent(there map[string]int, none string) string {
+	const command = "temporal worker deployment set-current-version --deployment-name "
+	for _, version := range slices.Backward(slices.Sorted(maps.Keys(there))) {
+		if deployment, build, ok := strings.Cut(version, ":"); ok {
+			return command + deployment + " --build-id " + build
+		}
+	}
+	deployment, _, _ := strings.Cut(none, ":")
+	return command + deployment + " --unversioned"
+}
+
+// workersOf says in words which workers have these versions.
+func workersOf(versions ...string) string {
+	named := make([]string, len(versions))
+	for i, version := range versions {
+		if named[i] = "workers of " + version; version == "" {
+			named[i] = "workers without a version"
+		}
+	}
+	return strings.Join(named, " and ")
 }
 
 func (c *Cluster) noWorker() error {
 	return rebased.E(rebased.Unavailable, "no worker on task queue %q of %s: start rebased-worker", workflows.TaskQueue, c)
 }
 
-// untouched is the length of a history that no worker has added to: started, task scheduled, task handed out. The last is no proof of a worker,
-// since Temporal also hands tasks to one that was killed a moment ago.
-const untouched = 3
+// untouched is the length of a history of which no worker has done the first task: started, task scheduled, handed out, failed. That it was handed out
+// is no proof of a worker, since Temporal also hands tasks to one that was killed a moment ago; only the first failure is written down.
+const untouched = 4
 
 // awaitPickup waits until a worker has done the first task of a workflow. One that no worker takes is ended again, so that it does not run unasked
 // whenever a worker comes. When ctx is done, or Temporal does not tell, the workflow is left to whoever follows it.
@@ -75,10 +144,41 @@ func (c *Cluster) awaitPickup(ctx context.Context, workflowID, runID string) err
 	}
 }
 
+// failing says why workers fail at the workflow's present task again and again; "" when they do not, or it is not known. A step that fails is no such task.
+func (c *Cluster) failing(ctx context.Context, workflowID, runID string) string {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	run, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, runID)
+	if err != nil || run.GetPendingWorkflowTask().GetAttempt() < 2 {
+		return ""
+	}
+	var why string
+	events := c.temporal.GetWorkflowHistory(ctx, workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			return ""
+		}
+		if failure := event.GetWorkflowTaskFailedEventAttributes().GetFailure(); failure != nil {
+			why = c.said(failure)
+		}
+	}
+	return why
+}
+
+// said is the message of a failure, in one line: its own field may say that it is encrypted.
+func (c *Cluster) said(failure *failurepb.Failure) string {
+	return oneLine(c.failures.FailureToError(failure).Error())
+}
+
 func (c *Cluster) withdraw(ctx context.Context, workflowID, runID string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callWait)
 	defer cancel()
+	why := c.failing(ctx, workflowID, runID)
 	err := c.temporal.TerminateWorkflow(ctx, workflowID, runID, "no worker took it within "+c.pickup.String())
+	if err == nil && why != "" {
+		return rebased.E(rebased.Unavailable, "no worker can do the first step of %s: %s", workflowID, why)
+	}
 	if err == nil {
 		return c.noWorker()
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/infra/hub"
 	"github.com/rebased/rebased/infra/parquet"
+	"github.com/rebased/rebased/infra/payload"
 	"github.com/rebased/rebased/infra/pricing"
 	"github.com/rebased/rebased/infra/qdrant"
 	"github.com/rebased/rebased/infra/s3"
@@ -48,7 +49,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		return err
 	}
 	defer ports.index.Close()
-	temporal, err := dial(ctx, s, &ports.contact, log)
+	temporal, err := dial(ctx, s, ports, log)
 	if err != nil {
 		return err
 	}
@@ -66,13 +67,14 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
 		WorkerStopTimeout:                graceful,
+		DeploymentOptions:                deployment(s.version),
 		OnFatalError:                     func(err error) { failed <- fmt.Errorf("poll the task queue: %w", err) },
 	})
 	ports.register(w, temporal, log)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start polling task queue %s: %w", workflows.TaskQueue, err)
 	}
-	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "store", s.store)
+	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "store", s.store, "deployment", s.version.DeploymentName, "build_id", s.version.BuildID)
 	select {
 	case <-ctx.Done():
 		err = nil
@@ -85,18 +87,29 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	return errors.Join(err, ports.answers.Drain(drain))
 }
 
+// deployment says which version of the code this worker has. What it starts on goes on on workers of its version: a build is made by one code from its first
+// row to its last.
+func deployment(version worker.WorkerDeploymentVersion) worker.DeploymentOptions {
+	if version == (worker.WorkerDeploymentVersion{}) {
+		return worker.DeploymentOptions{}
+	}
+	return worker.DeploymentOptions{UseVersioning: true, Version: version, DefaultVersioningBehavior: workflow.VersioningBehaviorPinned}
+}
+
 // dial connects to Temporal by the SDK's own settings.
-func dial(ctx context.Context, s settings, heard *contact, log *slog.Logger) (client.Client, error) {
+func dial(ctx context.Context, s settings, p *ports, log *slog.Logger) (client.Client, error) {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: s.environ})
 	if err != nil {
 		return nil, fmt.Errorf("read the TEMPORAL_* settings: %w", err)
 	}
-	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(heard.intercept))
+	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(p.contact.intercept))
 	options.Logger = sdklog.NewStructuredLogger(log)
+	p.codec.Configure(&options)
 	temporal, err := client.DialContext(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("reach Temporal at %s: %w: check TEMPORAL_ADDRESS", cmp.Or(options.HostPort, client.DefaultHostPort), err)
 	}
+	log.Info("payloads in Temporal are " + p.codec.String())
 	return temporal, nil
 }
 
@@ -112,10 +125,15 @@ type ports struct {
 	answers    *llm.Store
 	prices     *pricing.Table
 	contact    contact
+	codec      *payload.Codec // of what goes to Temporal
 	dedupe     dedupeSettings
 }
 
 func open(ctx context.Context, s settings) (*ports, error) {
+	codec, err := payload.Load(ctx, s.environ)
+	if err != nil {
+		return nil, err
+	}
 	objects, err := s3.Open(ctx, s.store)
 	if err != nil {
 		return nil, err
@@ -147,7 +165,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer, tokenizers: tokenizers{folders},
 		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(ctx, s, folders), answers: llm.NewStore(objects), prices: prices,
-		dedupe: s.dedupe,
+		dedupe: s.dedupe, codec: codec,
 	}, nil
 }
 

@@ -26,6 +26,11 @@ const usage = `rebased-worker runs the steps of imports, index runs and builds.
 
 It takes no arguments; settings come from the environment:
   TEMPORAL_*              Temporal (address, namespace, TLS, API key)
+  TEMPORAL_DEPLOYMENT_NAME, TEMPORAL_WORKER_BUILD_ID
+                          the worker deployment and version that this worker is of; without them it is unversioned
+  REBASED_PAYLOAD_KEYS    NAME=KEY[,NAME=KEY...]: encrypt what goes to Temporal with the first, read with all; or
+  REBASED_PAYLOAD_KEYS_FILE
+                          a file of such entries, one a line
   REBASED_STORE           s3://bucket[/prefix]
   AWS_*                   credentials, region, AWS_ENDPOINT_URL_S3
   QDRANT_URL              http(s)://host[:port]; QDRANT_API_KEY

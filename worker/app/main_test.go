@@ -64,6 +64,8 @@ func TestWhatIsWrongIsSaidInOneLineAndInTheStatus(t *testing.T) {
 		"no Qdrant":    {nil, []string{"QDRANT_URL="}, 2, "QDRANT_URL"},
 		"odd Qdrant":   {nil, []string{"QDRANT_URL=127.0.0.1:6334"}, 2, "QDRANT_URL"},
 		"odd origin":   {nil, []string{"REBASED_TEACHER_ORIGINS=x"}, 2, "REBASED_TEACHER_ORIGINS"},
+		"odd key":      {nil, []string{"REBASED_PAYLOAD_KEYS=k1=c2hvcnQ="}, 2, `REBASED_PAYLOAD_KEYS: key "k1": has 5 bytes`},
+		"no version":   {nil, []string{"TEMPORAL_DEPLOYMENT_NAME=rebased"}, 2, "TEMPORAL_WORKER_BUILD_ID"},
 		"Temporal off": {nil, nil, 1, "check TEMPORAL_ADDRESS"},
 	} {
 		t.Run(name, func(t *testing.T) {

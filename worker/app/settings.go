@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	sdk "go.temporal.io/sdk/worker"
+
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/qdrant"
 	"github.com/rebased/rebased/infra/teacher/anthropic"
@@ -19,6 +21,8 @@ const DefaultHealthAddress = "127.0.0.1:7239"
 // settings are what the environment says.
 type settings struct {
 	environ environment
+
+	version sdk.WorkerDeploymentVersion // of the worker; zero = unversioned
 
 	store         string
 	qdrantURL     string
@@ -90,6 +94,18 @@ func (e environment) get(name, otherwise string) string {
 	return otherwise
 }
 
+// versioned reads the names that Temporal's Worker Controller gives to a worker.
+func (s *settings) versioned() error {
+	s.version = sdk.WorkerDeploymentVersion{DeploymentName: s.environ.get("TEMPORAL_DEPLOYMENT_NAME", ""), BuildID: s.environ.get("TEMPORAL_WORKER_BUILD_ID", "")}
+	switch v := s.version; {
+	case (v.DeploymentName == "") != (v.BuildID == ""):
+		return rebased.E(rebased.Invalid, "TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID are set together: one names the deployment, the other its version")
+	case strings.ContainsAny(v.DeploymentName, ".:"): // by which Temporal parts the two
+		return rebased.E(rebased.Invalid, "TEMPORAL_DEPLOYMENT_NAME must have no '.' and no ':', got %.80q", v.DeploymentName)
+	}
+	return nil
+}
+
 func settingsFrom(environ []string) (settings, error) {
 	e := environment(environ)
 	s := settings{
@@ -111,6 +127,9 @@ func settingsFrom(environ []string) (settings, error) {
 		return s, rebased.E(rebased.Invalid, "REBASED_STORE is not set: set it to s3://bucket[/prefix]")
 	case s.qdrantURL == "":
 		return s, rebased.E(rebased.Invalid, "QDRANT_URL is not set: set it to the address of Qdrant, for instance http://127.0.0.1:6334")
+	}
+	if err := s.versioned(); err != nil {
+		return s, err
 	}
 	memory, err := e.number("REBASED_DEDUPE_MEMORY_MIB", dedupeMiB, 1, 1<<20)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/qdrant"
@@ -47,12 +48,13 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 				"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=https://gateway/b", "AWS_BEARER_TOKEN_BEDROCK=" + secret,
 				"REBASED_QDRANT_CA=/ca.pem", "REBASED_QDRANT_COLLECTION=shards=6,int8",
 				"REBASED_DEDUPE_MEMORY_MIB=256", "REBASED_DEDUPE_SHARD_ROWS=0",
+				"TEMPORAL_DEPLOYMENT_NAME=rebased", "TEMPORAL_WORKER_BUILD_ID=2026.11",
 			},
 			settings{
 				store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", qdrantAPIKey: "q", openAIBaseURL: "http://own:8000/v1", openAIAPIKey: secret,
 				qdrantCA: "/ca.pem", collection: qdrant.Collection{Shards: 6, Int8: true},
 				bedrockBaseURL: "https://gateway/b", bedrockAPIKey: secret, origins: []string{"https://a.example", "http://b:1"},
-				dedupe: dedupeSettings{memory: 256 << 20},
+				dedupe: dedupeSettings{memory: 256 << 20}, version: worker.WorkerDeploymentVersion{DeploymentName: "rebased", BuildID: "2026.11"},
 			},
 		},
 	} {
@@ -65,6 +67,8 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 func TestSettingsThatCannotBeUsedAreNamed(t *testing.T) {
 	for _, c := range []struct{ environ, name string }{
 		{"REBASED_STORE=", "REBASED_STORE"},
+		{"TEMPORAL_WORKER_BUILD_ID=v1", "TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID"},
+		{"TEMPORAL_DEPLOYMENT_NAME=rebased", "TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID"},
 		{"QDRANT_URL=", "QDRANT_URL"},
 		{"REBASED_QDRANT_COLLECTION=nodes=3", "REBASED_QDRANT_COLLECTION"},
 		{"REBASED_DEDUPE_MEMORY_MIB=0", "REBASED_DEDUPE_MEMORY_MIB"},

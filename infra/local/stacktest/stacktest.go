@@ -78,6 +78,9 @@ func (s *Stack) Env() []string {
 // SetEnv replaces Options.Env for the worker's next start and for all further commands.
 func (s *Stack) SetEnv(env ...string) { s.options.Env = env }
 
+// UseWorker replaces the program of the worker for its next start.
+func (s *Stack) UseWorker(path string) { s.programs.Worker = path }
+
 // StartWorker starts the worker and waits until it polls the task queue.
 func (s *Stack) StartWorker() {
 	s.t.Helper()

@@ -13,13 +13,16 @@ import (
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
+	deploymentpb "go.temporal.io/api/deployment/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -35,6 +38,9 @@ var _ cluster.Temporal = (*Temporal)(nil)
 type Temporal struct {
 	Workers    int            // that poll the task queue
 	Asleep     bool           // the workers poll no more, but are still remembered
+	Version    string         // of the workers, DEPLOYMENT:BUILD; "" = they have none
+	Current    string         // that new workflows go to; "" = workers without one
+	Fails      string         // why the workers fail at every task; "" = they do not
 	Attributes []string       // search attributes of the namespace
 	Play       func(run *Run) // plays each workflow that is started, in a goroutine of its own
 	Update     func(run *Run, name string, decision any) (rebased.Progress, error)
@@ -222,7 +228,7 @@ func (t *Temporal) execute(o client.StartWorkflowOptions, workflowType, input an
 		}
 	}
 	run := t.start(o, workflowType.(string), input)
-	if t.Workers > 0 && !t.Asleep && t.Play != nil {
+	if t.works() && t.Play != nil {
 		go t.Play(run)
 	}
 	return handle{run: run}, nil
@@ -280,7 +286,7 @@ func (t *Temporal) QueryWorkflow(_ context.Context, id, _, _ string, _ ...any) (
 	if err != nil {
 		return nil, err
 	}
-	if t.Workers == 0 || t.Asleep {
+	if !t.works() {
 		return nil, serviceerror.NewDeadlineExceeded("context deadline exceeded")
 	}
 	run.mu.Lock()
@@ -377,10 +383,37 @@ func (t *Temporal) describe(id, runID string) (*workflowservice.DescribeWorkflow
 		}
 		described.PendingActivities = append(described.PendingActivities, &workflowpb.PendingActivityInfo{HeartbeatDetails: payloads})
 	}
-	if t.Workers == 0 || t.Asleep {
+	if !t.works() {
 		described.WorkflowExecutionInfo.HistoryLength = 3 // as far as the server goes by itself
 	}
+	if t.Fails != "" {
+		described.WorkflowExecutionInfo.HistoryLength = 4
+		described.PendingWorkflowTask = &workflowpb.PendingWorkflowTaskInfo{Attempt: 2}
+	}
 	return described, nil
+}
+
+// works tells whether a worker does what there is to do.
+func (t *Temporal) works() bool { return t.Workers > 0 && !t.Asleep && t.Fails == "" }
+
+// GetWorkflowHistory implements cluster.Temporal: of the events there are those of tasks that failed.
+func (t *Temporal) GetWorkflowHistory(context.Context, string, string, bool, enumspb.HistoryEventFilterType) client.HistoryEventIterator {
+	if t.Fails == "" {
+		return &events{}
+	}
+	return &events{{Attributes: &historypb.HistoryEvent_WorkflowTaskFailedEventAttributes{
+		WorkflowTaskFailedEventAttributes: &historypb.WorkflowTaskFailedEventAttributes{Failure: temporal.GetDefaultFailureConverter().ErrorToFailure(errors.New(t.Fails))},
+	}}}
+}
+
+type events []*historypb.HistoryEvent
+
+func (e *events) HasNext() bool { return len(*e) > 0 }
+
+func (e *events) Next() (*historypb.HistoryEvent, error) {
+	first := (*e)[0]
+	*e = (*e)[1:]
+	return first, nil
 }
 
 func (r *Run) info() *workflowpb.WorkflowExecutionInfo {
@@ -418,7 +451,16 @@ func (t *Temporal) ListWorkflow(_ context.Context, request *workflowservice.List
 func (t *Temporal) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
 	queue := &workflowservice.DescribeTaskQueueResponse{}
 	for range t.Workers {
-		queue.Pollers = append(queue.Pollers, &taskqueuepb.PollerInfo{LastAccessTime: timestamppb.New(time.Date(2026, 11, 22, 21, 0, 0, 0, time.UTC))})
+		poller := &taskqueuepb.PollerInfo{LastAccessTime: timestamppb.New(time.Date(2026, 11, 22, 21, 0, 0, 0, time.UTC))}
+		if deployment, build, ok := strings.Cut(t.Version, ":"); ok {
+			poller.DeploymentOptions = &deploymentpb.WorkerDeploymentOptions{
+				DeploymentName: deployment, BuildId: build, WorkerVersioningMode: enumspb.WORKER_VERSIONING_MODE_VERSIONED,
+			}
+		}
+		queue.Pollers = append(queue.Pollers, poller)
+	}
+	if deployment, build, ok := strings.Cut(t.Current, ":"); ok {
+		queue.VersioningInfo = &taskqueuepb.TaskQueueVersioningInfo{CurrentDeploymentVersion: &deploymentpb.WorkerDeploymentVersion{DeploymentName: deployment, BuildId: build}}
 	}
 	return queue, nil
 }
