@@ -19,6 +19,7 @@ type Runner struct {
 	Teacher Teacher
 	Store   *Store
 	Traffic *Traffic // nil = of its own
+	Gauge   *Gauge   // is told of each call; nil = nobody looks
 	// Jitter gives a number in [0, 1). nil = random.
 	Jitter func() float64
 }
@@ -175,6 +176,7 @@ func begin(ctx context.Context, r *Runner, p Params, rows int) (*run, error) {
 	}
 	out.ledger = newLedger(p.Grant, out.log.Account(p.Account).Amount(p.Price))
 	out.lane = traffic.join(p.Build, request.Endpoint+" "+p.Model, p.Share, rows)
+	r.Gauge.joined(out.lane)
 	if p.Grant != nil {
 		out.entered = make(chan struct{}, 1+p.Share.InFlight+p.Share.InFlight/2)
 	}

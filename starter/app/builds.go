@@ -69,15 +69,20 @@ func (a *app) buildsListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return console.List(a.console, builds, "no builds", []string{"BUILD", "STATE", "STARTED", "TOOK"}, func(b cluster.Build) []string {
-				took := time.Duration(b.Seconds * float64(time.Second)).Round(time.Second)
-				return []string{b.Name(), string(b.State), b.Started.UTC().Format(time.RFC3339), took.String()}
-			})
+			return listBuilds(a.console, builds)
 		},
 	}
 	cmd.Flags().StringVar(&state, "state", "", "only builds of this state, for instance awaiting_approval")
 	cmd.Flags().IntVarP(&limit, "limit", "n", 20, "how many")
 	return cmd
+}
+
+// listBuilds prints builds, one a line.
+func listBuilds(c *console.Console, builds []cluster.Build) error {
+	return console.List(c, builds, "no builds", []string{"BUILD", "STATE", "STARTED", "TOOK"}, func(b cluster.Build) []string {
+		took := time.Duration(b.Seconds * float64(time.Second)).Round(time.Second)
+		return []string{b.Name(), string(b.State), b.Started.UTC().Format(time.RFC3339), took.String()}
+	})
 }
 
 func checkState(cmd *cobra.Command, state string) error {
@@ -124,20 +129,6 @@ func (a *app) look(ctx context.Context, temporal *cluster.Cluster, bucket store,
 		return result, nil
 	}
 	return result, err
-}
-
-func (a *app) buildsWatchCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "watch [BUILD]",
-		Short: "Show the progress of a build until it ends, and its result",
-		Long:  "Show the progress of a build until it ends or waits for a person, and its result. Ctrl-C ends the watching, not the build.",
-		Args:  arguments(0, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withBuild(cmd.Context(), anyBuild(args), func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
-				return a.followBuild(cmd.Context(), temporal, bucket, b)
-			})
-		},
-	}
 }
 
 func (a *app) buildsCancelCommand() *cobra.Command {

@@ -106,3 +106,6 @@ func (c *Cluster) Close() { c.temporal.Close() }
 
 // String says where the cluster is.
 func (c *Cluster) String() string { return c.address + ", namespace " + c.namespace }
+
+// Tick is the time between two looks at something that changes.
+func (c *Cluster) Tick() time.Duration { return c.tick }

@@ -56,7 +56,7 @@ type Run struct {
 	Type    string
 	Input   json.RawMessage
 	Options client.StartWorkflowOptions
-	// Heartbeats are the details of its pending activities, set before it is looked at.
+	// Heartbeats are the details of its pending activities, set before it is looked at; a []any is of several values.
 	Heartbeats []any
 
 	mu       sync.Mutex
@@ -371,11 +371,17 @@ func (t *Temporal) describe(id, runID string) (*workflowservice.DescribeWorkflow
 	described := &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: run.info()}
 	described.WorkflowExecutionInfo.FirstRunId = run.first // lists do not tell it
 	for _, details := range run.Heartbeats {
-		payloads, err := converter.GetDefaultDataConverter().ToPayloads(details)
+		values, several := details.([]any)
+		if !several {
+			values = []any{details}
+		}
+		payloads, err := converter.GetDefaultDataConverter().ToPayloads(values...)
 		if err != nil {
 			return nil, err
 		}
-		described.PendingActivities = append(described.PendingActivities, &workflowpb.PendingActivityInfo{HeartbeatDetails: payloads})
+		described.PendingActivities = append(described.PendingActivities, &workflowpb.PendingActivityInfo{
+			HeartbeatDetails: payloads, State: enumspb.PENDING_ACTIVITY_STATE_STARTED, LastWorkerIdentity: "1@worker",
+		})
 	}
 	if t.Workers == 0 || t.Asleep {
 		described.WorkflowExecutionInfo.HistoryLength = 3 // as far as the server goes by itself
