@@ -14,7 +14,7 @@ type Flow struct {
 	Throttled int            `json:"throttled"`      // 429 and the like
 	Failed    int            `json:"failed"`         // 5xx, cut off, timed out
 	Spent     rebased.Amount `json:"spent"`          // what may have been billed under a budget included
-	Most      int            `json:"most"`           // calls under way that the pace of the model allows in this process, over all builds
+	Most      int            `json:"most"`           // calls under way that the pace of the model and the build's share allow in this process now
 	Rate      float64        `json:"rate,omitempty"` // calls a second that it allows, once a limit was met; 0 = none was
 	Hold      float64        `json:"hold,omitempty"` // seconds for which nothing is sent, since the provider asked so
 }
@@ -76,5 +76,5 @@ func (l *lane) limits(now time.Time) (most int, rate, hold float64) {
 	l.traffic.mu.Lock()
 	defer l.traffic.mu.Unlock()
 	p := l.build.pace
-	return int(p.window), p.rate(now), max(0, p.hold.Sub(now).Seconds())
+	return min(int(p.window), l.build.cap), p.rate(now), max(0, p.hold.Sub(now).Seconds())
 }

@@ -27,7 +27,7 @@ func TestAGaugeTellsHowTheCallsFare(t *testing.T) {
 	if _, _, err := b.ask(t, "a"); err != nil {
 		t.Fatal(err)
 	}
-	if under.InFlight != 1 || under.Most < 4 || under.Throttled != 0 {
+	if under.InFlight != 1 || under.Most != 4 || under.Throttled != 0 {
 		t.Errorf("at the first call: %+v", under)
 	}
 	if held.InFlight != 1 || held.Throttled != 1 {

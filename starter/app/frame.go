@@ -126,16 +126,16 @@ func rateLine(s standing) string {
 func flightLine(s standing) string {
 	line := console.Thousands(s.InFlight)
 	if s.Most > 0 {
-		line += fmt.Sprintf(" of at most %s", console.Thousands(s.Most))
+		line += fmt.Sprintf(", the pace allows %s", console.Thousands(s.Most))
 	}
 	if s.Pace > 0 {
-		line += fmt.Sprintf(", at most %.1f calls/s", s.Pace)
+		line += fmt.Sprintf(" and %.1f calls/s", s.Pace)
 	}
 	if s.Throttled > 0 {
 		line += fmt.Sprintf(", throttled %s times", console.Thousands(s.Throttled))
 	}
 	if s.Hold >= 1 {
-		line += fmt.Sprintf(", held for %s as the provider asks", short(time.Duration(s.Hold*float64(time.Second))))
+		line += fmt.Sprintf(", held for %s", short(time.Duration(s.Hold*float64(time.Second))))
 	}
 	return line
 }

@@ -218,7 +218,7 @@ func TestWatchOnATerminalShowsABuildAndThenItsResult(t *testing.T) {
 	run.Show(underWay, rebased.StateRunning)
 	ended, stdout := w.watch(v, nil, "builds", "watch", "squad/1")
 	f := v.until("squad/1  running", "plan > retrieve > [transform] > dedupe > handoff", "20 % 1,200 of 6,000 rows", "900 good of 6,000 retrieved",
-		"100: 80 unusable_answer, 20 too_long", "31 of at most 64, at most 25.0 calls/s, throttled 12 times", "1,210 made, 0 reused, 12 failed",
+		"100: 80 unusable_answer, 20 too_long", "31, the pace allows 64 and 25.0 calls/s, throttled 12 times", "1,210 made, 0 reused, 12 failed",
 		"45 % 2.2500 of 5.0000 USD (some 11.25 in all)", "measured in a moment", "1: 1@worker", "q quits")
 	if !f.colours {
 		t.Error("no colours")
@@ -229,7 +229,7 @@ func TestWatchOnATerminalShowsABuildAndThenItsResult(t *testing.T) {
 		}
 	}
 	v.resize(40, 10)
-	f = v.until("1,200 of 6,000…")
+	f = v.until("dedupe …", "20 % 1,200 of 6,000\n")
 	if len(f.lines) > 10 {
 		t.Errorf("higher than the terminal:\n%s", f)
 	}
