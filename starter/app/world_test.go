@@ -37,8 +37,13 @@ func (b bucket) PutIfMatch(ctx context.Context, key, etag string, body []byte) (
 	return b.Objects.PutIfMatch(ctx, key, etag, body)
 }
 
-func (bucket) URI(key string) string      { return "s3://bucket/" + key }
-func (bucket) Ping(context.Context) error { return nil }
+func (bucket) URI(key string) string        { return "s3://bucket/" + key }
+func (bucket) Ping(context.Context) error   { return nil }
+func (bucket) Read(context.Context) error   { return nil }
+func (bucket) Upload(context.Context) error { return nil }
+func (bucket) Skew(context.Context) (time.Duration, time.Duration, error) {
+	return time.Second, 3 * time.Millisecond, nil
+}
 
 func newWorld(t *testing.T) *world {
 	w := &world{

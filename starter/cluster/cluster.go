@@ -10,6 +10,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
@@ -31,6 +32,8 @@ type Temporal interface { //nolint:interfacebloat // a part of the SDK's client,
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	DescribeTaskQueue(ctx context.Context, queue string, queueType enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
 	ScheduleClient() client.ScheduleClient
+	WorkflowService() workflowservice.WorkflowServiceClient
+	OperatorService() operatorservice.OperatorServiceClient
 	Close()
 }
 

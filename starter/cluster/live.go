@@ -38,10 +38,10 @@ func (c *Cluster) Steps(ctx context.Context, id string) Steps {
 	if err != nil {
 		return Steps{}
 	}
-	return stepsOf(run.GetPendingActivities())
+	return stepsOf(converter.GetDefaultDataConverter(), run.GetPendingActivities())
 }
 
-func stepsOf(pending []*workflowpb.PendingActivityInfo) Steps {
+func stepsOf(values converter.DataConverter, pending []*workflowpb.PendingActivityInfo) Steps {
 	out := Steps{Workers: []string{}}
 	paces := map[string]activities.Flow{} // by worker: each of its steps tells the same
 	for _, a := range pending {
@@ -60,7 +60,7 @@ func stepsOf(pending []*workflowpb.PendingActivityInfo) Steps {
 		}
 		var rows int
 		var flow activities.Flow // of steps that ask no teacher: none
-		if converter.GetDefaultDataConverter().FromPayloads(a.GetHeartbeatDetails(), &rows, &flow) != nil {
+		if values.FromPayloads(a.GetHeartbeatDetails(), &rows, &flow) != nil {
 			continue
 		}
 		out.Rows += rows

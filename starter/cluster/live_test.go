@@ -30,7 +30,7 @@ func TestStepsAreWhatTheirHeartbeatsSay(t *testing.T) {
 		more.State, more.LastWorkerIdentity = enumspb.PENDING_ACTIVITY_STATE_STARTED, worker
 		return more
 	}
-	got := stepsOf([]*workflowpb.PendingActivityInfo{
+	got := stepsOf(converter.GetDefaultDataConverter(), []*workflowpb.PendingActivityInfo{
 		on("2@b", &workflowpb.PendingActivityInfo{HeartbeatDetails: details(100, flow)}),
 		on("1@a", &workflowpb.PendingActivityInfo{HeartbeatDetails: details(50, flow)}),
 		on("1@a", &workflowpb.PendingActivityInfo{HeartbeatDetails: details(5, flow)}), // of the same worker: its pace counts once

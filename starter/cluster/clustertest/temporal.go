@@ -36,6 +36,7 @@ type Temporal struct {
 	Workers    int            // that poll the task queue
 	Asleep     bool           // the workers poll no more, but are still remembered
 	Attributes []string       // search attributes of the namespace
+	Namespace  Namespace      // what the namespace is besides
 	Play       func(run *Run) // plays each workflow that is started, in a goroutine of its own
 	Update     func(run *Run, name string, decision any) (rebased.Progress, error)
 
