@@ -7,13 +7,13 @@ import (
 	"github.com/rebased/rebased"
 )
 
-// Flow is how the calls of one step of a shard fare: what a heartbeat tells beside the rows that are done. Counts are of this attempt.
+// Flow is how the calls of one step of a shard fare: what a heartbeat tells beside the rows that are done. Counts of calls are of this attempt.
 type Flow struct {
 	InFlight  int            `json:"in_flight"` // sent and not answered
 	Answered  int            `json:"answered"`
 	Throttled int            `json:"throttled"`      // 429 and the like
 	Failed    int            `json:"failed"`         // 5xx, cut off, timed out
-	Spent     rebased.Amount `json:"spent"`          // what may have been billed under a budget included
+	Spent     rebased.Amount `json:"spent"`          // by the account, attempts before included, that its build does not count yet
 	Most      int            `json:"most"`           // calls under way that the pace of the model and the build's share allow in this process now
 	Rate      float64        `json:"rate,omitempty"` // calls a second that it allows, once a limit was met; 0 = none was
 	Hold      float64        `json:"hold,omitempty"` // seconds for which nothing is sent, since the provider asked so
@@ -37,9 +37,11 @@ func (g *Gauge) Flow() Flow {
 	return f
 }
 
-func (g *Gauge) joined(l *lane) {
+func (g *Gauge) joined(l *lane, spent rebased.Amount) {
 	if g != nil {
 		g.lane.Store(l)
+		g.pico.Store(spent.Pico)
+		g.tokens.Store(spent.Tokens)
 	}
 }
 

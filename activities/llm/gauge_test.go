@@ -23,7 +23,7 @@ func TestAGaugeTellsHowTheCallsFare(t *testing.T) {
 		}
 		return llm.Answer{Text: "good", Finish: llm.FinishStop, Usage: rebased.Usage{InputTokens: 30, OutputTokens: 5}}, nil
 	})
-	b.Gauge, b.params.Price = &llm.Gauge{}, rebased.Price{Input: 100, Output: 1000}
+	b.Gauge, b.params.Account, b.params.Price = &llm.Gauge{}, "squad/1/transform/0", rebased.Price{Input: 100, Output: 1000}
 	if _, _, err := b.ask(t, "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -37,5 +37,13 @@ func TestAGaugeTellsHowTheCallsFare(t *testing.T) {
 	want := llm.Flow{Answered: 1, Throttled: 1, Failed: 1, Spent: rebased.Amount{Pico: 8000, Tokens: 35}, Most: got.Most, Rate: got.Rate}
 	if got != want {
 		t.Errorf("at the end: %+v\nwant       %+v", got, want)
+	}
+
+	b.Gauge, b.params.Settled = &llm.Gauge{}, rebased.Amount{Pico: 3000, Tokens: 10} // the next attempt finds the answer stored
+	if _, _, err := b.ask(t, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Gauge.Flow(); got.Answered != 0 || got.Spent != (rebased.Amount{Pico: 5000, Tokens: 25}) {
+		t.Errorf("in the next attempt: %+v", got)
 	}
 }

@@ -282,6 +282,11 @@ func table(builds []standing, notice string, width, height int) []console.Line {
 		}
 		lines = append(lines, line)
 	}
+	for _, b := range builds[:min(len(builds), max(0, height-len(lines)-len(end)))] {
+		for _, a := range b.Again[:min(1, len(b.Again))] {
+			lines = append(lines, console.Line{{Text: b.name() + ": " + a.String(), Style: console.Dim}})
+		}
+	}
 	if hidden > 0 {
 		lines = append(lines, console.Line{{Text: fmt.Sprintf("and %d more, for which the screen has no room", hidden), Style: console.Dim}})
 	}

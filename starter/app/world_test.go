@@ -23,11 +23,13 @@ type world struct {
 	temporal *clustertest.Temporal
 	bucket   bucket
 	dir      string
+	environ  []string // NAME=value, beside what every run has
 }
 
 type bucket struct {
 	*mem.Objects
-	down *string // the key that cannot be replaced; "" = none
+	down  *string // the key that cannot be replaced; "" = none
+	probe *probe
 }
 
 func (b bucket) PutIfMatch(ctx context.Context, key, etag string, body []byte) (string, error) {
@@ -37,17 +39,23 @@ func (b bucket) PutIfMatch(ctx context.Context, key, etag string, body []byte) (
 	return b.Objects.PutIfMatch(ctx, key, etag, body)
 }
 
-func (bucket) URI(key string) string        { return "s3://bucket/" + key }
-func (bucket) Ping(context.Context) error   { return nil }
-func (bucket) Read(context.Context) error   { return nil }
-func (bucket) Upload(context.Context) error { return nil }
-func (bucket) Skew(context.Context) (time.Duration, time.Duration, error) {
-	return time.Second, 3 * time.Millisecond, nil
+func (bucket) URI(key string) string          { return "s3://bucket/" + key }
+func (b bucket) Ping(context.Context) error   { return b.probe.ping }
+func (b bucket) Read(context.Context) error   { return nil }
+func (b bucket) Upload(context.Context) error { return b.probe.upload }
+func (b bucket) Skew(context.Context) (time.Duration, time.Duration, error) {
+	return b.probe.skew, 3 * time.Millisecond, nil
+}
+
+// probe is what the bucket's probes find.
+type probe struct {
+	ping, upload error
+	skew         time.Duration
 }
 
 func newWorld(t *testing.T) *world {
 	w := &world{
-		t: t, ctx: t.Context(), bucket: bucket{mem.NewObjects(), new(string)}, dir: t.TempDir(),
+		t: t, ctx: t.Context(), bucket: bucket{mem.NewObjects(), new(string), &probe{}}, dir: t.TempDir(),
 		temporal: &clustertest.Temporal{Workers: 1, Attributes: []string{"RebasedTask", "RebasedState"}},
 	}
 	return w
@@ -57,7 +65,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) run(args ...string) (status int, stdout, stderr string) {
 	w.t.Helper()
 	var out, err strings.Builder
-	a := newApp([]string{"REBASED_STORE=s3://bucket", "USER=ada", "OPENAI_API_KEY=secret"}, strings.NewReader(""), &out, &err)
+	a := newApp(append([]string{"REBASED_STORE=s3://bucket", "USER=ada", "OPENAI_API_KEY=secret"}, w.environ...), strings.NewReader(""), &out, &err)
 	a.dial = func(context.Context, cluster.Options) (*cluster.Cluster, error) {
 		return cluster.New(w.temporal, "localhost:7233", "default", time.Millisecond), nil
 	}
