@@ -86,12 +86,21 @@ func listBuilds(c *console.Console, builds []cluster.Build) error {
 }
 
 func checkState(cmd *cobra.Command, state string) error {
-	known := []string{"", string(rebased.StateRunning), string(rebased.StateAwaitingApproval), string(rebased.StatePaused), string(rebased.StateBudgetExhausted), string(rebased.StateReleased),
-		string(rebased.StateUnchanged), string(rebased.StateRejected), string(rebased.StateSuperseded), string(rebased.StateFailed), string(rebased.StateCanceled)}
-	if !slices.Contains(known, state) {
-		return misuse(cmd, fmt.Errorf("--state must be one of %s, got %q", strings.Join(known[1:], ", "), state))
+	if state != "" && !slices.Contains(states(), state) {
+		return misuse(cmd, fmt.Errorf("--state must be one of %s, got %q", strings.Join(states(), ", "), state))
 	}
 	return nil
+}
+
+// states are those that a build can be in.
+func states() (names []string) {
+	for _, s := range []rebased.State{
+		rebased.StateRunning, rebased.StateAwaitingApproval, rebased.StatePaused, rebased.StateBudgetExhausted, rebased.StateReleased,
+		rebased.StateUnchanged, rebased.StateRejected, rebased.StateSuperseded, rebased.StateFailed, rebased.StateCanceled,
+	} {
+		names = append(names, string(s))
+	}
+	return names
 }
 
 func (a *app) buildsShowCommand() *cobra.Command {

@@ -16,11 +16,11 @@ model rewrite them into the form of the task, removes repeats and hands over a d
 
 Exit status: 0 done; 1 failed; 2 refused before anything was spent; 3 the build waits for a person; 4 canceled.
 Settings come from flags, else from the environment: REBASED_STORE, TEMPORAL_*, AWS_*.`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		Args:              cobra.ArbitraryArgs,
-		RunE:              group,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       programVersion().String(),
+		Args:          cobra.ArbitraryArgs,
+		RunE:          group,
 	}
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.console.JSON, "json", false, "print results as JSON: one object, or one a line for a list")
@@ -32,6 +32,9 @@ Settings come from flags, else from the environment: REBASED_STORE, TEMPORAL_*, 
 		a.initCommand(), a.schemaCommand(), a.previewCommand(), a.estimateCommand(), a.corpusCommand(), a.indexCommand(), a.buildCommand(), a.buildsCommand(),
 		a.versionsCommand(), a.exportCommand(), a.scheduleCommand(), a.doctorCommand(), a.versionCommand(),
 	)
+	root.SetVersionTemplate("rebased {{.Version}}\n")
+	root.InitDefaultCompletionCmd()
+	a.complete(root)
 	return root
 }
 
@@ -67,4 +70,11 @@ func optional(args []string) string {
 		return ""
 	}
 	return args[0]
+}
+
+// Command is the tree of commands, for those who describe it: manual pages and docs/cli.md.
+func Command() *cobra.Command {
+	root := newApp(nil, nil, nil, nil).root()
+	root.InitDefaultHelpCmd()
+	return root
 }
