@@ -87,20 +87,20 @@ func tag(body string) string { return fmt.Sprintf("%q", body) }
 
 func TestABucketIsExaminedAndNothingIsLeftBehind(t *testing.T) {
 	for _, c := range []struct {
-		server             small
+		server             *small
 		ping, read, upload string // "" = it works
 	}{
-		{server: small{}},
+		{server: &small{}},
 		{
-			server: small{careless: true}, ping: "bucket bucket ignores If-None-Match: use a server that honours conditional writes",
+			server: &small{careless: true}, ping: "bucket bucket ignores If-None-Match: use a server that honours conditional writes",
 			upload: "bucket bucket ignores If-None-Match at the end of a multipart upload: use a server that honours conditional writes",
 		},
-		{server: small{lossy: true}, read: "bucket bucket does not list what was just written: use a server that does at once"},
-		{server: small{forbidden: "list"}, read: "list probes/…: AccessDenied"},
-		{server: small{forbidden: "GET"}, read: "get probes/…: AccessDenied"},
-		{server: small{forbidden: "begin"}, upload: "put probes/…: AccessDenied"},
-		{server: small{forbidden: "abort"}, upload: "abort probes/…: AccessDenied"},
-		{server: small{forbidden: "PUT"}, ping: "put probes/…: AccessDenied", read: "put probes/…: AccessDenied"},
+		{server: &small{lossy: true}, read: "bucket bucket does not list what was just written: use a server that does at once"},
+		{server: &small{forbidden: "list"}, read: "list probes/…: AccessDenied"},
+		{server: &small{forbidden: "GET"}, read: "get probes/…: AccessDenied"},
+		{server: &small{forbidden: "begin"}, upload: "put probes/…: AccessDenied"},
+		{server: &small{forbidden: "abort"}, upload: "abort probes/…: AccessDenied"},
+		{server: &small{forbidden: "PUT"}, ping: "put probes/…: AccessDenied", read: "put probes/…: AccessDenied"},
 	} {
 		store, _ := scripted(t, c.server.serve)
 		for name, probe := range map[string]struct {
@@ -124,7 +124,7 @@ func TestABucketIsExaminedAndNothingIsLeftBehind(t *testing.T) {
 }
 
 func TestTheSkewIsThatOfTheBucketsClock(t *testing.T) {
-	server := small{behind: 10 * time.Minute}
+	server := &small{behind: 10 * time.Minute}
 	store, _ := scripted(t, server.serve)
 	skew, took, err := store.Skew(t.Context())
 	if err != nil || skew < 10*time.Minute-2*time.Second || skew > 10*time.Minute+2*time.Second || took <= 0 {

@@ -1,7 +1,11 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"path"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +31,9 @@ Settings come from flags, else from the environment: REBASED_STORE, TEMPORAL_*, 
 	flags.StringVar(&a.store, "store", "", "the bucket, s3://bucket[/prefix] (default $REBASED_STORE)")
 	flags.StringVar(&a.temporalAddress, "temporal-address", "", "host:port of Temporal (default $TEMPORAL_ADDRESS, else localhost:7233)")
 	flags.StringVar(&a.temporalNamespace, "temporal-namespace", "", "namespace of Temporal (default $TEMPORAL_NAMESPACE, else default)")
-	root.SetFlagErrorFunc(misuse)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return misuse(cmd, errors.New(parserNoise.ReplaceAllString(err.Error(), ""))) //nolint:err113 // pflag's own
+	})
 	root.AddCommand(
 		a.initCommand(), a.schemaCommand(), a.previewCommand(), a.estimateCommand(), a.corpusCommand(), a.indexCommand(), a.buildCommand(), a.buildsCommand(),
 		a.versionsCommand(), a.exportCommand(), a.scheduleCommand(), a.doctorCommand(), a.versionCommand(),
@@ -37,6 +43,9 @@ Settings come from flags, else from the environment: REBASED_STORE, TEMPORAL_*, 
 	a.complete(root)
 	return root
 }
+
+// parserNoise is what the flags' parser says of itself: the flag and the value stand before it.
+var parserNoise = regexp.MustCompile(`: strconv\.Parse\w+: parsing ".*": invalid syntax`)
 
 // group runs a command that only holds others: alone it prints its help, an unknown word is refused.
 func group(cmd *cobra.Command, args []string) error {
@@ -57,6 +66,8 @@ func arguments(least, most int) cobra.PositionalArgs {
 		switch {
 		case len(args) < least:
 			return misuse(cmd, fmt.Errorf("something is missing, use it as %q", cmd.UseLine()))
+		case most >= 0 && len(args) > most && cmd.Flags().Lookup("file") != nil && slices.Contains([]string{".yaml", ".yml"}, path.Ext(args[most])):
+			return misuse(cmd, fmt.Errorf("unexpected argument %q: the task file is given with -f %s", args[most], args[most]))
 		case most >= 0 && len(args) > most:
 			return misuse(cmd, fmt.Errorf("unexpected argument %q", args[most]))
 		}
