@@ -209,6 +209,9 @@ func (a *app) bucketChecks(ctx context.Context) []check {
 	proves := func(probe func(context.Context) error, said, mend string) func(context.Context) finding {
 		return func(ctx context.Context) finding {
 			err := probe(ctx)
+			if rebased.KindOf(err) == rebased.Unauthorized && strings.HasPrefix(err.Error(), "abort ") {
+				return warn("allow s3:AbortMultipartUpload, or give the bucket a lifecycle rule AbortIncompleteMultipartUpload", "%v", err)
+			}
 			if rebased.KindOf(err) == rebased.Unauthorized {
 				return wrong(err, mend)
 			}

@@ -60,6 +60,12 @@ func TestDoctorFindsWrongTypesAndWhoMayNotSeeThem(t *testing.T) {
 	w.says("namespace", checkFail, "has no namespace")
 }
 
+func TestDoctorWarnsOfUploadsThatCannotBeAborted(t *testing.T) {
+	w := newWorld(t)
+	w.bucket.probe.upload = &rebased.Error{Kind: rebased.Unauthorized, Op: "abort probes/x", Err: errors.New("AccessDenied")}
+	w.says("bucket uploads", checkWarn, "abort probes/x: AccessDenied")
+}
+
 func TestDoctorTellsSchedulesThatStandOrFail(t *testing.T) {
 	w := newWorld(t)
 	w.corpus()
