@@ -19,6 +19,11 @@ var errStopping = errors.New("the worker is stopping")
 // heartbeat reports progress once a second until stop is called. The number is how many rows, files or parts are done; rows end out of order, so
 // the largest counts. What ends before the first second is up says nothing: a word to Temporal costs as much as a small step. The work's context ends with the activity's, and when the worker stops.
 func heartbeat(ctx context.Context) (work context.Context, progress func(done int), stop func()) {
+	return heartbeatWith(ctx, nil)
+}
+
+// heartbeatWith also reports what more gives, behind the number: details cost no event of the history and are seen where the workflow is described.
+func heartbeatWith(ctx context.Context, more func() any) (work context.Context, progress func(done int), stop func()) {
 	var most atomic.Int64
 	work, cancel := context.WithCancelCause(ctx)
 	stopping := activity.GetWorkerStopChannel(ctx)
@@ -28,7 +33,11 @@ func heartbeat(ctx context.Context) (work context.Context, progress func(done in
 		for {
 			select {
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx, most.Load())
+				details := []any{most.Load()}
+				if more != nil {
+					details = append(details, more())
+				}
+				activity.RecordHeartbeat(ctx, details...)
 			case <-stopping:
 				cancel(errStopping)
 				return

@@ -69,13 +69,15 @@ type ShardInput struct {
 	Before   *rebased.Price `json:"before,omitempty"`
 	// Grant is the most that this step of this shard may have spent when it ends, its earlier attempts included; nil = no budget.
 	Grant *rebased.Amount `json:"grant,omitempty"`
+	// Settled is what the build counts already of what this step of this shard has spent.
+	Settled rebased.Amount `json:"settled,omitzero"`
 }
 
 // charge says for whom a step asks.
 func (in ShardInput) charge(step string) llm.Charge {
 	return llm.Charge{
 		Build: buildName(in.BuildRef), Account: fmt.Sprintf("%s/%s/%s/%d", in.Task, in.Build, step, in.Shard),
-		Share: in.Share, Price: in.Price, Grant: in.Grant,
+		Share: in.Share, Price: in.Price, Grant: in.Grant, Settled: in.Settled,
 	}
 }
 

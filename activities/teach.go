@@ -18,6 +18,9 @@ type Teaching struct {
 	Batches  *llm.Batches
 }
 
+// Flow is what the heartbeat of a step that asks a teacher tells, behind the number of its rows that are done.
+type Flow = llm.Flow
+
 // lesson is one step that asks a teacher: which rows it reads, what it makes of a shard of them and where it writes.
 type lesson[T any] struct {
 	step     string
@@ -30,13 +33,14 @@ type lesson[T any] struct {
 
 // teach runs a lesson on one shard.
 func teach[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson[T]) (ShardResult, error) {
-	work, progress, stop := heartbeat(ctx)
+	gauge := &llm.Gauge{}
+	work, progress, stop := heartbeatWith(ctx, func() any { return gauge.Flow() })
 	defer stop()
-	out, err := teachShard(work, a, in, l, progress)
+	out, err := teachShard(work, a, in, l, gauge, progress)
 	return out, translate(ctx, err)
 }
 
-func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson[T], progress func(int)) (ShardResult, error) {
+func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson[T], gauge *llm.Gauge, progress func(int)) (ShardResult, error) {
 	task, _, err := a.task(ctx, in.BuildRef)
 	if err != nil {
 		return ShardResult{}, err
@@ -53,7 +57,7 @@ func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson
 	if err != nil {
 		return ShardResult{}, fmt.Errorf("read shard %d: %w", in.Shard, err)
 	}
-	made, err := l.shard(ctx, &llm.Runner{Teacher: teacher, Store: a.Store, Traffic: a.Traffic}, task, rows, in.charge(l.step), progress)
+	made, err := l.shard(ctx, &llm.Runner{Teacher: teacher, Store: a.Store, Traffic: a.Traffic, Gauge: gauge}, task, rows, in.charge(l.step), progress)
 	if err != nil {
 		return ShardResult{}, fmt.Errorf("%s shard %d: %w", l.step, in.Shard, err)
 	}

@@ -327,6 +327,7 @@ func (b *build) step(ctx workflow.Context, l lesson, in activities.ShardInput) (
 	for done := false; !done; done = out.Short == nil {
 		var grant rebased.Amount
 		earlier := out
+		in.Settled = earlier.Spent
 		if b.state.Purse.capped() {
 			if grant, err = b.take(ctx, b.width(), out.Short); err != nil {
 				return 0, err

@@ -150,8 +150,14 @@ func (c *call) burn() {
 	if c.params.Grant == nil {
 		bound = rebased.Amount{}
 	}
-	c.ledger.settle(boundAmount(c.params.Price, c.bound, false), bound)
+	c.settle(bound)
 	c.reserved, c.sent = false, ""
+}
+
+// settle replaces what was set aside by what was spent.
+func (c *call) settle(spent rebased.Amount) {
+	c.ledger.settle(boundAmount(c.params.Price, c.bound, false), spent)
+	c.runner.Gauge.paid(spent)
 }
 
 // close settles what was reserved, once the answer is durable or the call has ended without one.
@@ -163,7 +169,7 @@ func (c *call) close(ctx context.Context) {
 		} else {
 			c.log.Void(ctx, c.key, c.params.Account, c.sent)
 		}
-		c.ledger.settle(boundAmount(c.params.Price, c.bound, false), actual)
+		c.settle(actual)
 	}
 	if c.paid != nil {
 		c.lane.stored()
@@ -235,6 +241,7 @@ func (c *call) blame(err error) error {
 // send sends the request once. The traffic has let it through, for so many tokens as it is taken to use.
 func (c *call) send(ctx context.Context, taken float64) (Answer, error) {
 	start := time.Now()
+	c.runner.Gauge.sent()
 	answer, err := c.ask(ctx)
 	what, used := failed, taken
 	switch {
@@ -249,6 +256,7 @@ func (c *call) send(ctx context.Context, taken float64) (Answer, error) {
 	case rebased.Unauthorized, rebased.Exhausted, rebased.NotFound: // before another call takes the slot
 		c.stop(err)
 	}
+	c.runner.Gauge.ended(what)
 	c.lane.exit(start, what, answer.Rate, rebased.RetryAfterOf(err), taken, used)
 	return answer, err
 }

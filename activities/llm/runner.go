@@ -19,6 +19,7 @@ type Runner struct {
 	Teacher Teacher
 	Store   *Store
 	Traffic *Traffic // nil = of its own
+	Gauge   *Gauge   // is told of each call; nil = nobody looks
 	// Jitter gives a number in [0, 1). nil = random.
 	Jitter func() float64
 }
@@ -42,6 +43,8 @@ type Charge struct {
 	Price   rebased.Price // zero = unknown: money is not counted
 	// Grant is the most that Account may have spent when the run ends, earlier attempts included. nil = no budget. A unit without a cap is rebased.Uncapped.
 	Grant *rebased.Amount
+	// Settled is what of Account is counted already where the gauge is read.
+	Settled rebased.Amount
 }
 
 // ParamsOf takes the parameters from a task's teacher.
@@ -175,6 +178,7 @@ func begin(ctx context.Context, r *Runner, p Params, rows int) (*run, error) {
 	}
 	out.ledger = newLedger(p.Grant, out.log.Account(p.Account).Amount(p.Price))
 	out.lane = traffic.join(p.Build, request.Endpoint+" "+p.Model, p.Share, rows)
+	r.Gauge.joined(out.lane, out.ledger.spent.Sub(p.Settled))
 	if p.Grant != nil {
 		out.entered = make(chan struct{}, 1+p.Share.InFlight+p.Share.InFlight/2)
 	}

@@ -68,6 +68,14 @@ func Open(file string) (*Table, error) {
 	return t, t.add("built-in prices.yaml", builtIn)
 }
 
+// Models is how many entries the table has; one may stand for several models.
+func (t *Table) Models() (n int) {
+	for _, l := range t.lists {
+		n += len(l.Models)
+	}
+	return n
+}
+
 func (t *Table) add(name string, data []byte) error {
 	var lists []list
 	if err := yaml.UnmarshalWithOptions(data, &lists, yaml.Strict()); err != nil {

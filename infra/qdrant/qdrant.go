@@ -8,6 +8,7 @@ package qdrant
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -104,6 +105,25 @@ func (x *Index) Close() error { return x.conn.Close() }
 func (x *Index) Ping(ctx context.Context) error {
 	_, err := x.collections.List(ctx, &qdrant.ListCollectionsRequest{})
 	return err
+}
+
+// Least is the oldest version of Qdrant that is spoken to.
+const Least = "1.16"
+
+// Version asks which version the server is, for instance "1.17.1".
+func (x *Index) Version(ctx context.Context) (string, error) {
+	reply, err := qdrant.NewQdrantClient(x.conn).HealthCheck(ctx, &qdrant.HealthCheckRequest{})
+	return reply.GetVersion(), err
+}
+
+// OldVersion tells whether a version is older than Least; one that is not understood is not.
+func OldVersion(version string) bool {
+	var major, minor, leastMajor, leastMinor int
+	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	_, _ = fmt.Sscanf(Least, "%d.%d", &leastMajor, &leastMinor)
+	return major < leastMajor || major == leastMajor && minor < leastMinor
 }
 
 // target gives the address of gRPC and whether it speaks TLS.

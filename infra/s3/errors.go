@@ -27,7 +27,11 @@ func (s *Store) translate(ctx context.Context, op string, err error) error {
 	if own := (*rebased.Error)(nil); errors.As(err, &own) {
 		return &rebased.Error{Kind: own.Kind, Op: op, RetryAfter: own.RetryAfter, Err: own}
 	}
-	return &rebased.Error{Kind: kindOf(err), Op: op, RetryAfter: retryAfter(err), Err: s.describe(err)}
+	kind := kindOf(err)
+	if codeOf(err) == "NoSuchBucket" && !s.source { // no key of it can be missing
+		kind = rebased.Invalid
+	}
+	return &rebased.Error{Kind: kind, Op: op, RetryAfter: retryAfter(err), Err: s.describe(err)}
 }
 
 // ended is the error of a call whose context is done: a cancel has no kind, a deadline is Unavailable.

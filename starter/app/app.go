@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/s3"
@@ -49,6 +50,9 @@ type store interface {
 	rebased.Objects
 	URI(key string) string
 	Ping(ctx context.Context) error
+	Read(ctx context.Context) error
+	Upload(ctx context.Context) error
+	Skew(ctx context.Context) (skew, took time.Duration, err error)
 }
 
 func newApp(environ []string, stdin io.Reader, stdout, stderr io.Writer) *app {

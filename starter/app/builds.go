@@ -69,10 +69,7 @@ func (a *app) buildsListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return console.List(a.console, builds, "no builds", []string{"BUILD", "STATE", "STARTED", "TOOK"}, func(b cluster.Build) []string {
-				took := time.Duration(b.Seconds * float64(time.Second)).Round(time.Second)
-				return []string{b.Name(), string(b.State), b.Started.UTC().Format(time.RFC3339), took.String()}
-			})
+			return listBuilds(a.console, builds)
 		},
 	}
 	cmd.Flags().StringVar(&state, "state", "", "only builds of this state, for instance awaiting_approval")
@@ -80,13 +77,30 @@ func (a *app) buildsListCommand() *cobra.Command {
 	return cmd
 }
 
+// listBuilds prints builds, one a line.
+func listBuilds(c *console.Console, builds []cluster.Build) error {
+	return console.List(c, builds, "no builds", []string{"BUILD", "STATE", "STARTED", "TOOK"}, func(b cluster.Build) []string {
+		took := time.Duration(b.Seconds * float64(time.Second)).Round(time.Second)
+		return []string{b.Name(), string(b.State), b.Started.UTC().Format(time.RFC3339), took.String()}
+	})
+}
+
 func checkState(cmd *cobra.Command, state string) error {
-	known := []string{"", string(rebased.StateRunning), string(rebased.StateAwaitingApproval), string(rebased.StatePaused), string(rebased.StateBudgetExhausted), string(rebased.StateReleased),
-		string(rebased.StateUnchanged), string(rebased.StateRejected), string(rebased.StateSuperseded), string(rebased.StateSkipped), string(rebased.StateFailed), string(rebased.StateCanceled)}
-	if !slices.Contains(known, state) {
-		return misuse(cmd, fmt.Errorf("--state must be one of %s, got %q", strings.Join(known[1:], ", "), state))
+	if state != "" && !slices.Contains(states(), state) {
+		return misuse(cmd, fmt.Errorf("--state must be one of %s, got %q", strings.Join(states(), ", "), state))
 	}
 	return nil
+}
+
+// states are those that a build can be in.
+func states() (names []string) {
+	for _, s := range []rebased.State{
+		rebased.StateRunning, rebased.StateAwaitingApproval, rebased.StatePaused, rebased.StateBudgetExhausted, rebased.StateReleased,
+		rebased.StateUnchanged, rebased.StateRejected, rebased.StateSuperseded, rebased.StateSkipped, rebased.StateFailed, rebased.StateCanceled,
+	} {
+		names = append(names, string(s))
+	}
+	return names
 }
 
 func (a *app) buildsShowCommand() *cobra.Command {
@@ -124,20 +138,6 @@ func (a *app) look(ctx context.Context, temporal *cluster.Cluster, bucket store,
 		return result, nil
 	}
 	return result, err
-}
-
-func (a *app) buildsWatchCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "watch [BUILD]",
-		Short: "Show the progress of a build until it ends, and its result",
-		Long:  "Show the progress of a build until it ends or waits for a person, and its result. Ctrl-C ends the watching, not the build.",
-		Args:  arguments(0, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withBuild(cmd.Context(), anyBuild(args), func(temporal *cluster.Cluster, bucket store, b cluster.Build) error {
-				return a.followBuild(cmd.Context(), temporal, bucket, b)
-			})
-		},
-	}
 }
 
 func (a *app) buildsCancelCommand() *cobra.Command {

@@ -139,3 +139,10 @@ func TestRedriveStartsABuildThatNamesTheOldOne(t *testing.T) {
 		}
 	}
 }
+
+func TestADecisionAboutABuildThatDoesNotWaitSaysWhatItDoes(t *testing.T) {
+	w := newWorld(t)
+	w.temporal.Add("build/squad/1", workflows.BuildDatasetName).Show(nil, rebased.StateRunning)
+	w.want(args("builds approve squad"), 2, "", "rebased: no build that is awaiting_approval called \"squad\": squad/1 is running\n")
+	w.want(args("builds raise-budget squad --usd much"), 2, "", "rebased: invalid argument \"much\" for \"--usd\" flag: see rebased builds raise-budget --help\n")
+}

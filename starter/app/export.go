@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,9 @@ version, also those that its task file did not ask for.`,
 			}
 			if in.Format == "" {
 				return misuse(cmd, fmt.Errorf("say in which format, with --format %s", formats))
+			}
+			if !slices.Contains(strings.Split(formats, "|"), in.Format) {
+				return misuse(cmd, fmt.Errorf("--format must be one of %s, got %q", formats, in.Format))
 			}
 			if a.console.JSON && file == "" {
 				return misuse(cmd, errors.New("--json needs -o FILE: standard output cannot hold both the rows and the result"))

@@ -69,17 +69,15 @@ func afterStart(err error) error {
 	return failed{err}
 }
 
-// followBuild shows the progress of a build until it ends or waits for a person, prints the result, and ends the command with the state's status.
+// followBuild shows the progress of a build in one line until it ends or waits for a person, prints the result, and ends the command with the
+// state's status.
 func (a *app) followBuild(ctx context.Context, temporal *cluster.Cluster, bucket store, b cluster.Build) error {
 	progress := a.console.Progress()
-	var last rebased.Progress
 	announced := false
-	result, finished, err := cluster.Follow[rebased.Progress, rebased.BuildResult](ctx, temporal, cluster.Watch[rebased.Progress]{
-		ID: b.ID(),
-		Progress: func(p rebased.Progress) bool {
-			last = p
-			if p.Phase == "" || p.Phase == "plan" {
-				return false // it may still be refused, and a refusal is one line
+	return a.follow(ctx, temporal, bucket, b, follower{
+		show: func(p rebased.Progress) {
+			if p.Phase == "plan" {
+				return // it may still be refused, and a refusal is one line
 			}
 			if !announced {
 				announced = true
@@ -90,11 +88,35 @@ func (a *app) followBuild(ctx context.Context, temporal *cluster.Cluster, bucket
 				step.Done = min(p.Asked+temporal.UnderWay(ctx, b.ID()), p.ToAsk)
 			}
 			progress.Show(step)
+		},
+		note:  func(message string) { a.console.Notef("%s", message) },
+		close: progress.Close,
+	})
+}
+
+// follower is where the progress of a build that is followed is shown.
+type follower struct {
+	show  func(rebased.Progress)
+	note  func(message string) // nobody answers
+	close func()               // what is written next stands on a line of its own
+}
+
+// follow shows a build's progress until it ends, waits, or ctx ends, then prints the result.
+func (a *app) follow(ctx context.Context, temporal *cluster.Cluster, bucket store, b cluster.Build, f follower) error {
+	var last rebased.Progress
+	result, finished, err := cluster.Follow[rebased.Progress, rebased.BuildResult](ctx, temporal, cluster.Watch[rebased.Progress]{
+		ID: b.ID(),
+		Progress: func(p rebased.Progress) bool {
+			last = p
+			if p.Phase == "" {
+				return false
+			}
+			f.show(p)
 			return p.State.Waits()
 		},
-		Silent: func(message string) { a.console.Notef("%s", message) },
+		Silent: f.note,
 	})
-	progress.Close()
+	f.close()
 	b = timed(ctx, temporal, b)
 	switch {
 	case ctx.Err() != nil:
@@ -102,7 +124,7 @@ func (a *app) followBuild(ctx context.Context, temporal *cluster.Cluster, bucket
 		if a.console.JSON {
 			_ = a.printBuild(resultOf(bucket, b, last)) // the status tells all the same
 		}
-		return &ended{exitCanceled}
+		return left(ctx)
 	case err != nil:
 		return a.buildFailed(ctx, bucket, b, last, err)
 	case !finished:

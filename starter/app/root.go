@@ -1,7 +1,11 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"path"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,24 +20,32 @@ model rewrite them into the form of the task, removes repeats and hands over a d
 
 Exit status: 0 done; 1 failed; 2 refused before anything was spent; 3 the build waits for a person; 4 canceled.
 Settings come from flags, else from the environment: REBASED_STORE, TEMPORAL_*, AWS_*.`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		Args:              cobra.ArbitraryArgs,
-		RunE:              group,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       programVersion().String(),
+		Args:          cobra.ArbitraryArgs,
+		RunE:          group,
 	}
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.console.JSON, "json", false, "print results as JSON: one object, or one a line for a list")
 	flags.StringVar(&a.store, "store", "", "the bucket, s3://bucket[/prefix] (default $REBASED_STORE)")
 	flags.StringVar(&a.temporalAddress, "temporal-address", "", "host:port of Temporal (default $TEMPORAL_ADDRESS, else localhost:7233)")
 	flags.StringVar(&a.temporalNamespace, "temporal-namespace", "", "namespace of Temporal (default $TEMPORAL_NAMESPACE, else default)")
-	root.SetFlagErrorFunc(misuse)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return misuse(cmd, errors.New(parserNoise.ReplaceAllString(err.Error(), ""))) //nolint:err113 // pflag's own
+	})
 	root.AddCommand(
 		a.initCommand(), a.schemaCommand(), a.previewCommand(), a.estimateCommand(), a.corpusCommand(), a.indexCommand(), a.buildCommand(), a.buildsCommand(),
 		a.versionsCommand(), a.exportCommand(), a.scheduleCommand(), a.doctorCommand(), a.codecServerCommand(), a.versionCommand(),
 	)
+	root.SetVersionTemplate("rebased {{.Version}}\n")
+	root.InitDefaultCompletionCmd()
+	a.complete(root)
 	return root
 }
+
+// parserNoise is what the flags' parser says of itself: the flag and the value stand before it.
+var parserNoise = regexp.MustCompile(`: strconv\.Parse\w+: parsing ".*": invalid syntax`)
 
 // group runs a command that only holds others: alone it prints its help, an unknown word is refused.
 func group(cmd *cobra.Command, args []string) error {
@@ -54,6 +66,8 @@ func arguments(least, most int) cobra.PositionalArgs {
 		switch {
 		case len(args) < least:
 			return misuse(cmd, fmt.Errorf("something is missing, use it as %q", cmd.UseLine()))
+		case most >= 0 && len(args) > most && cmd.Flags().Lookup("file") != nil && slices.Contains([]string{".yaml", ".yml"}, path.Ext(args[most])):
+			return misuse(cmd, fmt.Errorf("unexpected argument %q: the task file is given with -f %s", args[most], args[most]))
 		case most >= 0 && len(args) > most:
 			return misuse(cmd, fmt.Errorf("unexpected argument %q", args[most]))
 		}
@@ -67,4 +81,11 @@ func optional(args []string) string {
 		return ""
 	}
 	return args[0]
+}
+
+// Command is the tree of commands, for those who describe it: manual pages and docs/cli.md.
+func Command() *cobra.Command {
+	root := newApp(nil, nil, nil, nil).root()
+	root.InitDefaultHelpCmd()
+	return root
 }

@@ -46,6 +46,9 @@ func (a *app) readTask(cmd *cobra.Command, file string) (taskFile, error) {
 		t.data, err = os.ReadFile(file) //nolint:gosec // the user names the file
 	}
 	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return t, rebased.E(rebased.Invalid, "there is no task file %s: rebased init NAME writes one", t.name)
+		}
 		return t, rebased.E(rebased.Invalid, "read the task file %s: %w", t.name, cause(err))
 	}
 	t.task, err = taskfile.Decode(t.name, t.data)

@@ -23,12 +23,13 @@ type world struct {
 	temporal *clustertest.Temporal
 	bucket   bucket
 	dir      string
-	environ  []string // beside what every command has
+	environ  []string // NAME=value, beside what every run has
 }
 
 type bucket struct {
 	*mem.Objects
-	down *string // the key that cannot be replaced; "" = none
+	down  *string // the key that cannot be replaced; "" = none
+	probe *probe
 }
 
 func (b bucket) PutIfMatch(ctx context.Context, key, etag string, body []byte) (string, error) {
@@ -38,12 +39,23 @@ func (b bucket) PutIfMatch(ctx context.Context, key, etag string, body []byte) (
 	return b.Objects.PutIfMatch(ctx, key, etag, body)
 }
 
-func (bucket) URI(key string) string      { return "s3://bucket/" + key }
-func (bucket) Ping(context.Context) error { return nil }
+func (bucket) URI(key string) string          { return "s3://bucket/" + key }
+func (b bucket) Ping(context.Context) error   { return b.probe.ping }
+func (b bucket) Read(context.Context) error   { return nil }
+func (b bucket) Upload(context.Context) error { return b.probe.upload }
+func (b bucket) Skew(context.Context) (time.Duration, time.Duration, error) {
+	return b.probe.skew, 3 * time.Millisecond, nil
+}
+
+// probe is what the bucket's probes find.
+type probe struct {
+	ping, upload error
+	skew         time.Duration
+}
 
 func newWorld(t *testing.T) *world {
 	w := &world{
-		t: t, ctx: t.Context(), bucket: bucket{mem.NewObjects(), new(string)}, dir: t.TempDir(),
+		t: t, ctx: t.Context(), bucket: bucket{mem.NewObjects(), new(string), &probe{}}, dir: t.TempDir(),
 		temporal: &clustertest.Temporal{Workers: 1, Attributes: []string{"RebasedTask", "RebasedState"}},
 	}
 	return w

@@ -228,6 +228,9 @@ func (c *Cluster) Find(ctx context.Context, w Wanted) (Build, error) {
 	case len(found) == 0 && name == "":
 		return Build{}, rebased.E(rebased.NotFound, "no %s: rebased builds ls lists all", w.What)
 	case len(found) == 0:
+		if others, err := c.Builds(ctx, "", 1, func(b Build) bool { return b.Task == name || b.Build == name }); err == nil && len(others) > 0 {
+			return Build{}, rebased.E(rebased.NotFound, "no %s called %q: %s is %s", w.What, name, others[0].Name(), others[0].State)
+		}
 		return Build{}, rebased.E(rebased.NotFound, "no %s called %q: rebased builds ls lists all", w.What, name)
 	case len(found) > 1 && w.Only:
 		return Build{}, rebased.E(rebased.Invalid, "more than one %s (%s, %s): say which", w.What, found[0].Name(), found[1].Name())

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
@@ -35,6 +36,8 @@ type Temporal interface { //nolint:interfacebloat // a part of the SDK's client,
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	DescribeTaskQueue(ctx context.Context, queue string, queueType enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
 	ScheduleClient() client.ScheduleClient
+	WorkflowService() workflowservice.WorkflowServiceClient
+	OperatorService() operatorservice.OperatorServiceClient
 	Close()
 }
 
@@ -120,3 +123,6 @@ func (c *Cluster) Close() { c.temporal.Close() }
 
 // String says where the cluster is.
 func (c *Cluster) String() string { return c.address + ", namespace " + c.namespace }
+
+// Tick is the time between two looks at something that changes.
+func (c *Cluster) Tick() time.Duration { return c.tick }

@@ -249,7 +249,7 @@ func (c *Cluster) ScheduledBuild(ctx context.Context, task string) (in workflows
 		return in, c.scheduleError("look at", task, err)
 	}
 	if action, ok := found.Schedule.Action.(*client.ScheduleWorkflowAction); ok && len(action.Args) == 1 {
-		if payload, ok := action.Args[0].(*commonpb.Payload); ok && converter.GetDefaultDataConverter().FromPayload(payload, &in) == nil && in.Task == task {
+		if payload, ok := action.Args[0].(*commonpb.Payload); ok && c.values.FromPayload(payload, &in) == nil && in.Task == task {
 			return in, nil
 		}
 	}

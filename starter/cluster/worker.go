@@ -168,7 +168,11 @@ func (c *Cluster) failing(ctx context.Context, workflowID, runID string) string 
 
 // said is the message of a failure, in one line: its own field may say that it is encrypted.
 func (c *Cluster) said(failure *failurepb.Failure) string {
-	return oneLine(c.failures.FailureToError(failure).Error())
+	err := c.failures.FailureToError(failure)
+	if application, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return oneLine(application.Message())
+	}
+	return oneLine(err.Error())
 }
 
 func (c *Cluster) withdraw(ctx context.Context, workflowID, runID string) error {

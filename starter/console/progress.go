@@ -8,8 +8,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// linesEvery is how often a progress that is no bar may speak within one phase.
-const linesEvery = 5 * time.Second
+// LinesEvery is how often a progress that is no bar may speak within one phase.
+const LinesEvery = 5 * time.Second
 
 // Step is how far something has come.
 type Step struct {
@@ -45,8 +45,11 @@ func (c *Console) Progress() Progress {
 	if isTerminal(c.Err) {
 		return &bar{out: c.Err}
 	}
-	return &lines{console: c}
+	return c.Lines()
 }
+
+// Lines starts a progress as lines, on a terminal too.
+func (c *Console) Lines() Progress { return &lines{console: c} }
 
 // lines is progress as lines of text.
 type lines struct {
@@ -57,7 +60,7 @@ type lines struct {
 
 func (l *lines) Show(step Step) {
 	now := l.console.Now()
-	if step == l.last || step.Phase == l.last.Phase && now.Sub(l.spoke) < linesEvery {
+	if step == l.last || step.Phase == l.last.Phase && now.Sub(l.spoke) < LinesEvery {
 		return
 	}
 	l.last, l.spoke = step, now

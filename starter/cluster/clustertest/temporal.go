@@ -42,6 +42,7 @@ type Temporal struct {
 	Current    string         // that new workflows go to; "" = workers without one
 	Fails      string         // why the workers fail at every task; "" = they do not
 	Attributes []string       // search attributes of the namespace
+	Namespace  Namespace      // what the namespace is besides
 	Play       func(run *Run) // plays each workflow that is started, in a goroutine of its own
 	Update     func(run *Run, name string, decision any) (rebased.Progress, error)
 
@@ -62,7 +63,7 @@ type Run struct {
 	Type    string
 	Input   json.RawMessage
 	Options client.StartWorkflowOptions
-	// Heartbeats are the details of its pending activities, set before it is looked at.
+	// Heartbeats are the details of its pending activities, set before it is looked at; a []any is of several values.
 	Heartbeats []any
 
 	mu       sync.Mutex
@@ -377,11 +378,17 @@ func (t *Temporal) describe(id, runID string) (*workflowservice.DescribeWorkflow
 	described := &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: run.info()}
 	described.WorkflowExecutionInfo.FirstRunId = run.first // lists do not tell it
 	for _, details := range run.Heartbeats {
-		payloads, err := converter.GetDefaultDataConverter().ToPayloads(details)
+		values, several := details.([]any)
+		if !several {
+			values = []any{details}
+		}
+		payloads, err := converter.GetDefaultDataConverter().ToPayloads(values...)
 		if err != nil {
 			return nil, err
 		}
-		described.PendingActivities = append(described.PendingActivities, &workflowpb.PendingActivityInfo{HeartbeatDetails: payloads})
+		described.PendingActivities = append(described.PendingActivities, &workflowpb.PendingActivityInfo{
+			HeartbeatDetails: payloads, State: enumspb.PENDING_ACTIVITY_STATE_STARTED, LastWorkerIdentity: "1@worker",
+		})
 	}
 	if !t.works() {
 		described.WorkflowExecutionInfo.HistoryLength = 3 // as far as the server goes by itself
