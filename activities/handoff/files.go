@@ -30,6 +30,9 @@ func (v Versions) fixed(name string, body []byte) file {
 // since the version's name is not known yet, the lines of JSONL for their sums alone.
 func (v Versions) files(ctx context.Context, in Input, rows splitRows, manifest *Manifest, page []byte) ([]file, error) {
 	files := []file{v.fixed(taskName, in.TaskFile), v.fixed(cardName, card(in.Task, *manifest)), v.fixed(reportName, page)}
+	for name, body := range configs(in.Task, manifest.Counts) {
+		files = append(files, v.fixed(name, body))
+	}
 	for _, split := range []string{SplitTrain, SplitValidation} {
 		if rows.splits.size(split) == 0 {
 			continue
