@@ -23,6 +23,7 @@ type world struct {
 	temporal *clustertest.Temporal
 	bucket   bucket
 	dir      string
+	environ  []string // beside the usual
 }
 
 type bucket struct {
@@ -52,7 +53,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) run(args ...string) (status int, stdout, stderr string) {
 	w.t.Helper()
 	var out, err strings.Builder
-	a := newApp([]string{"REBASED_STORE=s3://bucket", "USER=ada", "OPENAI_API_KEY=secret"}, strings.NewReader(""), &out, &err)
+	a := newApp(append([]string{"REBASED_STORE=s3://bucket", "USER=ada", "OPENAI_API_KEY=secret"}, w.environ...), strings.NewReader(""), &out, &err)
 	a.dial = func(context.Context, cluster.Options) (*cluster.Cluster, error) {
 		return cluster.New(w.temporal, "localhost:7233", "default", time.Millisecond), nil
 	}
