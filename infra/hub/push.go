@@ -238,7 +238,7 @@ func (h *Hub) commit(ctx context.Context, parent Repo, p Push, c change) (string
 		within, cancel := context.WithCancel(ctx)
 		defer cancel()
 		go func() { w.CloseWithError(writeCommit(within, w, parent.Revision, p, inside, large, c.remove)) }()
-		err := h.send(ctx, parent, op, http.MethodPost, h.api(parent, "/commit/"+url.PathEscape(branch)), "application/x-ndjson", &payload{reader: pipe, size: -1}, &reply)
+		err := h.send(ctx, parent, op, h.api(parent, "/commit/"+url.PathEscape(branch)), "application/x-ndjson", &payload{reader: pipe, size: -1}, &reply)
 		_ = pipe.CloseWithError(errors.New("the request has ended"))
 		if err == nil && !commit.MatchString(reply.Commit) {
 			err = rebased.E(rebased.Unavailable, "%s: the answer names no commit", op)
@@ -300,9 +300,9 @@ func writeFile(ctx context.Context, w io.Writer, file Upload) error {
 	if _, err := fmt.Fprintf(w, `{"key":"file","value":{"path":%s,"encoding":"base64","content":"`, path); err != nil {
 		return err
 	}
-	from := &sending{ctx: ctx, file: file}
+	from := &sending{file: file}
 	defer from.close()
-	if err := from.seek(0); err != nil {
+	if err := from.seek(ctx, 0); err != nil {
 		return err
 	}
 	encoder := base64.NewEncoder(base64.StdEncoding, w)
@@ -415,7 +415,7 @@ func (h *Hub) post(ctx context.Context, repo Repo, op, address string, question,
 	return h.retry(ctx, func() error {
 		within, cancel := context.WithTimeout(ctx, h.stall)
 		defer cancel()
-		err := h.send(within, repo, op, http.MethodPost, address, "application/json", &payload{reader: bytes.NewReader(body), size: int64(len(body))}, answer)
+		err := h.send(within, repo, op, address, "application/json", &payload{reader: bytes.NewReader(body), size: int64(len(body))}, answer)
 		if err != nil && ctx.Err() == nil && within.Err() != nil {
 			return &rebased.Error{Kind: rebased.Unavailable, Op: op, Err: errStalled}
 		}
@@ -424,8 +424,8 @@ func (h *Hub) post(ctx context.Context, repo Repo, op, address string, question,
 }
 
 // send makes one request that changes something. Redirects are not followed: they would carry the body to another place. answer may be nil.
-func (h *Hub) send(ctx context.Context, repo Repo, op, method, address, contentType string, body *payload, answer any) error {
-	request, err := http.NewRequestWithContext(ctx, method, address, body)
+func (h *Hub) send(ctx context.Context, repo Repo, op, address, contentType string, body *payload, answer any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, body)
 	if err != nil {
 		return rebased.E(rebased.Invalid, "%s: the address cannot be made: %w", op, err)
 	}
@@ -467,7 +467,8 @@ func (h *Hub) writeRefusal(repo Repo, op string, response *http.Response, body [
 		_ = json.Unmarshal(body, &reply) // what is no JSON says nothing
 		said = h.quote(reply.Error)
 	}
-	kind, text := rebased.Kind(""), ""
+	var kind rebased.Kind
+	var text string
 	switch status := response.StatusCode; {
 	case status >= 300 && status <= 399:
 		kind, text = rebased.Invalid, "the hub leads elsewhere, which is not followed"
@@ -526,7 +527,6 @@ func (p *payload) broken() error {
 
 // sending reads a file that is to be uploaded, and sums it from its begin whatever is read twice.
 type sending struct {
-	ctx    context.Context //nolint:containedctx // of the one push
 	file   Upload
 	at     int64
 	body   io.ReadCloser
@@ -535,11 +535,10 @@ type sending struct {
 }
 
 // seek goes to a place. Backwards means to read again.
-func (s *sending) seek(to int64) (err error) {
+func (s *sending) seek(ctx context.Context, to int64) (err error) {
 	if s.body == nil || s.at > to {
 		s.close()
-		var ctx context.Context
-		ctx, s.cancel = context.WithCancel(s.ctx)
+		ctx, s.cancel = context.WithCancel(ctx)
 		s.at, s.sum = 0, sha256.New()
 		if s.body, err = s.file.Open(ctx); err != nil {
 			s.cancel()

@@ -54,7 +54,7 @@ func (h *Hub) upload(ctx context.Context, repo Repo, branch string, file Upload,
 	if err != nil {
 		return rebased.E(rebased.Invalid, "%s: %w", op, err)
 	}
-	from := &sending{ctx: ctx, file: file}
+	from := &sending{file: file}
 	defer from.close()
 	type part struct {
 		Number int    `json:"partNumber"`
@@ -65,7 +65,7 @@ func (h *Hub) upload(ctx context.Context, repo Repo, branch string, file Upload,
 		at := int64(n) * size
 		var etag string
 		err := h.retry(ctx, func() (err error) {
-			if err := from.seek(at); err != nil {
+			if err := from.seek(ctx, at); err != nil {
 				return err
 			}
 			etag, err = h.put(ctx, op, href, action.headers(), from, min(size, file.Size-at), sent)
@@ -106,7 +106,7 @@ func (h *Hub) batch(ctx context.Context, repo Repo, op, branch string, file Uplo
 	err = h.retry(ctx, func() error {
 		within, cancel := context.WithTimeout(ctx, h.stall)
 		defer cancel()
-		return h.send(within, repo, op, http.MethodPost, address, lfsType, &payload{reader: bytes.NewReader(question), size: int64(len(question))}, &reply)
+		return h.send(within, repo, op, address, lfsType, &payload{reader: bytes.NewReader(question), size: int64(len(question))}, &reply)
 	})
 	switch {
 	case err != nil:
@@ -245,7 +245,7 @@ func (h *Hub) report(ctx context.Context, repo Repo, op, href string, what map[s
 	return h.retry(ctx, func() error {
 		within, cancel := context.WithTimeout(ctx, h.stall)
 		defer cancel()
-		return h.send(within, repo, op, http.MethodPost, href, lfsType, &payload{reader: bytes.NewReader(body), size: int64(len(body))}, nil)
+		return h.send(within, repo, op, href, lfsType, &payload{reader: bytes.NewReader(body), size: int64(len(body))}, nil)
 	})
 }
 

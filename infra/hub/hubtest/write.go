@@ -272,15 +272,16 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	whole := ""
+	var joined strings.Builder
 	for i, part := range asked.Parts {
 		bytes, ok := s.parts[fmt.Sprintf("%s/%d/%s", asked.OID, part.Number, part.ETag)]
 		if !ok || part.Number != i+1 {
 			fail(w, http.StatusBadRequest, "", "a part is missing")
 			return
 		}
-		whole += bytes
+		joined.WriteString(bytes)
 	}
+	whole := joined.String()
 	if sha256Hex(whole) != asked.OID {
 		fail(w, http.StatusBadRequest, "", "the parts are another file")
 		return
