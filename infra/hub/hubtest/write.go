@@ -391,3 +391,11 @@ func (s *Server) Private(id string) bool {
 	defer s.mu.Unlock()
 	return s.repos["datasets/"+id].Private
 }
+
+// Tag names what main holds now.
+func (s *Server) Tag(id, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	repo := s.repos["datasets/"+id]
+	repo.Tags[name] = maps.Clone(repo.Branches["main"])
+}
