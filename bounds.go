@@ -30,7 +30,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateJudge, validateGates, validateDedupe, validateGiven, validateBalance, validateConfigs, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateJudge, validateGates, validateDedupe, validateGiven, validateBalance, validateOutput, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -413,7 +413,7 @@ func AgainstFiles() []string {
 
 var studentPattern = regexp.MustCompile(`^[A-Za-z0-9._/~-]{1,200}$`)
 
-func validateConfigs(t Task) *FieldError {
+func validateOutput(t Task) *FieldError {
 	o := t.Output
 	for i, trainer := range o.Configs {
 		at := fmt.Sprintf("output.configs[%d]", i)
@@ -427,6 +427,8 @@ func validateConfigs(t Task) *FieldError {
 		}
 	}
 	switch {
+	case len(o.System) > 16_000:
+		return fieldError("output.system", "must have at most 16000 bytes, has %d", len(o.System))
 	case o.Student == "":
 		return nil
 	case len(o.Configs) == 0:

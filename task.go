@@ -355,7 +355,13 @@ type Output struct {
 	Configs []string `json:"configs,omitempty"`
 	// Student is the model that they train, a name of the hub or a folder; "" = DefaultStudent.
 	Student string `json:"student,omitempty"`
+	// System is the system turn of conversations; "" = the instruction, SystemNone = there is none. With either of the others the instruction stands before the
+	// input.
+	System string `json:"system,omitempty"`
 }
+
+// SystemNone leaves the system turn out.
+const SystemNone = "none"
 
 // Balance says how the answers of a version are shared out, when they are labels; at most one of its fields. What an answer has too many of is left
 // out in the order of ranks; no row is ever copied.

@@ -214,7 +214,7 @@ func everyField() rebased.Task {
 		Dedupe:        rebased.Dedupe{Exact: false, MinHash: 0.5, Semantic: &rebased.Semantic{Encoder: "openai:m", Threshold: 0.9}, Against: []string{"other", "held.jsonl"}},
 		Decontaminate: rebased.Decontaminate{Files: []string{"dev.jsonl"}, NGram: 8},
 		Output: rebased.Output{Formats: []string{"alpaca", "preference"}, Validation: 0.1, License: "cc-by-4.0", Tokenizer: "hf://owner/student@main", Balance: &rebased.Balance{MaxShare: 0.5},
-			Configs: []string{"axolotl", "llamafactory"}, Student: "owner/student-1B"},
+			Configs: []string{"axolotl", "llamafactory"}, Student: "owner/student-1B", System: "Be brief."},
 		Gates: rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6, MaxByRule: 0.7},
 		Handoff: rebased.Handoff{
 			Approval: true, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
@@ -235,7 +235,7 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 	off.Transform.Constraints = rebased.Constraints{Labels: []string{}}
 	off.Judge = nil
 	off.Dedupe.Semantic, off.Dedupe.Against, off.Output.Mode = nil, nil, rebased.OutputDelta
-	off.Output.Configs, off.Output.Student = nil, ""
+	off.Output.Configs, off.Output.Student, off.Output.System = nil, "", rebased.SystemNone
 	off.Dedupe.Exact, off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = true, 0, []string{}, []string{}, nil
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
 		data, err := taskfile.Encode(want)
@@ -404,6 +404,7 @@ output:
     - axolotl
     - llamafactory
   student: owner/student-1B
+  system: "Be brief."
 handoff:
   approval: true
   workflow:
