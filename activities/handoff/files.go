@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/rebased/rebased"
 )
@@ -30,8 +32,9 @@ func (v Versions) fixed(name string, body []byte) file {
 // since the version's name is not known yet, the lines of JSONL for their sums alone.
 func (v Versions) files(ctx context.Context, in Input, rows splitRows, manifest *Manifest, page []byte) ([]file, error) {
 	files := []file{v.fixed(taskName, in.TaskFile), v.fixed(cardName, card(in.Task, *manifest)), v.fixed(reportName, page)}
-	for name, body := range configs(in.Task, manifest.Counts) {
-		files = append(files, v.fixed(name, body))
+	ready := configs(in.Task, manifest.Counts)
+	for _, name := range slices.Sorted(maps.Keys(ready)) {
+		files = append(files, v.fixed(name, ready[name]))
 	}
 	for _, split := range []string{SplitTrain, SplitValidation} {
 		if rows.splits.size(split) == 0 {
