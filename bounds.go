@@ -31,7 +31,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateJudge, validateGates, validateDedupe, validateGiven, validateBalance, validateApproval, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateJudge, validateGates, validateDedupe, validateGiven, validateBalance, validateOutput, validateApproval, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -427,6 +427,34 @@ func validateApproval(t Task) *FieldError {
 	}
 	if h.ApprovalDefault != "" && h.ApprovalDefault != ApprovalApprove && h.ApprovalDefault != ApprovalReject {
 		return fieldError("handoff.approval_default", "must be one of %s, %s, got %.80q", ApprovalApprove, ApprovalReject, h.ApprovalDefault)
+	}
+	return nil
+}
+
+var studentPattern = regexp.MustCompile(`^[A-Za-z0-9._/~-]{1,200}$`)
+
+func validateOutput(t Task) *FieldError {
+	o := t.Output
+	for i, trainer := range o.Configs {
+		at := fmt.Sprintf("output.configs[%d]", i)
+		switch {
+		case !slices.Contains(Trainers(), trainer):
+			return fieldError(at, "must be one of %s, got %q", strings.Join(Trainers(), ", "), trainer)
+		case slices.Contains(o.Configs[:i], trainer):
+			return fieldError(at, "repeats %q", trainer)
+		case o.TrainerFormat(trainer) == "":
+			return fieldError(at, "%s needs one of %s among output.formats", trainer, strings.Join(TrainerFormats(trainer), ", "))
+		}
+	}
+	switch {
+	case len(o.System) > 16_000:
+		return fieldError("output.system", "must have at most 16000 bytes, has %d", len(o.System))
+	case o.Student == "":
+		return nil
+	case len(o.Configs) == 0:
+		return fieldError("output.student", "is the model that output.configs train: name trainers there, or remove it")
+	case !studentPattern.MatchString(o.Student):
+		return fieldError("output.student", "must be a model of the hub, owner/name, or a folder, of up to 200 letters, digits and ._/~-, got %.80q", o.Student)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package rebased
 import (
 	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -303,6 +304,43 @@ func Formats() []string {
 	return []string{FormatMessages, FormatPromptCompletion, FormatAlpaca, FormatShareGPT, FormatPreference}
 }
 
+// Trainers that a version can have ready configurations for.
+const (
+	TrainerTRL          = "trl"
+	TrainerAxolotl      = "axolotl"
+	TrainerLLaMAFactory = "llamafactory"
+	TrainerUnsloth      = "unsloth"
+)
+
+// Trainers lists them.
+func Trainers() []string {
+	return []string{TrainerTRL, TrainerAxolotl, TrainerLLaMAFactory, TrainerUnsloth}
+}
+
+// TrainerFormats lists the formats that a trainer is configured to train on, the one that is taken first where a version has several.
+func TrainerFormats(trainer string) []string {
+	switch trainer {
+	case TrainerAxolotl:
+		return []string{FormatMessages, FormatShareGPT, FormatAlpaca}
+	case TrainerLLaMAFactory:
+		return []string{FormatMessages, FormatShareGPT, FormatAlpaca, FormatPromptCompletion}
+	}
+	return []string{FormatMessages, FormatPromptCompletion}
+}
+
+// TrainerFormat is the format of the task that a trainer trains on; "" = the task has none that it reads.
+func (o Output) TrainerFormat(trainer string) string {
+	for _, format := range TrainerFormats(trainer) {
+		if slices.Contains(o.Formats, format) {
+			return format
+		}
+	}
+	return ""
+}
+
+// DefaultStudent is the model of arXiv 2407.05463, Llama3-8B, in the form that has a chat template.
+const DefaultStudent = "meta-llama/Meta-Llama-3-8B-Instruct"
+
 // Output shapes the released files.
 type Output struct {
 	Formats    []string `json:"formats"`
@@ -313,7 +351,17 @@ type Output struct {
 	Tokenizer string `json:"tokenizer,omitempty"`
 	// Mode delta leaves out what the released versions of the task have: a version then holds new rows only. A task file may say full for "".
 	Mode string `json:"mode,omitempty"`
+	// Configs are Trainers whose configuration stands in the version, ready to run; none = no configuration does.
+	Configs []string `json:"configs,omitempty"`
+	// Student is the model that they train, a name of the hub or a folder; "" = DefaultStudent.
+	Student string `json:"student,omitempty"`
+	// System is the system turn of conversations; "" = the instruction, SystemNone = there is none. With either of the others the instruction stands before the
+	// input.
+	System string `json:"system,omitempty"`
 }
+
+// SystemNone leaves the system turn out.
+const SystemNone = "none"
 
 // Balance says how the answers of a version are shared out, when they are labels; at most one of its fields. What an answer has too many of is left
 // out in the order of ranks; no row is ever copied.

@@ -105,7 +105,7 @@ func TestLicencesAndSizesAreGivenAsHubsKnowThem(t *testing.T) {
 }
 
 func TestUnknownFormatsAreRefusedByName(t *testing.T) {
-	if _, err := lineOf("csv", "", rebased.Example{}); rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), `"csv"`) {
+	if _, err := lineOf("csv", frame{}, rebased.Example{}); rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), `"csv"`) {
 		t.Error(err)
 	}
 }

@@ -212,6 +212,7 @@ func valuesOf(from, to Manifest) []ValueChange {
 		{"encoder", from.Encoder, to.Encoder},
 		{"teacher", from.Teacher.Endpoint + " " + from.Teacher.Model, to.Teacher.Endpoint + " " + to.Teacher.Model},
 		{"instruction", from.Instruction, to.Instruction},
+		{"system", from.System, to.System},
 		{"license", from.License, to.License},
 		{"task.yaml", task(from), task(to)},
 	} {

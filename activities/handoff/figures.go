@@ -77,6 +77,9 @@ func measuresOf(task rebased.Task, tokens Tokenizer) measures {
 	}
 	m.names = append(m.names, "tokens of the input", "tokens of the output", "tokens of the message")
 	characters, instruction := m.of, tokens.Count(task.Instruction)
+	if system := task.Output.System; system != rebased.SystemNone {
+		instruction += tokens.Count(system)
+	}
 	m.of = func(e *rebased.Example) []int {
 		input, output := tokens.Count(e.Input), tokens.Count(e.Output)
 		return append(characters(e), input, output, instruction+input+output)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/rebased/rebased"
 )
@@ -30,6 +32,10 @@ func (v Versions) fixed(name string, body []byte) file {
 // since the version's name is not known yet, the lines of JSONL for their sums alone.
 func (v Versions) files(ctx context.Context, in Input, rows splitRows, manifest *Manifest, page []byte) ([]file, error) {
 	files := []file{v.fixed(taskName, in.TaskFile), v.fixed(cardName, card(in.Task, *manifest)), v.fixed(reportName, page)}
+	ready := configs(in.Task, manifest.Counts)
+	for _, name := range slices.Sorted(maps.Keys(ready)) {
+		files = append(files, v.fixed(name, ready[name]))
+	}
 	for _, split := range []string{SplitTrain, SplitValidation} {
 		if rows.splits.size(split) == 0 {
 			continue
@@ -54,7 +60,7 @@ func (v Versions) splitFiles(ctx context.Context, in Input, rows splitRows, spli
 	sums, all := make([]*digest, len(formats)), make([]*lines, len(formats))
 	for i, format := range formats {
 		sums[i] = newDigest()
-		all[i] = newLines(sums[i], format, in.Task.Instruction)
+		all[i] = newLines(sums[i], format, frameOf(in.Task))
 	}
 	err := rows.each(ctx, split, func(e *rebased.Example) error {
 		for _, l := range all {
@@ -80,7 +86,7 @@ func (v Versions) splitFiles(ctx context.Context, in Input, rows splitRows, spli
 		}
 		entry := sums[i].entry(split+"."+format+".jsonl", all[i].count)
 		files = append(files, file{entry, func(ctx context.Context, key string) error {
-			return v.putLines(ctx, key, entry, format, in.Task.Instruction, func(visit func(*rebased.Example) error) error {
+			return v.putLines(ctx, key, entry, format, frameOf(in.Task), func(visit func(*rebased.Example) error) error {
 				return rows.each(ctx, split, visit)
 			})
 		}})
@@ -90,11 +96,11 @@ func (v Versions) splitFiles(ctx context.Context, in Input, rows splitRows, spli
 
 // putLines makes a JSONL file at its key. Other lines than those that the manifest is to list become no object.
 func (v Versions) putLines(
-	ctx context.Context, key string, entry Entry, format, instruction string, each func(visit func(*rebased.Example) error) error,
+	ctx context.Context, key string, entry Entry, format string, frame frame, each func(visit func(*rebased.Example) error) error,
 ) error {
 	return v.Objects.CreateIfAbsent(ctx, key, func(w io.Writer) error {
 		sum := newDigest()
-		lines := newLines(io.MultiWriter(w, sum), format, instruction)
+		lines := newLines(io.MultiWriter(w, sum), format, frame)
 		if err := each(lines.add); err != nil {
 			return err
 		}

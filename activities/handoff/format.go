@@ -46,14 +46,41 @@ type (
 
 // lines writes one line a row; in preference format one for each output of it that was wrong.
 type lines struct {
-	count               int
-	format, instruction string
-	buffered            *bufio.Writer
-	encoder             *json.Encoder
+	count    int
+	format   string
+	frame    frame
+	buffered *bufio.Writer
+	encoder  *json.Encoder
 }
 
-func newLines(w io.Writer, format, instruction string) *lines {
-	l := &lines{format: format, instruction: instruction, buffered: bufio.NewWriter(w)}
+// frame is what a task puts around an input.
+type frame struct {
+	instruction string
+	system      string // rebased.Output.System
+}
+
+func frameOf(task rebased.Task) frame { return frame{task.Instruction, task.Output.System} }
+
+// turns are those before the answer. What the system turn does not say of the instruction stands before the input.
+func (f frame) turns(input string) []message {
+	switch f.system {
+	case "":
+		return []message{{roleSystem, f.instruction}, {roleUser, input}}
+	case rebased.SystemNone:
+		return []message{{roleUser, f.instruction + "\n\n" + input}}
+	}
+	return []message{{roleSystem, f.system}, {roleUser, f.instruction + "\n\n" + input}}
+}
+
+// The roles of turns.
+const (
+	roleSystem    = "system"
+	roleUser      = "user"
+	roleAssistant = "assistant"
+)
+
+func newLines(w io.Writer, format string, frame frame) *lines {
+	l := &lines{format: format, frame: frame, buffered: bufio.NewWriter(w)}
 	l.encoder = json.NewEncoder(l.buffered)
 	l.encoder.SetEscapeHTML(false)
 	return l
@@ -64,7 +91,7 @@ func (l *lines) add(e *rebased.Example) error {
 		return l.addPairs(e)
 	}
 	l.count++
-	line, err := lineOf(l.format, l.instruction, *e)
+	line, err := lineOf(l.format, l.frame, *e)
 	if err != nil {
 		return err
 	}
@@ -72,9 +99,9 @@ func (l *lines) add(e *rebased.Example) error {
 }
 
 func (l *lines) addPairs(e *rebased.Example) error {
-	line := preferenceLine{Prompt: []message{{"system", l.instruction}, {"user", e.Input}}, Chosen: []message{{"assistant", e.Output}}}
+	line := preferenceLine{Prompt: l.frame.turns(e.Input), Chosen: []message{{roleAssistant, e.Output}}}
 	for _, wrong := range e.Rejected {
-		line.Rejected = []message{{"assistant", wrong}}
+		line.Rejected = []message{{roleAssistant, wrong}}
 		if err := l.encoder.Encode(line); err != nil {
 			return err
 		}
@@ -85,17 +112,22 @@ func (l *lines) addPairs(e *rebased.Example) error {
 
 func (l *lines) flush() error { return l.buffered.Flush() }
 
-func lineOf(format, instruction string, e rebased.Example) (any, error) {
+func lineOf(format string, frame frame, e rebased.Example) (any, error) {
 	switch format {
 	case rebased.FormatMessages:
-		return messagesLine{[]message{{"system", instruction}, {"user", e.Input}, {"assistant", e.Output}}}, nil
+		return messagesLine{append(frame.turns(e.Input), message{roleAssistant, e.Output})}, nil
 	case rebased.FormatPromptCompletion:
 		// Trainers join the two as they are: the blank line keeps them apart, and tokenizers do not merge it with what follows.
-		return promptLine{instruction + "\n\n" + e.Input + "\n\n", e.Output}, nil
+		return promptLine{frame.instruction + "\n\n" + e.Input + "\n\n", e.Output}, nil
 	case rebased.FormatAlpaca:
-		return alpacaLine{instruction, e.Input, e.Output}, nil
+		return alpacaLine{frame.instruction, e.Input, e.Output}, nil
 	case rebased.FormatShareGPT:
-		return shareGPTLine{[]turn{{"system", instruction}, {"human", e.Input}, {"gpt", e.Output}}}, nil
+		line := shareGPTLine{}
+		for _, m := range frame.turns(e.Input) {
+			line.Conversations = append(line.Conversations, turn{map[string]string{roleSystem: "system", roleUser: "human"}[m.Role], m.Content})
+		}
+		line.Conversations = append(line.Conversations, turn{"gpt", e.Output})
+		return line, nil
 	}
 	return nil, rebased.E(rebased.Invalid, "format %q is not known: use %s, or one of %v", format, FormatParquet, rebased.Formats())
 }

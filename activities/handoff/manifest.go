@@ -26,7 +26,8 @@ type Manifest struct {
 	Format      string        `json:"format"`
 	Task        string        `json:"task"`
 	Instruction string        `json:"instruction"`
-	License     string        `json:"license"` // as the task file states it; "" = not stated
+	System      string        `json:"system,omitempty"` // as the task file has it
+	License     string        `json:"license"`          // as the task file states it; "" = not stated
 	Corpus      CorpusRef     `json:"corpus"`
 	Encoder     string        `json:"encoder"` // identity
 	Teacher     TeacherRef    `json:"teacher"`
@@ -125,7 +126,7 @@ func newManifest(in Input, of survey) (Manifest, error) {
 		counts.Preference = of.pairs()
 	}
 	m := Manifest{
-		Format: Format, Task: in.Task.Name, Instruction: in.Task.Instruction, License: in.Task.Output.License,
+		Format: Format, Task: in.Task.Name, Instruction: in.Task.Instruction, System: in.Task.Output.System, License: in.Task.Output.License,
 		Corpus: CorpusRef{Name: in.Task.Corpus, Revision: in.Revision}, Encoder: in.Encoder,
 		Teacher: TeacherRef{Endpoint: in.Endpoint, Model: in.Task.Transform.Teacher.Model}, DeltaTo: deltaTo(in.Task), Counts: counts, Tokens: in.Tokens,
 		Quality: newQuality(counts, of), Benchmarks: in.Benchmarks, Distributions: of.distributions(), Scores: curveOf(of.scores),

@@ -70,7 +70,7 @@ type ExportInput struct {
 // before its rows are written: of a version of several, an error may come after some were. Parquet comes as one file, whatever the version has.
 func (v Versions) Export(ctx context.Context, in ExportInput, w io.Writer) error {
 	if in.Format != FormatParquet && !slices.Contains(rebased.Formats(), in.Format) {
-		_, err := lineOf(in.Format, "", rebased.Example{})
+		_, err := lineOf(in.Format, frame{}, rebased.Example{})
 		return err
 	}
 	if in.Version == "" {
@@ -104,10 +104,10 @@ func (v Versions) Export(ctx context.Context, in ExportInput, w io.Writer) error
 				in.Version, in.Task, in.Split)
 		}
 	}
-	return v.export(ctx, in, manifest.Instruction, listed, w)
+	return v.export(ctx, in, frame{manifest.Instruction, manifest.System}, listed, w)
 }
 
-func (v Versions) export(ctx context.Context, in ExportInput, instruction string, listed []Entry, w io.Writer) error {
+func (v Versions) export(ctx context.Context, in ExportInput, frame frame, listed []Entry, w io.Writer) error {
 	if in.Format == FormatParquet && len(listed) == 1 {
 		body, err := v.checked(ctx, in, listed[0])
 		if err == nil {
@@ -119,7 +119,7 @@ func (v Versions) export(ctx context.Context, in ExportInput, instruction string
 	if in.Format == FormatParquet {
 		return v.Examples.Encode(w, parts)
 	}
-	lines := newLines(w, in.Format, instruction)
+	lines := newLines(w, in.Format, frame)
 	for part, err := range parts {
 		if err != nil {
 			return err

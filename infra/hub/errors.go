@@ -30,13 +30,13 @@ func (h *Hub) refusal(repo Repo, op string, response *http.Response) error {
 	case response.Header.Get("X-Error-Code") == "EntryNotFound":
 		kind, text = rebased.NotFound, fmt.Sprintf("%s has no such file at revision %q", repo, repo.revision())
 	case status == http.StatusUnauthorized && h.token != "" && response.Header.Get("X-Error-Code") != "RepoNotFound":
-		kind, text = rebased.Unauthorized, "the hub does not accept the token: set HF_TOKEN of the worker to a valid one"
+		kind, text = rebased.Unauthorized, "the hub does not accept the token: set HF_TOKEN"+h.holder+" to a valid one"
 	case status == http.StatusUnauthorized, status == http.StatusNotFound:
 		// Without a valid token the hub answers 401 for what does not exist, as for what is private.
-		kind, text = rebased.NotFound, fmt.Sprintf("%s does not exist at %s, or is private: correct the name, or set HF_TOKEN of the worker to a token that may read it",
-			repo, h.endpoint.Host)
+		kind, text = rebased.NotFound, fmt.Sprintf("%s does not exist at %s, or is private: correct the name, or set HF_TOKEN%s to a token that may read it",
+			repo, h.endpoint.Host, h.holder)
 	case status == http.StatusForbidden:
-		kind, text = rebased.Unauthorized, fmt.Sprintf("the token may not read %s: set HF_TOKEN of the worker to one that may, see %s", repo, h.page(repo))
+		kind, text = rebased.Unauthorized, fmt.Sprintf("the token may not read %s: set HF_TOKEN%s to one that may, see %s", repo, h.holder, h.page(repo))
 	case status == http.StatusTooManyRequests:
 		kind, text = rebased.Throttled, "the hub asks to send fewer requests"
 	case status == http.StatusRequestTimeout, status == http.StatusRequestedRangeNotSatisfiable, status >= 500, status < 300:
@@ -50,7 +50,7 @@ func (h *Hub) refusal(repo Repo, op string, response *http.Response) error {
 
 func (h *Hub) gated(repo Repo) string {
 	if h.token == "" {
-		return fmt.Sprintf("%s is gated: accept its terms at %s and set HF_TOKEN of the worker to a token of that account", repo, h.page(repo))
+		return fmt.Sprintf("%s is gated: accept its terms at %s and set HF_TOKEN%s to a token of that account", repo, h.page(repo), h.holder)
 	}
 	return fmt.Sprintf("%s is gated and the account of HF_TOKEN has no access: accept its terms at %s", repo, h.page(repo))
 }

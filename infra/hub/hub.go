@@ -1,5 +1,5 @@
 // Package hub reads datasets and models from the Hugging Face Hub, or from a server with its API: what a repository is (Info), its files at a commit
-// (Files) and their bytes (Open). Datasets adapts it to the sources of an import.
+// (Files) and their bytes (Open). Datasets adapts it to the sources of an import. Push writes a version into a dataset repository.
 //
 // It is written from the hub's documentation (https://huggingface.co/docs/hub/api, https://huggingface.co/docs/dataset-viewer/parquet). The token is
 // sent to the endpoint's own origin and to no other: files come by redirect from hosts that must not see it.
@@ -29,6 +29,7 @@ const (
 type Config struct {
 	Endpoint string // HF_ENDPOINT; "" = DefaultEndpoint
 	Token    string // HF_TOKEN; "" = none: public repositories only
+	Holder   string // whose environment HF_TOKEN is in, for messages: " of the worker"; "" = that of the program itself
 	// Wait pauses between attempts; nil waits by the clock.
 	Wait func(ctx context.Context, d time.Duration) error
 }
@@ -37,7 +38,10 @@ type Config struct {
 type Hub struct {
 	endpoint *url.URL
 	token    string
+	holder   string
 	client   *http.Client
+	writer   *http.Client // follows no redirect, and waits longer for an answer
+	bare     *http.Client // never sends the token
 	wait     func(ctx context.Context, d time.Duration) error
 	stall    time.Duration // a body that gives no byte for so long is asked for again
 }
@@ -54,8 +58,12 @@ func New(cfg Config) (*Hub, error) {
 	if cfg.Wait == nil {
 		cfg.Wait = rebased.Sleep
 	}
-	h := &Hub{endpoint: endpoint, token: cfg.Token, wait: cfg.Wait, stall: time.Minute}
+	h := &Hub{endpoint: endpoint, token: cfg.Token, holder: cfg.Holder, wait: cfg.Wait, stall: time.Minute}
 	h.client = &http.Client{Transport: own{h, transport()}, CheckRedirect: checkRedirect}
+	slow := transport()
+	slow.ResponseHeaderTimeout = 5 * time.Minute // a large commit takes the hub its time
+	h.writer = &http.Client{Transport: own{h, slow}, CheckRedirect: noRedirect}
+	h.bare = &http.Client{Transport: slow, CheckRedirect: noRedirect}
 	return h, nil
 }
 
@@ -88,6 +96,8 @@ func (o own) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return o.next.RoundTrip(r)
 }
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 const maxRedirects = 10
 

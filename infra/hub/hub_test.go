@@ -19,7 +19,7 @@ import (
 func connect(t *testing.T, s *hubtest.Server, token string) (*Hub, *[]time.Duration) {
 	t.Helper()
 	var waits []time.Duration
-	h, err := New(Config{Endpoint: s.URL, Token: token, Wait: func(ctx context.Context, d time.Duration) error {
+	h, err := New(Config{Endpoint: s.URL, Token: token, Holder: " of the worker", Wait: func(ctx context.Context, d time.Duration) error {
 		waits = append(waits, d)
 		return ctx.Err()
 	}})

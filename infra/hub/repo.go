@@ -19,13 +19,15 @@ type Info struct {
 	Commit      string // that the revision stands for
 	License     string // as its card says it; "" = unknown
 	Description string // from its card; "" = none
-	Gated       bool   // its files are for those who have accepted its terms: Access tells
+	Private     bool
+	Gated       bool // its files are for those who have accepted its terms: Access tells
 }
 
 type infoReply struct {
 	ID          string          `json:"id"`
 	SHA         string          `json:"sha"`
 	Gated       json.RawMessage `json:"gated"` // false, "auto" or "manual"
+	Private     bool            `json:"private"`
 	Disabled    bool            `json:"disabled"`
 	Description string          `json:"description"`
 	CardData    struct {
@@ -52,7 +54,7 @@ func (h *Hub) Info(ctx context.Context, repo Repo) (Info, error) {
 	}
 	return Info{
 		ID: cmp.Or(reply.ID, repo.ID), Commit: reply.SHA, License: licenseOf(reply.CardData.License, reply.CardData.LicenseName),
-		Description: describe(reply.Description), Gated: len(reply.Gated) > 0 && string(reply.Gated) != "false" && string(reply.Gated) != "null",
+		Description: describe(reply.Description), Private: reply.Private, Gated: len(reply.Gated) > 0 && string(reply.Gated) != "false" && string(reply.Gated) != "null",
 	}, nil
 }
 

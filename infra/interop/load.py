@@ -2,14 +2,16 @@
 
     eval "$(rebased-local env)" && python load.py TASK --rebased bin/rebased --dir DIR
 
-The version comes from the bucket by pyarrow's S3 client and from `rebased export`; what is loaded comes by pyarrow and by Hugging Face's
-datasets, which has no network here. One line a check; exit status 1 when one failed.
+The version comes from the bucket by pyarrow's S3 client, by s3fs under Hugging Face's datasets, and from `rebased export`; what is loaded comes by pyarrow
+and by datasets, which has no other network here. TRL's own parser takes the configurations. One line a check; exit status 1 when one failed.
 """
 
 import argparse
 import collections
+import contextlib
 import functools
 import hashlib
+import importlib
 import json
 import os
 import pathlib
@@ -17,12 +19,15 @@ import subprocess
 import sys
 import time
 import traceback
+import types
+import unittest.mock
 
 import datasets
 import huggingface_hub
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
+import yaml
 from pyarrow import fs
 
 COLUMNS = pa.schema(
@@ -140,7 +145,7 @@ def manifest(v: Version) -> str:
     equal("name of the version", v.name, hashlib.sha256(body).hexdigest()[:12])
     equal("SHA-256 in latest.json", v.latest["manifest_sha256"], hashlib.sha256(body).hexdigest())
     listed = {f["name"]: (f["size"], f["sha256"]) for f in v.manifest["files"]}
-    there = {p.name: p.read_bytes() for p in v.folder.iterdir() if p.name != "manifest.json"}
+    there = {p.relative_to(v.folder).as_posix(): p.read_bytes() for p in v.folder.rglob("*") if p.is_file() and p.name != "manifest.json"}
     equal("files", {name: (len(b), hashlib.sha256(b).hexdigest()) for name, b in there.items()}, listed)
     return f"{len(listed)} files"
 
@@ -223,6 +228,20 @@ def datasets_card(v: Version) -> str:
     return v.sizes()
 
 
+def datasets_s3(v: Version) -> str:
+    """datasets loads Parquet and JSONL straight from the bucket, and streams them"""
+    client = {"endpoint_url": os.environ["AWS_ENDPOINT_URL_S3"], "region_name": os.environ["AWS_REGION"]}
+    options = {"key": os.environ["AWS_ACCESS_KEY_ID"], "secret": os.environ["AWS_SECRET_ACCESS_KEY"], "client_kwargs": client}
+    files = {split: f"s3://{v.uri}/{split}-*.parquet" for split in v.splits}
+    online = {"HF_HUB_OFFLINE": False, "HF_UPDATE_DOWNLOAD_COUNTS": False}  # offline it leaves alone any network, this one too
+    with unittest.mock.patch.multiple(datasets.config, **online):
+        same_splits(v, datasets.load_dataset("parquet", data_files=files, storage_options=options, cache_dir=v.cache + "-s3"))
+        for form in v.lines:
+            lines = datasets.load_dataset("json", data_files=f"s3://{v.uri}/train.{form}.jsonl", storage_options=options, split="train", streaming=True)
+            equal(f"streamed lines of {form}", sum(1 for _ in lines), v.manifest["counts"]["train"])
+    return f"{v.sizes()}, {len(v.lines)} formats"
+
+
 def same_splits(v: Version, loaded: datasets.DatasetDict) -> None:
     """Compares whole tables; libraries differ in the width of string offsets, which casts away."""
     equal("splits", sorted(loaded), v.splits)
@@ -286,6 +305,83 @@ def preference(v: Version) -> str:
     return f"{sum(v.pairs.values())} pairs of {v.sizes()}"
 
 
+def trl_configs(v: Version) -> str:
+    """TRL's own parser takes its configurations, and they name rows that it trains on"""
+    stages = [stage for stage in ("sft", "dpo") if (v.folder / f"configs/trl-{stage}.yaml").exists()]
+    if not stages:
+        true("configurations without a key for them", not (v.folder / "configs").exists())
+        return "not asked for"
+    import trl
+
+    for stage in stages:
+        # The dataclasses check their values; only which device there is needs torch, which is not installed here.
+        {"sft": trl.SFTConfig, "dpo": trl.DPOConfig}[stage].device = types.SimpleNamespace(type="cpu")
+        parser = importlib.import_module(f"trl.scripts.{stage}").make_parser()
+        with contextlib.chdir(v.folder):
+            script, training, model, _ = parser.parse_args_and_config(["--config", f"configs/trl-{stage}.yaml"])  # an unknown key is an error
+            rows = datasets.load_dataset(script.dataset_name, cache_dir=f"{v.cache}-{stage}")
+        equal("LoRA", (model.use_peft, model.lora_r, model.lora_alpha, model.lora_target_modules, model.load_in_4bit), (True, 8, 16, "all-linear", True))
+        batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
+        equal("training", (training.num_train_epochs, batch, training.max_length, training.warmup_steps), (1, 8, 2048, 20))
+        equal("schedule", training.lr_scheduler_type, "linear")
+        validated = training.eval_strategy != "no"
+        equal("splits", sorted(rows), sorted({script.dataset_train_split, script.dataset_test_split} if validated else {script.dataset_train_split}))
+        if stage == "sft":
+            equal("learning rate", training.learning_rate, 3e-4)
+            equal("rows", {split: len(r) for split, r in rows.items()}, {split: v.manifest["counts"][split] for split in v.splits})
+            loss_of_outputs(v, rows, training)
+        else:
+            equal("pairs", {split: len(r) for split, r in rows.items()}, {split: n for split, n in v.pairs.items() if n})
+    return f"{' and '.join(stages)}, {len(rows['train']):,} rows of the last"
+
+
+def loss_of_outputs(v: Version, rows: datasets.DatasetDict, training) -> None:
+    """With Llama 3's template as TRL has it, the loss is that of the outputs alone, with the end of their turn."""
+    import tokenizers
+    import trl
+    from transformers import PreTrainedTokenizerFast
+
+    true("the loss is not that of the assistant's turn", training.assistant_only_loss)
+    letters = {letter: n for n, letter in enumerate(sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()))}
+    of_bytes = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=letters, merges=[]))
+    of_bytes.pre_tokenizer, of_bytes.decoder = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False), tokenizers.decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=of_bytes, bos_token="<|begin_of_text|>", eos_token="<|eot_id|>")
+    template = (pathlib.Path(trl.__file__).parent / "chat_templates/llama3_training.jinja").read_text()
+    for n, row in enumerate(v.table("train").to_pylist()[:50]):
+        turns = rows["train"][n]["messages"]
+        made = tokenizer.apply_chat_template(turns, chat_template=template, return_dict=True, return_assistant_tokens_mask=True)
+        trained = [token for token, mask in zip(made["input_ids"], made["assistant_masks"], strict=True) if mask]
+        equal(f"what row {n + 1} trains", tokenizer.decode(trained).removesuffix("<|eot_id|>").strip(), row["output"].strip())
+
+
+def other_configs(v: Version) -> str:
+    """the other configurations are YAML, JSON and Python, and every file that they name is there"""
+    names = [p for p in (v.folder / "configs").rglob("*") if p.is_file() and not p.name.startswith("trl")] if (v.folder / "configs").exists() else []
+    for path in names:
+        text = path.read_text()
+        match path.suffix:
+            case ".py":
+                compile(text, path.name, "exec")
+            case ".json":
+                for entry in json.loads(text).values():
+                    true(f"{entry['file_name']} is not there", (path.parent / entry["file_name"]).resolve().is_file())
+            case ".yaml":
+                config = yaml.safe_load(text)
+                for entry in [*(config.get("datasets") or []), *(config.get("test_datasets") or [])]:
+                    true(f"{entry['path']} is not there", (v.folder / entry["path"]).is_file())
+    return f"{len(names)} files" if names else "not asked for"
+
+
+def consumer(v: Version) -> str:
+    """the reference consumer in Python takes the latest version, and that of a hand-off's event"""
+    script, said = pathlib.Path(__file__).parent.parent / "deploy/examples/python/consumer.py", []
+    for how, event in (("--once", ""), ("--event", json.dumps({"task": v.task, "version": v.name}))):
+        command = [sys.executable, script, "--task", v.task, "--dir", v.work / f"consumer{how}", how]
+        said.append(subprocess.run(command, input=event, text=True, check=True, capture_output=True).stdout.splitlines()[-1])
+    equal("what it says", said, [f"version {v.name}: " + ", ".join(f"{v.manifest['counts'][s]:,} rows in {s}" for s in v.splits)] * 2)
+    return said[0]
+
+
 def exports(v: Version) -> str:
     """rebased export writes the same bytes in every format, one Parquet file of those of a large version"""
     for split in v.splits:
@@ -299,7 +395,10 @@ def exports(v: Version) -> str:
     return f"{1 + len(v.lines)} formats"
 
 
-CHECKS = (manifest, counts, parquet, lineage, datasets_parquet, datasets_card, *map(datasets_lines, LINES), preference, exports)
+CHECKS = (
+    *(manifest, counts, parquet, lineage, datasets_parquet, datasets_card, datasets_s3, *map(datasets_lines, LINES), preference),
+    *(trl_configs, other_configs, consumer, exports),
+)
 
 
 def main() -> None:

@@ -35,6 +35,9 @@ func Decode(name string, data []byte) (rebased.Task, error) {
 	if len(task.Dedupe.Against) == 0 {
 		task.Dedupe.Against = nil
 	}
+	if len(task.Output.Configs) == 0 {
+		task.Output.Configs = nil
+	}
 	if err := task.Validate(); err != nil {
 		if field, ok := errors.AsType[*rebased.FieldError](err); ok {
 			return rebased.Task{}, r.refuse(r.line(field.Path), field.Path, "%s", field.Message)

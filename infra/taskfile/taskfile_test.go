@@ -115,6 +115,14 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 		{"text for a number", minimal + "retrieve: {rows: many}\n", `task.yaml:7: retrieve.rows: must be a whole number, got the text "many"`},
 		{"fraction for a whole number", minimal + "retrieve: {rows: 1.5}\n", "task.yaml:7: retrieve.rows: must be a whole number, got 1.5"},
 		{"huge number", minimal + "retrieve: {rows: 18446744073709551615}\n", "task.yaml:7: retrieve.rows: must be between 1 and 1000000, got 9223372036854775807"},
+		{"no such trainer", minimal + "output: {configs: [trl, keras]}\n", `task.yaml:7: output.configs[1]: must be one of trl, axolotl, llamafactory, unsloth, got "keras"`},
+		{"a trainer twice", minimal + "output: {configs: [trl, trl]}\n", `task.yaml:7: output.configs[1]: repeats "trl"`},
+		{"a trainer without its format", minimal + "output: {formats: [alpaca], configs: [trl]}\n",
+			"task.yaml:7: output.configs[0]: trl needs one of messages, prompt-completion among output.formats"},
+		{"a student that nobody trains", minimal + "output: {student: a/b}\n",
+			"task.yaml:7: output.student: is the model that output.configs train: name trainers there, or remove it"},
+		{"a student that is no name", minimal + "output: {configs: [trl], student: \"a b: c\"}\n",
+			`task.yaml:7: output.student: must be a model of the hub, owner/name, or a folder, of up to 200 letters, digits and ._/~-, got "a b: c"`},
 		{"number for text", strings.Replace(minimal, "Jane Austen", "1815", 1), "task.yaml:6: examples[0].output: must be text, got 1815: put it in quotes"},
 		{"list for text", minimal + "output: {license: [mit]}\n", "task.yaml:7: output.license: must be text, got a list"},
 		{"text for a list", minimal + "output: {formats: messages}\n", `task.yaml:7: output.formats: must be a list, got the text "messages"`},
@@ -205,8 +213,9 @@ func everyField() rebased.Task {
 		}},
 		Dedupe:        rebased.Dedupe{Exact: false, MinHash: 0.5, Semantic: &rebased.Semantic{Encoder: "openai:m", Threshold: 0.9}, Against: []string{"other", "held.jsonl"}},
 		Decontaminate: rebased.Decontaminate{Files: []string{"dev.jsonl"}, NGram: 8},
-		Output:        rebased.Output{Formats: []string{"alpaca", "preference"}, Validation: 0.1, License: "cc-by-4.0", Tokenizer: "hf://owner/student@main", Balance: &rebased.Balance{MaxShare: 0.5}},
-		Gates:         rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6, MaxByRule: 0.7},
+		Output: rebased.Output{Formats: []string{"alpaca", "preference"}, Validation: 0.1, License: "cc-by-4.0", Tokenizer: "hf://owner/student@main", Balance: &rebased.Balance{MaxShare: 0.5},
+			Configs: []string{"axolotl", "llamafactory"}, Student: "owner/student-1B", System: "Be brief."},
+		Gates: rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6, MaxByRule: 0.7},
 		Handoff: rebased.Handoff{
 			Approval: true, ApprovalDeadline: "72h30m", ApprovalDefault: rebased.ApprovalApprove, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
 		},
@@ -226,6 +235,7 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 	off.Transform.Constraints = rebased.Constraints{Labels: []string{}}
 	off.Judge = nil
 	off.Dedupe.Semantic, off.Dedupe.Against, off.Output.Mode = nil, nil, rebased.OutputDelta
+	off.Output.Configs, off.Output.Student, off.Output.System = nil, "", rebased.SystemNone
 	off.Dedupe.Exact, off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = true, 0, []string{}, []string{}, nil
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
 		data, err := taskfile.Encode(want)
@@ -390,6 +400,11 @@ output:
     per_label: none
     equal: false
   tokenizer: "hf://owner/student@main"
+  configs:
+    - axolotl
+    - llamafactory
+  student: owner/student-1B
+  system: "Be brief."
 handoff:
   approval: true
   approval_deadline: "72h30m"

@@ -150,7 +150,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	if err != nil {
 		return nil, err
 	}
-	repositories, err := hub.New(hub.Config{Endpoint: s.hubEndpoint, Token: s.hubToken})
+	repositories, err := hub.New(hub.Config{Endpoint: s.hubEndpoint, Token: s.hubToken, Holder: " of the worker"})
 	if err != nil {
 		return nil, errors.Join(err, index.Close())
 	}

@@ -1,6 +1,6 @@
-// Package hubtest is a server with the API of the Hugging Face Hub, as far as this project and the hub's own Python client read from it, for tests:
-// repositories in memory, listings in pages, files by redirect to another host, gates, rate limits, failures and files that end early. It is
-// written from the hub's documentation, not from the adapter that it tests.
+// Package hubtest is a server with the API of the Hugging Face Hub, as far as this project and the hub's own Python client read from it and write to it,
+// for tests: repositories in memory, listings in pages, files by redirect to another host, gates, rate limits, failures and files that end early, commits
+// with files that go to another host as a whole or in parts. It is written from the hub's documentation, not from the adapter that it tests.
 package hubtest
 
 import (
@@ -33,6 +33,7 @@ type Repo struct {
 	Card        map[string]any // cardData
 	Description string
 	Branches    map[string]map[string]string // branch -> path -> bytes
+	Tags        map[string]map[string]string
 }
 
 // Fault is what happens in place of an answer.
@@ -47,19 +48,27 @@ type Server struct {
 	URL      string
 	Files    string // the other host
 	Token    string // that has access; others are refused
+	Reader   string // a token that may read alone
 	PageSize int
+	PartSize int    // from how many bytes on a file is uploaded in parts of this size; 0 = none is
+	Ignore   string // a path that .gitignore leaves out
 
 	mu       sync.Mutex
 	repos    map[string]Repo
 	moved    map[string]string // old id -> new
 	requests []*http.Request
 	fault    func(r *http.Request) *Fault
+	objects  map[string]string // large files that were uploaded, by SHA-256
+	parts    map[string]string
+	commits  int
 }
 
 // New starts a server that ends with the test.
 func New(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{Token: "hf_right", PageSize: 3, repos: map[string]Repo{}, moved: map[string]string{}}
+	s := &Server{
+		Token: "hf_right", Reader: "hf_reader", PageSize: 3, repos: map[string]Repo{}, moved: map[string]string{}, objects: map[string]string{}, parts: map[string]string{},
+	}
 	hub, files := httptest.NewServer(s.handler(s.serveHub)), httptest.NewServer(s.handler(s.serveFile))
 	t.Cleanup(hub.Close)
 	t.Cleanup(files.Close)
@@ -101,10 +110,12 @@ func (s *Server) Requests() []*http.Request {
 }
 
 // Commit is the commit of a branch: it changes with the files.
-func (r Repo) Commit(branch string) string {
+func (r Repo) Commit(branch string) string { return shaOf(r.Branches[branch]) }
+
+func shaOf(files map[string]string) string {
 	sum := sha1.New() //nolint:gosec // git's names
-	for _, path := range slices.Sorted(maps.Keys(r.Branches[branch])) {
-		fmt.Fprintf(sum, "%s\x00%s\x00", path, r.Branches[branch][path])
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(sum, "%s\x00%s\x00", path, files[path])
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
@@ -148,6 +159,10 @@ func (c *cutter) Write(p []byte) (int, error) {
 
 // serveHub answers /api/<kind>s/<id>/…, and /datasets/<id>/resolve/… and /<id>/resolve/… .
 func (s *Server) serveHub(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		s.serveWrite(w, r)
+		return
+	}
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
 	rest, api := strings.CutPrefix(path, "api/")
 	if !api && !strings.HasPrefix(rest, "datasets/") {
@@ -192,7 +207,7 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request, path string) (repo
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if token != "" && token != s.Token {
+	if token != "" && token != s.Token && token != s.Reader {
 		fail(w, http.StatusUnauthorized, "", "Invalid credentials in Authorization header")
 		return repo, "", false
 	}
@@ -233,6 +248,11 @@ func (r Repo) at(revision string) (files map[string]string, sha string, ok bool)
 			return files, sha, true
 		}
 	}
+	for tag, files := range r.Tags {
+		if sha := shaOf(files); tag == revision || sha == revision {
+			return files, sha, true
+		}
+	}
 	return nil, "", false
 }
 
@@ -252,8 +272,8 @@ func (s *Server) info(repo Repo, files map[string]string, sha string) map[string
 }
 
 // inLFS tells how the hub keeps a file.
-func inLFS(path string) bool {
-	return strings.HasSuffix(path, ".parquet") || strings.HasSuffix(path, ".safetensors") || strings.HasSuffix(path, ".onnx")
+func inLFS(path string, size int) bool {
+	return size > large || strings.HasSuffix(path, ".parquet") || strings.HasSuffix(path, ".safetensors") || strings.HasSuffix(path, ".onnx")
 }
 
 func sha256Hex(body string) string {
@@ -279,7 +299,7 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request, files map[string]s
 		}
 		body := files[path]
 		entry := map[string]any{"type": "file", "oid": blobOf(body), "size": len(body), "path": path}
-		if inLFS(path) {
+		if inLFS(path, len(body)) {
 			entry["lfs"] = map[string]any{"oid": sha256Hex(body), "size": len(body), "pointerSize": 130}
 			entry["xetHash"] = sha256Hex("xet" + body)
 		}
@@ -306,7 +326,7 @@ func (s *Server) resolve(w http.ResponseWriter, r *http.Request, files map[strin
 		return
 	}
 	w.Header().Set("X-Repo-Commit", sha)
-	if !inLFS(path) {
+	if !inLFS(path, len(body)) {
 		w.Header().Set("ETag", `"`+blobOf(body)+`"`)
 		send(w, r, body)
 		return
@@ -322,8 +342,16 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "", "Only one auth mechanism allowed")
 		return
 	}
+	if r.Method == http.MethodPut {
+		s.servePut(w, r)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if body, ok := s.objects[strings.TrimPrefix(r.URL.Path, "/")]; ok {
+		send(w, r, body)
+		return
+	}
 	for _, repo := range s.repos {
 		for _, files := range repo.Branches {
 			for _, body := range files {
