@@ -90,6 +90,15 @@ func (e environment) get(name, otherwise string) string {
 	return otherwise
 }
 
+// healthAddressOf gives the address of the health endpoint, "" for none.
+func healthAddressOf(e environment) string {
+	address := e.get("REBASED_HEALTH_ADDR", DefaultHealthAddress)
+	if address == "off" {
+		return ""
+	}
+	return address
+}
+
 func settingsFrom(environ []string) (settings, error) {
 	e := environment(environ)
 	s := settings{
@@ -101,10 +110,7 @@ func settingsFrom(environ []string) (settings, error) {
 		hubEndpoint: e.get("HF_ENDPOINT", ""), hubToken: e.get("HF_TOKEN", ""),
 		prices:        e.get("REBASED_PRICES", ""),
 		onnxruntime:   e.get("ORT_DYLIB_PATH", ""),
-		healthAddress: e.get("REBASED_HEALTH_ADDR", DefaultHealthAddress),
-	}
-	if s.healthAddress == "off" {
-		s.healthAddress = ""
+		healthAddress: healthAddressOf(e),
 	}
 	switch {
 	case s.store == "":
