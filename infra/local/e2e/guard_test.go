@@ -21,10 +21,35 @@ import (
 )
 
 // access is one thing that a request needs a permission for.
-type access struct{ action, resource string } // resource is an ARN
+type access struct {
+	action, resource string // resource is an ARN
+	write            write
+}
+
+// write is how a request writes, for conditions on that.
+type write string
+
+const (
+	free        write = "unconditional"
+	ifNoneMatch write = "s3:if-none-match"
+	ifMatch     write = "s3:if-match"
+	part        write = "part" // of an upload, which is no object yet
+)
 
 func (a access) String() string {
-	return a.action + " " + strings.TrimPrefix(a.resource, "arn:aws:s3:::")
+	return strings.TrimSpace(a.action + " " + strings.TrimPrefix(a.resource, "arn:aws:s3:::") + " " + string(a.write))
+}
+
+// context is what conditions may ask about the request.
+func (a access) context() map[string][]string {
+	context := map[string][]string{"aws:SecureTransport": {"true"}}
+	if a.write != "" {
+		context["s3:ObjectCreationOperation"] = []string{fmt.Sprint(a.write != part)}
+	}
+	if a.write == ifNoneMatch || a.write == ifMatch {
+		context[string(a.write)] = []string{"*"}
+	}
+	return context
 }
 
 // guard stands before the bucket as IAM does: a request that its policy does not allow is refused, and what was asked for is remembered. Signatures are
@@ -32,16 +57,18 @@ func (a access) String() string {
 type guard struct {
 	Address string
 
+	policy string // of who comes this way
+	both   string // with that of the bucket
+
 	mu     sync.Mutex
-	policy string
 	asked  map[access]bool
 	denied map[access]bool
 }
 
-// newGuard makes a way to the gateway under a policy. The end of the test closes it.
-func newGuard(t *testing.T, gateway, policy string) *guard {
+// newGuard makes a way to the gateway under the policies of who comes and of the bucket. The end of the test closes it.
+func newGuard(t *testing.T, gateway, policy, bucketPolicy string) *guard {
 	t.Helper()
-	g := &guard{policy: policy, asked: map[access]bool{}, denied: map[access]bool{}}
+	g := &guard{policy: policy, both: joined(t, policy, bucketPolicy), asked: map[access]bool{}, denied: map[access]bool{}}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: gateway})
@@ -74,7 +101,7 @@ const refusal = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied
 func (g *guard) hideMissing(r *http.Response) error {
 	bucket, key := bucketAndKey(r.Request)
 	read := r.Request.Method == http.MethodGet || r.Request.Method == http.MethodHead
-	if r.StatusCode != http.StatusNotFound || !read || key == "" || g.allow(access{"s3:ListBucket", "arn:aws:s3:::" + bucket}) {
+	if r.StatusCode != http.StatusNotFound || !read || key == "" || g.allow(access{action: "s3:ListBucket", resource: "arn:aws:s3:::" + bucket}) {
 		return nil
 	}
 	_ = r.Body.Close()
@@ -85,7 +112,7 @@ func (g *guard) hideMissing(r *http.Response) error {
 }
 
 func (g *guard) allow(a access) bool {
-	allowed := allows(g.policy, a)
+	allowed := allows(g.both, a)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.asked[a] = true
@@ -112,8 +139,8 @@ func sortedAccesses(set map[access]bool) (all []string) {
 
 // allows has a policy decide, by the evaluator of the gateway's own IAM service.
 func allows(document string, a access) bool {
-	decision := policy.EvaluateIdentityPolicies([]types.PolicyEntry{{PolicyDocument: document}}, policy.RequestContext{Action: a.action, Resource: a.resource})
-	return decision == policy.DecisionAllow
+	request := policy.RequestContext{Action: a.action, Resource: a.resource, Condition: a.context()}
+	return policy.EvaluateIdentityPolicies([]types.PolicyEntry{{PolicyDocument: document}}, request) == policy.DecisionAllow
 }
 
 func bucketAndKey(r *http.Request) (bucket, key string) {
@@ -129,28 +156,32 @@ func accessesOf(r *http.Request) []access {
 	if key == "" {
 		listing := r.Method == http.MethodGet && query.Get("list-type") == "2"
 		if listing || r.Method == http.MethodHead {
-			return []access{{"s3:ListBucket", arn}}
+			return []access{{action: "s3:ListBucket", resource: arn}}
 		}
-		return []access{{"unknown:" + r.Method + r.URL.RawQuery, arn}}
+		return []access{{action: "unknown:" + r.Method + r.URL.RawQuery, resource: arn}}
 	}
 	arn += "/" + key
-	known := slices.Sorted(maps.Keys(query))
-	known = slices.DeleteFunc(known, func(name string) bool { return name == "x-id" })
-	what := r.Method + " " + strings.Join(known, " ")
-	switch {
+	query.Del("x-id")
+	how := free
+	if r.Header.Get("If-None-Match") == "*" {
+		how = ifNoneMatch
+	}
+	switch what := r.Method + " " + strings.Join(slices.Sorted(maps.Keys(query)), " "); {
 	case r.Header.Get("X-Amz-Copy-Source") != "":
 	case what == "GET ", what == "HEAD ":
-		return []access{{"s3:GetObject", arn}}
+		return []access{{action: "s3:GetObject", resource: arn}}
 	case what == "PUT " && r.Header.Get("If-Match") != "": // S3 wants that the writer may read what it compares with
-		return []access{{"s3:PutObject", arn}, {"s3:GetObject", arn}}
-	case what == "PUT ", what == "PUT partNumber uploadId", what == "POST uploads", what == "POST uploadId":
-		return []access{{"s3:PutObject", arn}}
+		return []access{{"s3:PutObject", arn, ifMatch}, {action: "s3:GetObject", resource: arn}}
+	case what == "PUT ", what == "POST uploadId":
+		return []access{{"s3:PutObject", arn, how}}
+	case what == "PUT partNumber uploadId", what == "POST uploads":
+		return []access{{"s3:PutObject", arn, part}}
 	case what == "DELETE ":
-		return []access{{"s3:DeleteObject", arn}}
+		return []access{{action: "s3:DeleteObject", resource: arn}}
 	case what == "DELETE uploadId":
-		return []access{{"s3:AbortMultipartUpload", arn}}
+		return []access{{action: "s3:AbortMultipartUpload", resource: arn}}
 	}
-	return []access{{"unknown:" + what, arn}}
+	return []access{{action: "unknown:" + r.Method, resource: arn}}
 }
 
 // policyOf reads a policy that is shipped, for a bucket and a prefix.
@@ -163,12 +194,14 @@ func policyOf(t *testing.T, name string, replace ...string) string {
 	return strings.NewReplacer(replace...).Replace(string(body))
 }
 
+// statement is one of a policy; the principal of a bucket's is everybody.
 type statement struct {
 	Sid, Effect      string
 	Action, Resource any
+	Condition        map[string]map[string]string `json:",omitempty"`
 }
 
-// joined puts the statements of policies into one.
+// joined makes one policy of several.
 func joined(t *testing.T, documents ...string) string {
 	t.Helper()
 	var all []statement
@@ -205,6 +238,11 @@ func (g *guard) superfluous(t *testing.T) (needless []string) {
 			for _, resource := range texts(s.Resource) {
 				single = append(single, statement{Effect: s.Effect, Action: action, Resource: resource})
 			}
+		}
+	}
+	for a := range g.asked { // who begins an upload must be able to drop it
+		if abort := (access{action: "s3:AbortMultipartUpload", resource: a.resource}); a.write == part && !allows(g.policy, abort) {
+			t.Errorf("an upload can be begun and not be dropped: no %s", abort)
 		}
 	}
 	for i, s := range single {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,8 +45,9 @@ func newGuarded(t *testing.T) *guarded {
 	}
 	own := []string{"BUCKET/PREFIX", folder.Bucket + "/" + storePrefix, "BUCKET", folder.Bucket, "SOURCE", sources}
 	gateway := s.Folder().Ports.Address(folder.S3)
-	s.worker = newGuard(t, gateway, joined(t, policyOf(t, "worker-policy.json", own...), policyOf(t, "source-policy.json", own...)))
-	s.starter = newGuard(t, gateway, policyOf(t, "starter-policy.json", own...))
+	bucket := policyOf(t, "bucket-policy.json", own...)
+	s.worker = newGuard(t, gateway, joined(t, policyOf(t, "worker-policy.json", own...), policyOf(t, "source-policy.json", own...)), bucket)
+	s.starter = newGuard(t, gateway, policyOf(t, "starter-policy.json", own...), bucket)
 	return s
 }
 
@@ -80,7 +82,7 @@ func TestThePoliciesAllowAllThatIsNeededAndNothingElse(t *testing.T) {
 		}
 		t.Logf("%s asked for %d things", name, len(g.asked))
 	}
-	checkForbidden(t, s.worker.policy, s.starter.policy)
+	checkForbidden(t, s.worker.both, s.starter.both)
 }
 
 // rowsOf makes n rows of JSON that differ.
@@ -140,9 +142,21 @@ func (s *guarded) buildAndDecide() {
 	must(t, s.Stack, "versions", "diff", "demo")
 	must(t, s.Stack, "versions", "rollback", "demo", first.Version)
 	must(t, s.Stack, "export", "demo", "--format", "alpaca")
-	must(t, s.Stack, "versions", "recall", "a/b")
+	withdrawn := s.sourceOf(second.Version)
+	must(t, s.Stack, "versions", "recall", withdrawn)
 	must(t, s.Stack, "builds", "show", second.Build)
-	must(t, s.Stack, "builds", "redrive", second.Build, "--without", "a/b")
+	must(t, s.Stack, "builds", "redrive", second.Build, "--without", withdrawn)
+}
+
+// sourceOf gives a dataset that rows of a version came from.
+func (s *guarded) sourceOf(version string) string {
+	s.t.Helper()
+	var manifest struct{ Sources []struct{ Dataset string } }
+	body := bucketOf(s.t, s.Stack).files(storePrefix + "/" + rebased.VersionKey("demo", version, "manifest.json"))[""]
+	if err := json.Unmarshal([]byte(body), &manifest); err != nil || len(manifest.Sources) == 0 {
+		s.t.Fatalf("no sources in the manifest %q: %v", body, err)
+	}
+	return manifest.Sources[0].Dataset
 }
 
 func (s *guarded) approved(task string) rebased.BuildResult {
@@ -189,26 +203,31 @@ func checkForbidden(t *testing.T, worker, starter string) {
 	t.Helper()
 	at := func(bucket, key string) string { return "arn:aws:s3:::" + bucket + "/" + key }
 	own := func(key string) string { return at(folder.Bucket, storePrefix+"/"+key) }
+	version := own("datasets/demo/0123456789ab/train-00000.parquet")
+	if create := (access{"s3:PutObject", version, ifNoneMatch}); !allows(worker, create) {
+		t.Errorf("the worker may not %s", create)
+	}
 	for _, a := range []access{
-		{"s3:DeleteObject", own("datasets/demo/0123456789ab/manifest.json")}, // a released version
-		{"s3:DeleteObject", own("datasets/demo/latest.json")},
-		{"s3:DeleteObject", own("responses/scope/00000001.jsonl")}, // a paid answer
-		{"s3:DeleteObject", own("uploads/0123")},
-		{"s3:PutObject", own("tasks/demo/0123.yaml")}, // a task is what its user started
-		{"s3:PutObject", at(sources, "a--b/train.jsonl")},
-		{"s3:GetObject", at(folder.Bucket, "another-store/corpora/hub/manifest.json")},
-		{"s3:PutBucketPolicy", "arn:aws:s3:::" + folder.Bucket},
+		{"s3:PutObject", version, free}, // over a version that is there
+		{action: "s3:DeleteObject", resource: version},
+		{action: "s3:DeleteObject", resource: own("datasets/demo/latest.json")},
+		{action: "s3:DeleteObject", resource: own("responses/scope/00000001.jsonl")}, // a paid answer
+		{action: "s3:DeleteObject", resource: own("uploads/0123")},
+		{"s3:PutObject", own("tasks/demo/0123.yaml"), ifNoneMatch}, // a task is what its user started
+		{"s3:PutObject", at(sources, "a--b/train.jsonl"), free},
+		{action: "s3:GetObject", resource: at(folder.Bucket, "another-store/corpora/hub/manifest.json")},
+		{action: "s3:PutBucketPolicy", resource: "arn:aws:s3:::" + folder.Bucket},
 	} {
 		if allows(worker, a) {
 			t.Errorf("the worker may %s", a)
 		}
 	}
 	for _, a := range []access{
-		{"s3:GetObject", own("responses/scope/00000001.jsonl")},
-		{"s3:PutObject", own("corpora/hub/manifest.json")},
-		{"s3:PutObject", own("datasets/demo/0123456789ab/train-00000.parquet")},
-		{"s3:DeleteObject", own("datasets/demo/0123456789ab/train-00000.parquet")},
-		{"s3:DeleteObject", own("builds/demo/1/result.json")},
+		{action: "s3:GetObject", resource: own("responses/scope/00000001.jsonl")},
+		{"s3:PutObject", own("corpora/hub/manifest.json"), ifNoneMatch},
+		{"s3:PutObject", version, ifNoneMatch},
+		{action: "s3:DeleteObject", resource: version},
+		{action: "s3:DeleteObject", resource: own("builds/demo/1/result.json")},
 	} {
 		if allows(starter, a) {
 			t.Errorf("the starter may %s", a)
