@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	vendor "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/versity/versitygw/auth"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/hub/hubtest"
@@ -232,5 +234,27 @@ func checkForbidden(t *testing.T, worker, starter string) {
 		if allows(starter, a) {
 			t.Errorf("the starter may %s", a)
 		}
+	}
+}
+
+// accounts are those of the compose file.
+type accounts struct{ auth.IAMService }
+
+// ResolveAccounts gives the accounts that there are not.
+func (accounts) ResolveAccounts(names []string) (missing []string, err error) {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "rebased-worker" || name == "rebased-starter" }), nil
+}
+
+func TestTheGatewayTakesThePolicyOfTheComposeFile(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../deploy/compose/bucket-policy.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := auth.ValidatePolicyDocument(document, "rebased", accounts{}); err != nil {
+		t.Errorf("versitygw refuses it: %v", err)
+	}
+	if err := auth.ValidatePolicyDocument(document, "another", accounts{}); err == nil {
+		t.Error("versitygw takes a policy that is of another bucket")
 	}
 }
