@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,7 +16,7 @@ const askWithin = 3 * time.Second
 // ask asks the worker of the same environment whether it polls. Images without a shell have it as their health check.
 func ask(ctx context.Context, healthAddress string) error {
 	if healthAddress == "" {
-		return fmt.Errorf("there is nothing to ask: REBASED_HEALTH_ADDR is off")
+		return errors.New("there is nothing to ask: REBASED_HEALTH_ADDR is off")
 	}
 	host, port, err := net.SplitHostPort(healthAddress)
 	if err != nil {
