@@ -24,7 +24,8 @@ const (
 
 const usage = `rebased-worker runs the steps of imports, index runs and builds.
 
-It takes no arguments; settings come from the environment:
+It takes no arguments but --health, which asks the worker of the same environment whether it is alive, as containers without a shell need it.
+Settings come from the environment:
   TEMPORAL_*              Temporal (address, namespace, TLS, API key)
   TEMPORAL_DEPLOYMENT_NAME, TEMPORAL_WORKER_BUILD_ID
                           the worker deployment and version that this worker is of; without them it is unversioned
@@ -54,6 +55,7 @@ It takes no arguments; settings come from the environment:
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("rebased-worker", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
+	health := flags.Bool("health", false, "ask the worker of the same environment whether it is alive")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stdout, usage)
@@ -64,6 +66,13 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 	case flags.NArg() > 0:
 		fmt.Fprintf(stderr, "rebased-worker: takes no argument, got %q: see --help\n", flags.Arg(0))
 		return exitRefused
+	}
+	if *health {
+		if err := ask(ctx, healthAddressOf(environment(environ))); err != nil {
+			fmt.Fprintf(stderr, "rebased-worker: %v\n", err)
+			return exitFailed
+		}
+		return exitDone
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

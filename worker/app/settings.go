@@ -106,6 +106,15 @@ func (s *settings) versioned() error {
 	return nil
 }
 
+// healthAddressOf gives the address of the health endpoint, "" for none.
+func healthAddressOf(e environment) string {
+	address := e.get("REBASED_HEALTH_ADDR", DefaultHealthAddress)
+	if address == "off" {
+		return ""
+	}
+	return address
+}
+
 func settingsFrom(environ []string) (settings, error) {
 	e := environment(environ)
 	s := settings{
@@ -117,10 +126,7 @@ func settingsFrom(environ []string) (settings, error) {
 		hubEndpoint: e.get("HF_ENDPOINT", ""), hubToken: e.get("HF_TOKEN", ""),
 		prices:        e.get("REBASED_PRICES", ""),
 		onnxruntime:   e.get("ORT_DYLIB_PATH", ""),
-		healthAddress: e.get("REBASED_HEALTH_ADDR", DefaultHealthAddress),
-	}
-	if s.healthAddress == "off" {
-		s.healthAddress = ""
+		healthAddress: healthAddressOf(e),
 	}
 	switch {
 	case s.store == "":
