@@ -20,6 +20,16 @@ var errStopping = errors.New("the worker is stopping")
 // the largest counts. What ends before the first second is up says nothing: a word to Temporal costs as much as a small step. The work's context ends with the activity's, and when the worker stops.
 func heartbeat(ctx context.Context) (work context.Context, progress func(done int), stop func()) {
 	var most atomic.Int64
+	work, stop = heartbeatOf(ctx, func() any { return most.Load() })
+	progress = func(done int) {
+		for old := most.Load(); int64(done) > old && !most.CompareAndSwap(old, int64(done)); old = most.Load() {
+		}
+	}
+	return work, progress, stop
+}
+
+// heartbeatOf reports what details gives in the same way.
+func heartbeatOf(ctx context.Context, details func() any) (work context.Context, stop func()) {
 	work, cancel := context.WithCancelCause(ctx)
 	stopping := activity.GetWorkerStopChannel(ctx)
 	go func() {
@@ -28,7 +38,7 @@ func heartbeat(ctx context.Context) (work context.Context, progress func(done in
 		for {
 			select {
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx, most.Load())
+				activity.RecordHeartbeat(ctx, details())
 			case <-stopping:
 				cancel(errStopping)
 				return
@@ -37,9 +47,5 @@ func heartbeat(ctx context.Context) (work context.Context, progress func(done in
 			}
 		}
 	}()
-	progress = func(done int) {
-		for old := most.Load(); int64(done) > old && !most.CompareAndSwap(old, int64(done)); old = most.Load() {
-		}
-	}
-	return work, progress, func() { cancel(nil) }
+	return work, func() { cancel(nil) }
 }

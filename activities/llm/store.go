@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -148,23 +149,29 @@ func (l *Log) idle() bool {
 
 func (l *Log) segmentKey(n int) string { return fmt.Sprintf("%s%010d.jsonl", l.prefix, n) }
 
+func segmentNumber(prefix, key string) (n int, ok bool) {
+	_, err := fmt.Sscanf(strings.TrimPrefix(key, prefix), "%d.jsonl", &n)
+	return n, err == nil
+}
+
 // refresh reads the segments that others wrote since the last look.
 func (l *Log) refresh(ctx context.Context) error {
 	l.mu.Lock()
 	first := l.next
 	l.mu.Unlock()
 	last := first - 1
+	empty := map[int]bool{} // their answers were all collected
 	for object, err := range l.store.objects.List(ctx, l.prefix) {
 		if err != nil {
 			return err
 		}
-		var n int
-		if _, err := fmt.Sscanf(object.Key[len(l.prefix):], "%d.jsonl", &n); err == nil && n > last {
+		if n, ok := segmentNumber(l.prefix, object.Key); ok && n > last {
 			last = n
+			empty[n] = object.Size == 0
 		}
 	}
 	for ; first <= last; first += loadStep {
-		if err := l.load(ctx, first, min(last, first+loadStep-1)); err != nil {
+		if err := l.load(ctx, first, min(last, first+loadStep-1), empty); err != nil {
 			return err
 		}
 	}
@@ -172,11 +179,14 @@ func (l *Log) refresh(ctx context.Context) error {
 }
 
 // load reads the segments from a first to a last one and takes in what they say.
-func (l *Log) load(ctx context.Context, first, last int) error {
+func (l *Log) load(ctx context.Context, first, last int, empty map[int]bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(loadParallel)
 	segments := make([]segment, last-first+1)
 	for i := range segments {
+		if empty[first+i] {
+			continue
+		}
 		group.Go(func() (err error) {
 			segments[i], err = l.read(ctx, first+i)
 			return err
@@ -237,7 +247,13 @@ func (l *Log) Get(ctx context.Context, key Key) (Answer, bool, error) {
 		l.cache.add(n, answers)
 		l.mu.Unlock()
 	}
-	return answers[key], true, nil
+	answer, there := answers[key]
+	if !there { // it was collected since the log was read
+		l.mu.Lock()
+		l.places.forget(key, n)
+		l.mu.Unlock()
+	}
+	return answer, there, nil
 }
 
 // Do gives the stored answer to a key, or makes the call and stores its answer, under the name of its sending, before it returns. Of several
@@ -285,6 +301,11 @@ func (l *Log) callAndStore(ctx context.Context, key Key, call func() (Answer, st
 // enqueue has a line written with the next segment. What it says was paid for, so it goes on being stored when ctx ends.
 func (l *Log) enqueue(ctx context.Context, e line) *write {
 	w := &write{line: e, done: make(chan struct{})}
+	l.resume(ctx, w)
+	return w
+}
+
+func (l *Log) resume(ctx context.Context, w *write) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pending = append(l.pending, w)
@@ -292,7 +313,6 @@ func (l *Log) enqueue(ctx context.Context, e line) *write {
 		l.flushing = true
 		go l.flush(context.WithoutCancel(ctx))
 	}
-	return w
 }
 
 // Put stores an answer and returns, once it is durable, the answer that counts: the first one stored under the key. sent is the sending that it
@@ -359,9 +379,13 @@ func (l *Log) unknown(ctx context.Context) []*write {
 func (l *Log) settle(ctx context.Context, w *write) {
 	for wait := flushRetry; ; wait = min(2*wait, flushRetryMax) {
 		answer, found, err := l.Get(ctx, w.line.Key)
-		if err == nil && found {
+		switch {
+		case err == nil && found:
 			w.answer = answer
 			close(w.done)
+			return
+		case err == nil: // it was collected: this one counts now
+			l.resume(ctx, w)
 			return
 		}
 		_ = l.store.sleep(ctx, wait)

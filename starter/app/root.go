@@ -30,7 +30,7 @@ Settings come from flags, else from the environment: REBASED_STORE, TEMPORAL_*, 
 	root.SetFlagErrorFunc(misuse)
 	root.AddCommand(
 		a.initCommand(), a.schemaCommand(), a.previewCommand(), a.estimateCommand(), a.corpusCommand(), a.indexCommand(), a.buildCommand(), a.buildsCommand(),
-		a.versionsCommand(), a.exportCommand(), a.scheduleCommand(), a.doctorCommand(), a.versionCommand(),
+		a.versionsCommand(), a.exportCommand(), a.scheduleCommand(), a.gcCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -68,7 +68,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		WorkerStopTimeout:                graceful,
 		OnFatalError:                     func(err error) { failed <- fmt.Errorf("poll the task queue: %w", err) },
 	})
-	ports.register(w, log)
+	ports.register(w, temporal, log)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start polling task queue %s: %w", workflows.TaskQueue, err)
 	}
@@ -152,12 +152,13 @@ func open(ctx context.Context, s settings) (*ports, error) {
 }
 
 // register wires the adapters into the activities: the one list of what this program is made of.
-func (p *ports) register(w worker.Registry, log *slog.Logger) {
+func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Logger) {
 	w.RegisterWorkflowWithOptions(workflows.BuildDataset, workflow.RegisterOptions{Name: workflows.BuildDatasetName})
 	w.RegisterWorkflowWithOptions(workflows.IndexCorpus, workflow.RegisterOptions{Name: workflows.IndexCorpusName})
 	w.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
 	w.RegisterWorkflowWithOptions(workflows.Preview, workflow.RegisterOptions{Name: workflows.PreviewName})
 	w.RegisterWorkflowWithOptions(workflows.Estimate, workflow.RegisterOptions{Name: workflows.EstimateName})
+	w.RegisterWorkflowWithOptions(workflows.CollectGarbage, workflow.RegisterOptions{Name: workflows.CollectName})
 
 	rows, datasets := parquet.Rows(p.objects), parquet.Datasets(p.objects)
 	benchmarks := &activities.Benchmarks{Objects: p.objects, Parquet: source.Parquet{}, Origins: p.importer.Origins}
@@ -183,6 +184,7 @@ func (p *ports) register(w worker.Registry, log *slog.Logger) {
 		&activities.Judge{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
 		&activities.Handoff{Build: build, Tokenizers: p.tokenizers, URI: p.uri},
+		&activities.Collect{Objects: p.objects, Examples: build.Examples, Rejects: build.Rejects, Answers: p.answers, Running: running{temporal}.ask},
 		&activities.Dedupe{Build: build, Encoders: p.encoders, Vectors: p.index, Parquet: source.Parquet{}, InMemory: p.dedupe.memory},
 	} {
 		w.RegisterActivityWithOptions(steps, activity.RegisterOptions{})

@@ -99,7 +99,7 @@ func TestEveryStepHasANameOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lazy.Close()
-	ports.register(worker.New(lazy, "steps", worker.Options{}), slog.New(slog.DiscardHandler)) // panics when two steps have one name
+	ports.register(worker.New(lazy, "steps", worker.Options{}), lazy, slog.New(slog.DiscardHandler)) // panics when two steps have one name
 }
 
 func TestHealthAndMetricsAreServedUntilClosed(t *testing.T) {
