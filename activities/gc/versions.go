@@ -22,7 +22,7 @@ type version struct {
 
 func (v version) ref() string { return rebased.VersionRef(v.task, v.Name) }
 
-// decided says of all versions whether they stay. These do, whatever the number of the policy: the latest; those that were among the newest within Grace,
+// decided says of all versions whether they stay. These do, whatever the number of the policy: the latest; those that were among the newest, or written, within Grace,
 // so that who trains on one has the time to read it; those that a training pipeline's workflow has; those of a task with a build under way; and those that
 // a kept version, a kept build or a kept task file names, to be a delta to or to repeat nothing of.
 func (c *Collector) decided(ctx context.Context) (map[string]*version, error) {
@@ -44,7 +44,7 @@ func (c *Collector) decided(ctx context.Context) (map[string]*version, error) {
 			d := &version{KeptVersion: v, task: task.Task}
 			versions[d.ref()] = d
 			switch {
-			case c.Policy.Versions == 0 || v.Name == task.Latest || newest[v.Name]:
+			case c.Policy.Versions == 0 || v.Name == task.Latest || newest[v.Name] || v.Newest.After(c.before(seconds(Grace))):
 			case v.Record != nil && v.Record.Collected != nil:
 				d.why = "collected before" // and left half-way; else there is nothing of it
 			case !v.LastReleased().IsZero():
@@ -63,33 +63,33 @@ func (c *Collector) decided(ctx context.Context) (map[string]*version, error) {
 	return versions, c.spare(ctx, versions)
 }
 
-// newest gives the versions of a task that were released last, now or Grace ago.
+// newest gives the versions of a task that were among those released last at some time within Grace: those released since it began, and the newest then.
 func (c *Collector) newest(task handoff.Kept) map[string]bool {
-	newest := map[string]bool{}
-	for _, at := range []time.Time{c.Now, c.before(seconds(Grace))} {
-		type released struct {
-			name string
-			last time.Time
+	type released struct {
+		name string
+		last time.Time
+	}
+	newest, then := map[string]bool{}, []released{}
+	began := c.before(seconds(Grace))
+	for _, v := range task.Versions {
+		if v.Record == nil || v.Record.Collected != nil {
+			continue
 		}
-		var by []released
-		for _, v := range task.Versions {
-			if v.Record == nil || v.Record.Collected != nil {
-				continue
-			}
-			var last time.Time
-			for _, r := range v.Record.Releases {
-				if !r.ReleasedAt.After(at) {
-					last = later(last, r.ReleasedAt)
-				}
-			}
-			if !last.IsZero() {
-				by = append(by, released{v.Name, last})
+		var last time.Time
+		for _, r := range v.Record.Releases {
+			if r.ReleasedAt.After(began) {
+				newest[v.Name] = true
+			} else {
+				last = later(last, r.ReleasedAt)
 			}
 		}
-		slices.SortFunc(by, func(a, b released) int { return cmp.Or(b.last.Compare(a.last), strings.Compare(a.name, b.name)) })
-		for _, r := range by[:min(len(by), c.Policy.Versions)] {
-			newest[r.name] = true
+		if !last.IsZero() {
+			then = append(then, released{v.Name, last})
 		}
+	}
+	slices.SortFunc(then, func(a, b released) int { return cmp.Or(b.last.Compare(a.last), strings.Compare(a.name, b.name)) })
+	for _, r := range then[:min(len(then), c.Policy.Versions)] {
+		newest[r.name] = true
 	}
 	return newest
 }

@@ -136,13 +136,40 @@ func (w *world) answer(scope, account string, keys ...string) {
 	}
 }
 
-// stored tells whether an answer is found by a process that starts now.
-func (w *world) stored(scope, key string) bool {
+// copy is a world of its own with the same past.
+func (w *world) copy() *world {
+	w.t.Helper()
+	other := newWorld(w.t)
+	other.running, other.made = w.running, w.made
+	for object := range w.objects.List(context.Background(), "") {
+		body, _, err := w.objects.Get(context.Background(), object.Key)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		other.clock = object.Modified
+		other.put(object.Key, string(body))
+	}
+	return other
+}
+
+// log opens the stored answers of a scope, as a process does that starts now.
+func (w *world) log(scope string) *llm.Log {
 	w.t.Helper()
 	log, err := llm.NewStore(w.objects).Open(context.Background(), scope)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return log
+}
+
+// stored tells whether an answer is there.
+func (w *world) stored(scope, key string) bool {
+	w.t.Helper()
+	return w.storedIn(w.log(scope), key)
+}
+
+func (w *world) storedIn(log *llm.Log, key string) bool {
+	w.t.Helper()
 	answer, found, err := log.Get(context.Background(), llm.Key(key))
 	if err != nil || found && answer.Text != "said "+key {
 		w.t.Fatalf("answer %s: %+v, %v", key, answer, err)

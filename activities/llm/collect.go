@@ -24,7 +24,7 @@ type Collection struct {
 }
 
 // Collect removes answers from the store. A segment keeps its number, with the lines that stay, be it none: no number is ever given again, and who has
-// read the log before finds that an answer has gone when it looks for it. A segment that somebody else has replaced meanwhile stays as it is.
+// read the log before finds that an answer has gone when it opens the log again, or reads the segment. A segment that somebody else has replaced meanwhile stays as it is.
 // What a build under way uses must be Needed, or there must be none; see Log.Get for one that has read the log before.
 func (s *Store) Collect(ctx context.Context, c Collection) error {
 	for object, err := range s.objects.List(ctx, rebased.ResponsesPrefix) {
@@ -88,4 +88,37 @@ func (c Collection) stays(l line) bool {
 		return true
 	}
 	return l.Answer != nil && (c.Needed(l.Key) || !time.UnixMilli(l.Answer.At).Before(c.Answered))
+}
+
+// relearn reads segments anew of which answers were collected, and forgets these.
+func (l *Log) relearn(ctx context.Context, numbers []int) error {
+	there := make(map[int]places, len(numbers))
+	sizes := make(map[int]int, len(numbers))
+	for _, n := range numbers {
+		s, err := l.read(ctx, n)
+		if err != nil {
+			return err
+		}
+		there[n], sizes[n] = places{}, s.size
+		for key := range s.answers {
+			there[n].learn(key, n)
+		}
+	}
+	if len(numbers) == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, n := range l.places {
+		if stay, changed := there[int(n)]; changed {
+			if _, stays := stay[key]; !stays {
+				delete(l.places, key)
+			}
+		}
+	}
+	for n, size := range sizes {
+		l.cache.drop(n)
+		l.sizes[n] = size
+	}
+	return nil
 }

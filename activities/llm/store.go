@@ -3,6 +3,7 @@ package llm
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -113,6 +114,7 @@ type Log struct {
 	accounts map[string]*account // the books
 	cache    *segmentCache       // answers of segments read or written of late
 	next     int                 // number of the first segment that is not known
+	sizes    map[int]int         // of the known segments, bytes
 	pending  []*write            // lines that wait for the next segment
 	flushing bool
 	calls    map[Key]chan struct{} // calls under way; closed when they end
@@ -137,7 +139,7 @@ func (w *write) wait(ctx context.Context) error {
 func newLog(s *Store, scope string) *Log {
 	return &Log{
 		store: s, scope: scope, prefix: rebased.ResponsesPrefix + scope + "/", places: places{}, accounts: map[string]*account{},
-		cache: newSegmentCache(cacheBytes), next: 1, calls: map[Key]chan struct{}{},
+		cache: newSegmentCache(cacheBytes), next: 1, sizes: map[int]int{}, calls: map[Key]chan struct{}{},
 	}
 }
 
@@ -154,21 +156,29 @@ func segmentNumber(prefix, key string) (n int, ok bool) {
 	return n, err == nil
 }
 
-// refresh reads the segments that others wrote since the last look.
+// refresh reads the segments that others wrote since the last look, and takes in what was collected.
 func (l *Log) refresh(ctx context.Context) error {
 	l.mu.Lock()
-	first := l.next
+	first, sizes := l.next, maps.Clone(l.sizes)
 	l.mu.Unlock()
 	last := first - 1
 	empty := map[int]bool{} // their answers were all collected
+	var collected []int
 	for object, err := range l.store.objects.List(ctx, l.prefix) {
 		if err != nil {
 			return err
 		}
-		if n, ok := segmentNumber(l.prefix, object.Key); ok && n > last {
-			last = n
+		n, ok := segmentNumber(l.prefix, object.Key)
+		switch {
+		case ok && n >= first:
+			last = max(last, n)
 			empty[n] = object.Size == 0
+		case ok && int64(sizes[n]) != object.Size:
+			collected = append(collected, n)
 		}
+	}
+	if err := l.relearn(ctx, collected); err != nil {
+		return err
 	}
 	for ; first <= last; first += loadStep {
 		if err := l.load(ctx, first, min(last, first+loadStep-1), empty); err != nil {
@@ -225,6 +235,7 @@ func (l *Log) learn(n int, s segment) {
 	}
 	l.enter(s.lines)
 	l.cache.add(n, s.answers)
+	l.sizes[n] = s.size
 	l.next = n + 1
 }
 
@@ -398,7 +409,8 @@ func (l *Log) writeSegment(ctx context.Context, n int, batch []*write) error {
 	for i, w := range batch {
 		lines[i] = w.line
 	}
-	_, err := l.store.objects.PutIfAbsent(ctx, l.segmentKey(n), encodeSegment(lines))
+	body := encodeSegment(lines)
+	_, err := l.store.objects.PutIfAbsent(ctx, l.segmentKey(n), body)
 	if rebased.KindOf(err) == rebased.Conflict {
 		return l.follow(ctx, n)
 	}
@@ -407,7 +419,7 @@ func (l *Log) writeSegment(ctx context.Context, n int, batch []*write) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.learn(n, segmentOf(lines))
+	l.learn(n, segmentOf(lines, len(body)))
 	written := make(map[*write]bool, len(batch))
 	for _, w := range batch {
 		written[w] = true

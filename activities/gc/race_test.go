@@ -1,0 +1,146 @@
+package gc_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/gc"
+	"github.com/rebased/rebased/activities/handoff"
+)
+
+// twoVersions has an old version, a latest one, and an answer that neither has used.
+func twoVersions(t *testing.T) (w *world, old string) {
+	w = newWorld(t)
+	w.ago(50 * day)
+	w.answer("scope", "", "old")
+	old = w.stage("squad", "", nil, []string{"x"})
+	w.release("squad", old, "b1")
+	w.ago(40 * day)
+	w.release("squad", w.stage("squad", "", nil, []string{"y"}), "b2")
+	return w, old
+}
+
+// A build begins before each call of a collection in turn. If it need not wait, it uses an old answer that nothing has used, and names an old version, as
+// builds do: both must be there afterwards.
+func TestABuildThatBeginsAnywhereInACollectionKeepsWhatItUses(t *testing.T) {
+	waited, went := 0, 0
+	past, first := twoVersions(t)
+	for at, more := 0, true; more; at++ {
+		w, used := past.copy(), false
+		w.ago(0)
+		begin := func() {
+			ctx := context.Background()
+			_, err := w.store().Manifest(ctx, "squad", first) // dedupe.against is found to be there
+			frozen := w.put(rebased.BuildKey("other", "b1", "task.yaml"), "against: [squad@"+first+"]")
+			waits, failed := gc.Waits(ctx, w.objects, frozen)
+			if failed != nil {
+				t.Fatal(failed)
+			}
+			if waits != "" {
+				waited++
+				return
+			}
+			used = err == nil && w.stored("scope", "old")
+		}
+		call := 0
+		bucket := &hooked{Objects: w.objects}
+		bucket.before = func(string, string) {
+			if call == at {
+				bucket.before = nil
+				begin()
+			}
+			call++
+		}
+		if _, err := w.collectFrom(bucket, strict(), false); err != nil {
+			t.Fatal(err)
+		}
+		more = call > at
+		stored, there := w.stored("scope", "old"), contains(w.wholeVersions(), first)
+		if used && (!stored || !there) {
+			t.Errorf("a build that began before call %d: its answer is there = %v, its version = %v", at, stored, there)
+		}
+		if !stored && !there {
+			went++
+		}
+	}
+	if waited == 0 || went == 0 {
+		t.Errorf("%d builds waited, %d collections came to their end: this proves nothing", waited, went)
+	}
+}
+
+func TestARollbackAnywhereInACollectionLeadsToAWholeVersionOrIsRefused(t *testing.T) {
+	rolled, refused := 0, 0
+	past, first := twoVersions(t)
+	for at, more := 0, true; more; at++ {
+		w := past.copy()
+		w.ago(0)
+		call := 0
+		bucket := &hooked{Objects: w.objects, before: func(string, string) {
+			if call++; call-1 != at {
+				return
+			}
+			if _, err := w.store().Rollback(context.Background(), handoff.RollbackInput{Task: "squad", Version: first, By: "ada", At: now}); err == nil {
+				rolled++
+			} else {
+				refused++
+			}
+		}}
+		if _, err := w.collectFrom(bucket, strict(), false); err != nil {
+			t.Fatal(err)
+		}
+		more = call > at
+		w.wholeVersions()
+		latest, _, err := w.store().Latest(context.Background(), "squad")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if record, err := w.store().Record(context.Background(), "squad", latest.Version); err != nil || record.Collected != nil {
+			t.Errorf("before call %d: the latest is recorded as %+v, %v", at, record, err)
+		}
+	}
+	if rolled == 0 || refused == 0 {
+		t.Errorf("%d rollbacks came through, %d were refused: this proves nothing", rolled, refused)
+	}
+}
+
+func TestAMarkThatNobodyRenewsKeepsNoBuild(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	w.ago(time.Hour)
+	w.put(rebased.CollectingKey, "{}")
+	w.ago(time.Hour - gc.Lapse/2)
+	frozen := w.put(rebased.BuildKey("squad", "b1", "task.yaml"), "")
+	if waits, err := gc.Waits(ctx, w.objects, frozen); waits == "" || err != nil {
+		t.Errorf("%q, %v", waits, err)
+	}
+	w.ago(time.Hour - gc.Lapse - time.Second)
+	w.put(frozen, "")
+	if waits, err := gc.Waits(ctx, w.objects, frozen); waits != "" || err != nil {
+		t.Errorf("%q, %v", waits, err)
+	}
+}
+
+func TestACollectionWhoseMarkAnotherHasTakenRemovesNothingMore(t *testing.T) {
+	w := newWorld(t)
+	w.ago(50 * day)
+	for n := range 2 {
+		w.ago(time.Duration(50-n) * day)
+		w.release("squad", w.stage("squad", "", nil, []string{fmt.Sprint(n)}), "b")
+	}
+	collector := w.collector(w.objects, strict(), false)
+	collector.Running = func(ctx context.Context) (gc.Running, error) { // the other attempt takes over here
+		w.put(rebased.CollectingKey, `{"token":"another"}`)
+		collector.Lapsed()
+		return gc.Running{}, nil
+	}
+	_, err := collector.Collect(context.Background(), gc.KindVersions, nil)
+	if rebased.KindOf(err) != rebased.Unavailable || len(w.wholeVersions()) != 2 {
+		t.Errorf("%v, %v", err, w.wholeVersions())
+	}
+	if !w.has(rebased.CollectingKey) {
+		t.Error("it took the other's mark away")
+	}
+}
