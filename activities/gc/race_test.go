@@ -71,39 +71,84 @@ func TestABuildThatBeginsAnywhereInACollectionKeepsWhatItUses(t *testing.T) {
 	}
 }
 
+func TestWhoReadsAVersionWhileItGoesFindsItWholeOrNot(t *testing.T) {
+	w, first := twoVersions(t)
+	w.ago(0)
+	bucket := &hooked{Objects: w.objects, before: func(string, string) { w.wholeVersions() }}
+	if _, err := w.collectFrom(bucket, strict(), false); err != nil {
+		t.Fatal(err)
+	}
+	if contains(w.wholeVersions(), first) {
+		t.Error("it did not go")
+	}
+}
+
+// A rollback begins before each call of a collection in turn, goes on until before each of its own calls in turn, and from there once the collection has
+// ended.
 func TestARollbackAnywhereInACollectionLeadsToAWholeVersionOrIsRefused(t *testing.T) {
 	rolled, refused := 0, 0
 	past, first := twoVersions(t)
 	for at, more := 0, true; more; at++ {
-		w := past.copy()
-		w.ago(0)
-		call := 0
-		bucket := &hooked{Objects: w.objects, before: func(string, string) {
-			if call++; call-1 != at {
-				return
-			}
-			if _, err := w.store().Rollback(context.Background(), handoff.RollbackInput{Task: "squad", Version: first, By: "ada", At: now}); err == nil {
+		for until, deeper := 0, true; deeper; until++ {
+			w := past.copy()
+			w.ago(0)
+			var err error
+			more, deeper, err = w.rollBackAmid(first, at, until)
+			if err == nil {
 				rolled++
 			} else {
 				refused++
 			}
-		}}
-		if _, err := w.collectFrom(bucket, strict(), false); err != nil {
-			t.Fatal(err)
-		}
-		more = call > at
-		w.wholeVersions()
-		latest, _, err := w.store().Latest(context.Background(), "squad")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if record, err := w.store().Record(context.Background(), "squad", latest.Version); err != nil || record.Collected != nil {
-			t.Errorf("before call %d: the latest is recorded as %+v, %v", at, record, err)
+			w.wholeVersions()
+			latest, _, failed := w.store().Latest(context.Background(), "squad")
+			if failed != nil || err == nil && latest.Version != first {
+				t.Errorf("rolled back: %v; the latest is %s, %v", err, latest.Version, failed)
+			}
+			if record, err := w.store().Record(context.Background(), "squad", latest.Version); err != nil || record.Collected != nil {
+				t.Errorf("before calls %d and %d: the latest is recorded as %+v, %v", at, until, record, err)
+			}
 		}
 	}
 	if rolled == 0 || refused == 0 {
 		t.Errorf("%d rollbacks came through, %d were refused: this proves nothing", rolled, refused)
 	}
+}
+
+// rollBackAmid tells whether the collection has such a call, and whether the rollback has.
+func (w *world) rollBackAmid(version string, at, until int) (more, deeper bool, rolledBack error) {
+	w.t.Helper()
+	there, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	rollback := func() {
+		call := 0
+		bucket := &hooked{Objects: w.objects, before: func(string, string) {
+			if call++; call-1 == until {
+				deeper = true
+				close(there)
+				<-goOn
+			}
+		}}
+		_, err := handoff.Versions{Objects: bucket, Examples: w.store().Examples}.Rollback(context.Background(), handoff.RollbackInput{Task: "squad", Version: version, By: "ada", At: now})
+		if !deeper {
+			close(there)
+		}
+		ended <- err
+	}
+	call := 0
+	bucket := &hooked{Objects: w.objects, before: func(string, string) {
+		if call++; call-1 == at {
+			more = true
+			go rollback()
+			<-there
+		}
+	}}
+	if _, err := w.collector(bucket, strict(), false).Collect(context.Background(), gc.KindVersions, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	if !more {
+		return false, false, rebased.E(rebased.Invalid, "the collection has fewer calls")
+	}
+	close(goOn)
+	return more, deeper, <-ended
 }
 
 func TestAMarkThatNobodyRenewsKeepsNoBuild(t *testing.T) {
