@@ -3,6 +3,7 @@ package llm_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,14 +17,7 @@ import (
 func collection(needed ...llm.Key) llm.Collection {
 	later := time.Now().Add(time.Hour)
 	return llm.Collection{
-		Needed: func(key llm.Key) bool {
-			for _, n := range needed {
-				if n == key {
-					return true
-				}
-			}
-			return false
-		},
+		Needed:   func(key llm.Key) bool { return slices.Contains(needed, key) },
 		Open:     func(account string) bool { return account == "task/open/transform/0" },
 		Answered: later, Written: later, Before: func(context.Context) error { return nil }, Gone: func(int, int64) {},
 	}

@@ -72,7 +72,8 @@ func (r running) each(ctx context.Context, query string, visit func(*workflowpb.
 		for _, e := range page.GetExecutions() {
 			visit(e)
 		}
-		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
+		request.NextPageToken = page.GetNextPageToken()
+		if len(page.GetNextPageToken()) == 0 {
 			return nil
 		}
 	}
