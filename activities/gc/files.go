@@ -34,6 +34,9 @@ func (c *Collector) taskFiles(ctx context.Context) (files []taskFile, err error)
 		if err != nil {
 			return nil, fmt.Errorf("list the task files: %w", err)
 		}
+		if taskMention.FindString(object.Key) != object.Key {
+			continue // not of the starter
+		}
 		task, _, _ := strings.Cut(strings.TrimPrefix(object.Key, tasksPrefix), "/")
 		f := taskFile{Object: object}
 		open := slices.ContainsFunc(c.running.Builds, func(b Build) bool { return b.Task == task })
@@ -173,7 +176,9 @@ func (c *Collector) listUploads(ctx context.Context) (all []upload, err error) {
 			all[n-1].used = later(all[n-1].used, object.Modified)
 			continue
 		}
-		all = append(all, upload{Object: object, used: object.Modified})
+		if uploadMention.FindString(object.Key) == object.Key { // else not of ours
+			all = append(all, upload{Object: object, used: object.Modified})
+		}
 	}
 	return all, nil
 }

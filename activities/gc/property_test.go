@@ -109,7 +109,7 @@ func (w *world) needed() needed {
 
 func TestNothingGoesThatAnythingThatStaysNeeds(t *testing.T) {
 	removed, answersGone := 0, 0
-	for range 25 {
+	for range 15 {
 		seed := rand.Uint64()
 		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
@@ -193,7 +193,7 @@ func TestACollectionThatBreaksOffAnywhereLeavesWholeVersionsAndIsEndedByTheNext(
 	if _, err := want.collectFrom(&hooked{Objects: want.objects, before: func(string, string) { calls++ }}, policy, false); err != nil {
 		t.Fatal(err)
 	}
-	for at := 0; at < calls; at += 1 + calls/40 {
+	for at := 0; at < calls; at += 1 + calls/25 {
 		w, call := past.copy(), 0
 		_, err := w.collectFrom(&hooked{Objects: w.objects, fail: func(string, string) error {
 			if call++; call > at {

@@ -30,10 +30,8 @@ type CollectInput struct {
 // without one is none: whoever finds a manifest finds all that it lists. A version that was released again meanwhile, or is the latest, is Conflict, and
 // stays whole.
 func (v Versions) Collect(ctx context.Context, in CollectInput, removed func(rebased.Object)) error {
-	if in.Releases > 0 {
-		if err := v.markCollected(ctx, in); err != nil {
-			return err
-		}
+	if err := v.markCollected(ctx, in); err != nil {
+		return err
 	}
 	latest, found, err := v.Latest(ctx, in.Task)
 	switch {
@@ -85,6 +83,9 @@ func (v Versions) Uncollect(ctx context.Context, task, version string) error {
 func (v Versions) changeRecord(ctx context.Context, task, version string, change func(*Record) (bool, error)) error {
 	key := rebased.ReleaseKey(task, version)
 	return v.swap(ctx, key, func(there []byte) ([]byte, error) {
+		if there == nil { // it was never released
+			return nil, nil
+		}
 		var record Record
 		if err := json.Unmarshal(there, &record); err != nil {
 			return nil, rebased.E(rebased.Invalid, "%s: %w", key, err)

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/converter"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -184,7 +185,7 @@ func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Lo
 		&activities.Judge{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
 		&activities.Handoff{Build: build, Tokenizers: p.tokenizers, URI: p.uri},
-		&activities.Collect{Objects: p.objects, Examples: build.Examples, Rejects: build.Rejects, Answers: p.answers, Running: running{temporal}.ask},
+		&activities.Collect{Objects: p.objects, Examples: build.Examples, Rejects: build.Rejects, Answers: p.answers, Running: running{temporal, converter.GetDefaultDataConverter()}.ask},
 		&activities.Dedupe{Build: build, Encoders: p.encoders, Vectors: p.index, Parquet: source.Parquet{}, InMemory: p.dedupe.memory},
 	} {
 		w.RegisterActivityWithOptions(steps, activity.RegisterOptions{})

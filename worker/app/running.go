@@ -23,6 +23,7 @@ type running struct {
 		ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 		ScheduleClient() client.ScheduleClient
 	}
+	values converter.DataConverter // that inputs of workflows are read with
 }
 
 func (r running) ask(ctx context.Context) (out gc.Running, err error) {
@@ -105,7 +106,7 @@ func (r running) schedules(ctx context.Context) (inputs []string, err error) {
 		for _, arg := range action.Args {
 			payload, ok := arg.(*commonpb.Payload)
 			var input json.RawMessage
-			if !ok || converter.GetDefaultDataConverter().FromPayload(payload, &input) != nil {
+			if !ok || r.values.FromPayload(payload, &input) != nil {
 				return nil, rebased.E(rebased.Invalid, "%s: the input of what it starts cannot be read, so what it needs is not known", entry.ID)
 			}
 			inputs = append(inputs, string(input))

@@ -36,7 +36,9 @@ func TestACopyOfTheBucketIsAllThatARestoreNeeds(t *testing.T) {
 	maps.DeleteFunc(pointers, func(key, _ string) bool { return !pointer.MatchString(key) })
 	later := result(t, must(t, lost, "build", "-f", demoTask(t, 40, nil), "--json")) // while it is copied
 	rest := saved.files("")
-	maps.DeleteFunc(rest, func(key, _ string) bool { return pointer.MatchString(key) || strings.HasPrefix(key, "gc/") || strings.HasPrefix(key, "imports/") })
+	maps.DeleteFunc(rest, func(key, _ string) bool {
+		return pointer.MatchString(key) || strings.HasPrefix(key, "gc/") || strings.HasPrefix(key, "imports/")
+	})
 	for key, body := range rest {
 		b.put(key, body)
 	}
