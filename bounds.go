@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -30,7 +31,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateJudge, validateGates, validateDedupe, validateGiven, validateBalance, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateJudge, validateGates, validateDedupe, validateGiven, validateBalance, validateApproval, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -409,6 +410,25 @@ func validateGiven(t Task) *FieldError {
 // AgainstFiles lists what the names of files in dedupe.against end with.
 func AgainstFiles() []string {
 	return []string{".jsonl", ".csv", ".parquet"}
+}
+
+// The bounds of handoff.approval_deadline.
+const (
+	minApprovalDeadline = time.Minute
+	maxApprovalDeadline = 365 * 24 * time.Hour
+)
+
+func validateApproval(t Task) *FieldError {
+	h := t.Handoff
+	if h.ApprovalDeadline != "" {
+		if d, err := time.ParseDuration(h.ApprovalDeadline); err != nil || d < minApprovalDeadline || d > maxApprovalDeadline {
+			return fieldError("handoff.approval_deadline", "must be a time from 1m to 8760h, such as 72h, got %.80q", h.ApprovalDeadline)
+		}
+	}
+	if h.ApprovalDefault != "" && h.ApprovalDefault != ApprovalApprove && h.ApprovalDefault != ApprovalReject {
+		return fieldError("handoff.approval_default", "must be one of %s, %s, got %.80q", ApprovalApprove, ApprovalReject, h.ApprovalDefault)
+	}
+	return nil
 }
 
 func validateRest(t Task) *FieldError {

@@ -12,7 +12,8 @@ const (
 	StateReleased         State = "released"
 	StateUnchanged        State = "unchanged"  // the version equals the latest: nothing new was made
 	StateRejected         State = "rejected"   // a person said no
-	StateSuperseded       State = "superseded" // another version, decided later, was released first: this one is recorded and not the latest
+	StateSuperseded       State = "superseded" // another version, decided later, was released first; or a night took this build's place while it waited
+	StateSkipped          State = "skipped"    // a night that found a build of its task still running: nothing was asked or made
 	StateFailed           State = "failed"
 	StateCanceled         State = "canceled"
 )
@@ -45,6 +46,10 @@ type BuildResult struct {
 	URI     string  `json:"uri"` // of the version, s3://…
 	Seconds float64 `json:"seconds"`
 	Detail  string  `json:"detail,omitempty"` // why it failed or waits, one line
+	// SupersededBy is the build of the task that took its place while it waited for a person.
+	SupersededBy string `json:"superseded_by,omitempty"`
+	// DecidedBy is who released or rejected a version that waited for approval; Detail says why it was rejected.
+	DecidedBy string `json:"decided_by,omitempty"`
 	Counts
 }
 
@@ -62,6 +67,15 @@ type Progress struct {
 	Spent      Spend  `json:"spent"` // by the shards that are done, what may have been billed included
 	Cap        Spend  `json:"cap"`   // the budget; 0 = none
 	Counts
+}
+
+// Asks reports whether the build may yet ask a teacher: its version is not made.
+func (p Progress) Asks() bool {
+	switch p.Phase {
+	case "handoff", "approval", "release", "trigger":
+		return false
+	}
+	return !p.State.Final()
 }
 
 // Spend is money and tokens.

@@ -105,6 +105,9 @@ func ReleaseKey(task, version string) string {
 // LatestKey points at the released version of a task.
 func LatestKey(task string) string { return path.Join("datasets", task, "latest.json") }
 
+// NightKey says which build of a task its schedule has going. It is switched by compare-and-swap.
+func NightKey(task string) string { return path.Join("nights", task+".json") }
+
 // ResponsesPrefix is where the response store keeps its own layout.
 const ResponsesPrefix = "responses/"
 

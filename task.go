@@ -348,8 +348,24 @@ func (o Output) Delta() bool { return o.Mode == OutputDelta }
 
 // Handoff says what happens when a version is ready.
 type Handoff struct {
-	Approval bool          `json:"approval"` // wait for a person
-	Workflow *WorkflowSpec `json:"workflow,omitempty"`
+	Approval bool `json:"approval"` // wait for a person
+	// ApprovalDeadline is how long a version waits for approval, as time.ParseDuration reads it; "" = until a person decides.
+	ApprovalDeadline string `json:"approval_deadline,omitempty"`
+	// ApprovalDefault is what is decided then, approve or reject; "" = reject.
+	ApprovalDefault string        `json:"approval_default,omitempty"`
+	Workflow        *WorkflowSpec `json:"workflow,omitempty"`
+}
+
+// The values of Handoff.ApprovalDefault.
+const (
+	ApprovalApprove = "approve"
+	ApprovalReject  = "reject"
+)
+
+// Deadline is ApprovalDeadline; 0 = none.
+func (h Handoff) Deadline() time.Duration {
+	d, _ := time.ParseDuration(h.ApprovalDeadline) // Validate has read it
+	return d
 }
 
 // WorkflowSpec names a workflow of the training pipeline to start with the release record's reference.

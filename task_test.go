@@ -172,6 +172,9 @@ func TestAValueOutOfBoundsIsRefusedWithItsPathAndItsBound(t *testing.T) {
 		{"output.validation", "NaN", func(t *rebased.Task) { t.Output.Validation = math.NaN() }},
 		{"output.formats[1]", `preference, got "xml"`, func(t *rebased.Task) { t.Output.Formats = []string{"alpaca", "xml"} }},
 		{"output.formats[1]", `repeats "alpaca"`, func(t *rebased.Task) { t.Output.Formats = []string{"alpaca", "alpaca"} }},
+		{"handoff.approval_deadline", "1m to 8760h", func(t *rebased.Task) { t.Handoff.ApprovalDeadline = "3 days" }},
+		{"handoff.approval_deadline", "1m to 8760h", func(t *rebased.Task) { t.Handoff.ApprovalDeadline = "30s" }},
+		{"handoff.approval_default", "approve, reject", func(t *rebased.Task) { t.Handoff.ApprovalDefault = "yes" }},
 		{"handoff.workflow.type", "required", func(t *rebased.Task) { t.Handoff.Workflow = &rebased.WorkflowSpec{TaskQueue: "q"} }},
 		{"handoff.workflow.task_queue", "required", func(t *rebased.Task) { t.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train"} }},
 	} {

@@ -220,6 +220,21 @@ func (a *Handoff) Release(ctx context.Context, in ReleaseInput) (ReleaseResult, 
 	return ReleaseResult{State: out.State, Closed: out.Closed}, translate(ctx, err)
 }
 
+// RejectInput says that a version is not to be released, and on whose word.
+type RejectInput struct {
+	Task    string    `json:"task"`
+	Version string    `json:"version"`
+	Build   string    `json:"build"`
+	By      string    `json:"by"`
+	Reason  string    `json:"reason"`
+	At      time.Time `json:"at"`
+}
+
+// Reject records that a staged version is not to be released.
+func (a *Handoff) Reject(ctx context.Context, in RejectInput) error {
+	return translate(ctx, a.versions().Reject(ctx, in.Task, in.Version, handoff.Rejection{Build: in.Build, By: in.By, Reason: in.Reason, At: in.At}))
+}
+
 // HandedOffInput says what became of the hand-off of a release.
 type HandedOffInput struct {
 	Task    string `json:"task"`

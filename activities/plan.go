@@ -101,9 +101,11 @@ type PlanResult struct {
 	TargetKey string `json:"target_key,omitempty"`
 
 	Approval bool                  `json:"approval"`
-	Delta    bool                  `json:"delta,omitempty"`        // the version holds new rows only
-	Against  int                   `json:"against,omitempty"`      // versions and files that rows must not repeat
-	Sharded  int                   `json:"sharded_from,omitempty"` // rows from which deduplication is split over workers; 0 = never
+	Deadline time.Duration         `json:"approval_deadline,omitempty"` // how long it is waited for; 0 = until a person decides
+	Approves bool                  `json:"approval_default,omitempty"`  // then it is given, else refused
+	Delta    bool                  `json:"delta,omitempty"`             // the version holds new rows only
+	Against  int                   `json:"against,omitempty"`           // versions and files that rows must not repeat
+	Sharded  int                   `json:"sharded_from,omitempty"`      // rows from which deduplication is split over workers; 0 = never
 	Trigger  *rebased.WorkflowSpec `json:"trigger,omitempty"`
 }
 
@@ -198,7 +200,7 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 		TaskKey: frozen, Corpus: task.Corpus, Revision: from.Revision, Encoder: from.Encoder, Deduplicated: deduplicated, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
 		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Judge: judge, Rows: task.Retrieve.Rows, Target: target, TargetKey: key,
-		Approval: task.Handoff.Approval, Trigger: task.Handoff.Workflow, Delta: task.Output.Delta(), Against: len(task.Dedupe.Against), Sharded: a.shardedFrom(task),
+		Approval: task.Handoff.Approval, Deadline: task.Handoff.Deadline(), Approves: task.Handoff.ApprovalDefault == rebased.ApprovalApprove, Trigger: task.Handoff.Workflow, Delta: task.Output.Delta(), Against: len(task.Dedupe.Against), Sharded: a.shardedFrom(task),
 	}, nil
 }
 

@@ -141,6 +141,9 @@ func (b *build) listenBudget(ctx workflow.Context) error {
 		return b.state.Progress, nil
 	}
 	validate := func(r BudgetRaise) error {
+		if b.superseded != nil {
+			return b.gone()
+		}
 		if state := b.state.Progress.State; state != rebased.StateBudgetExhausted && state != rebased.StateRunning {
 			return fmt.Errorf("the build is %s, a budget is of no use to it", state)
 		}

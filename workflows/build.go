@@ -22,6 +22,9 @@ type buildState struct {
 	Tokens   map[string]rebased.Usage          `json:"tokens,omitempty"` // by step; not all in what a run of before left
 	Progress rebased.Progress                  `json:"progress"`
 	Purse    purse                             `json:"purse"`
+
+	Waiting []activities.Waiter `json:"waiting,omitempty"` // builds whose place this night takes when its version is there
+	Adopted int                 `json:"adopted,omitempty"` // batches of theirs that were under way
 }
 
 // BuildDataset makes one version of a task's dataset: plan, retrieve, shards of transform and reason in a sliding window, dedupe, hand-off.
@@ -31,13 +34,18 @@ func BuildDataset(ctx workflow.Context, in BuildInput) (rebased.BuildResult, err
 	if err != nil {
 		return rebased.BuildResult{}, err
 	}
-	result, err := b.run(ctx)
+	stoppable, stop := workflow.WithCancel(ctx)
+	b.stop = stop
+	result, err := b.run(stoppable)
 	switch {
+	case err != nil && b.superseded != nil && ctx.Err() == nil:
+		return b.endSuperseded(ctx)
 	case workflow.IsContinueAsNewError(err):
 		return rebased.BuildResult{}, err
 	case err != nil:
 		return rebased.BuildResult{}, b.ended(ctx, err)
 	}
+	b.cancelAdopted(ctx)
 	b.record(ctx, result)
 	return result, nil
 }
@@ -55,6 +63,11 @@ type build struct {
 	failed   error                  // of a shard: what ends the build once the others that are under way have ended
 	given    map[rebased.Reason]int // rows that deduplication removed since they repeat given ones
 	balance  string                 // what output.balance could not have
+
+	decidedBy  string                // who released or rejected the version
+	superseded *activities.Supersede // who takes its place; nil = nobody
+	stop       func()                // ends the run in favour of that
+	over       bool                  // it has ended so, and nothing of it is under way
 }
 
 func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {
@@ -81,8 +94,21 @@ func newBuild(ctx workflow.Context, in BuildInput) (*build, error) {
 
 func (b *build) run(ctx workflow.Context) (rebased.BuildResult, error) {
 	if b.in.Continued == nil {
+		runs, err := b.enter(ctx)
+		if err != nil {
+			return rebased.BuildResult{}, err
+		}
+		if runs != "" {
+			return b.skipped(ctx, runs), nil
+		}
 		if err := b.plan(ctx); err != nil {
 			return rebased.BuildResult{}, err
+		}
+		if runs, _, err = b.takeOver(ctx, false); err != nil {
+			return rebased.BuildResult{}, err
+		}
+		if runs != "" {
+			return b.skipped(ctx, runs), nil
 		}
 		find := b.retrieve
 		if b.in.Redrive != nil {
@@ -360,7 +386,7 @@ func (b *build) reject(step string, reasons map[rebased.Reason]int) {
 func (b *build) result(ctx workflow.Context, state rebased.State) rebased.BuildResult {
 	return rebased.BuildResult{
 		Build: b.ref.Build, Task: b.ref.Task, Version: b.state.Progress.Version, State: state,
-		CostUSD: b.state.Purse.Spent.USD(), Seconds: workflow.Now(ctx).Sub(b.state.Started).Seconds(), Counts: b.state.Progress.Counts,
+		CostUSD: b.state.Purse.Spent.USD(), DecidedBy: b.decidedBy, Seconds: workflow.Now(ctx).Sub(b.state.Started).Seconds(), Counts: b.state.Progress.Counts,
 	}
 }
 
@@ -379,6 +405,7 @@ func (b *build) ended(ctx workflow.Context, err error) error {
 		b.cancelBatches(disconnected)
 		b.record(disconnected, result)
 	}
+	b.pauseSchedule(ctx, err)
 	return err
 }
 

@@ -219,13 +219,17 @@ func TestABuildWaitsForApprovalAndReleasesOnIt(t *testing.T) {
 			}
 			records := w.files(t, "datasets/numbers/releases/")
 			if word == workflows.UpdateReject {
-				if r.State != rebased.StateRejected || r.Detail != "looked at it" || len(records) != 0 || len(w.files(t, rebased.LatestKey("numbers"))) != 0 {
+				if r.State != rebased.StateRejected || r.Detail != "looked at it" || r.DecidedBy != "ann" || len(records) != 1 || len(w.files(t, rebased.LatestKey("numbers"))) != 0 {
 					t.Errorf("got %+v, records %v", r, records)
+				}
+				body, _, err := w.objects.Get(t.Context(), rebased.ReleaseKey("numbers", r.Version))
+				if err != nil || !strings.Contains(string(body), `"releases": []`) || !strings.Contains(string(body), `"by": "ann"`) || !strings.Contains(string(body), "looked at it") {
+					t.Errorf("the record is %s, %v", body, err)
 				}
 				return
 			}
 			body, _, err := w.objects.Get(t.Context(), rebased.ReleaseKey("numbers", r.Version))
-			if r.State != rebased.StateReleased || err != nil || !strings.Contains(string(body), "ann") {
+			if r.State != rebased.StateReleased || r.DecidedBy != "ann" || err != nil || !strings.Contains(string(body), "ann") {
 				t.Errorf("got %+v, record %s, %v", r, body, err)
 			}
 		})

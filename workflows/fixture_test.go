@@ -37,6 +37,7 @@ type world struct {
 	origins map[string]ingest.Origin
 	open    []gc.Build // under way
 
+	fleet       fleet  // its builds that run side by side
 	template    string // text that all imported rows share
 	shardedFrom int    // rows from which deduplication is split
 }
@@ -148,6 +149,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 		&activities.Dedupe{Build: build, Encoders: w, Vectors: &w.vectors, Parquet: source.Parquet{}},
 		&activities.Handoff{Build: build, URI: "s3://bucket"},
 		&activities.Collect{Objects: w.objects, Examples: build.Examples, Rejects: build.Rejects, Answers: w.answers, Running: w.running},
+		&activities.Nights{Objects: w.objects, Builds: &w.fleet, Batches: teaching.Batches},
 	} {
 		env.RegisterActivity(steps)
 	}

@@ -19,6 +19,13 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 	if err != nil {
 		return rebased.BuildResult{}, err
 	}
+	if _, decided, err := b.takeOver(ctx, true); err != nil {
+		return rebased.BuildResult{}, err
+	} else if decided { // the version may be the latest by now
+		if staged, err = b.stage(ctx); err != nil {
+			return rebased.BuildResult{}, err
+		}
+	}
 	end := func(state rebased.State, detail string) rebased.BuildResult {
 		b.setState(ctx, state, detail)
 		result := b.result(ctx, state)
@@ -39,11 +46,14 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 		}
 	}
 	for state == rebased.StateAwaitingApproval { // again where the version would replace another one than the person was told of
-		word, err := b.awaitApproval(ctx, strings.Join(release.Gates, "; "))
+		word, err := b.awaitApproval(ctx, release.Gates)
 		if err != nil {
 			return rebased.BuildResult{}, err
 		}
 		if !word.approved {
+			if err := b.recordRejection(ctx, staged.Version, word.Decision); err != nil {
+				return rebased.BuildResult{}, err
+			}
 			return end(rebased.StateRejected, word.Reason), nil
 		}
 		release.By, release.Reason = word.By, word.Reason

@@ -25,6 +25,8 @@ const (
 
 	UpdateRaiseBudget = "raise-budget" // BudgetRaise -> rebased.Progress
 
+	UpdateSupersede = activities.UpdateSupersede // activities.Supersede -> rebased.Progress; by a newer build
+
 	AttributeTask  = "RebasedTask"  // keyword
 	AttributeState = "RebasedState" // keyword
 )
@@ -39,6 +41,14 @@ func ParseBuildID(id string) (task, build string, ok bool) {
 		return "", "", false
 	}
 	return strings.Cut(rest, "/")
+}
+
+// ScheduleID is the id of the schedule of a task; of a corpus's index it is that of "index/<corpus>".
+func ScheduleID(task string) string { return "schedule/" + task }
+
+// NightlyID is the workflow id of what a schedule starts, to which Temporal appends "-" and the time.
+func NightlyID(task string) string {
+	return BuildID(task, strings.TrimSuffix(activities.NightPrefix, "-"))
 }
 
 // IndexID is the workflow id of a corpus's index run.
@@ -98,6 +108,8 @@ type BuildInput struct {
 	TaskKey string `json:"task_key"` // the task file in the bucket, rebased.TaskKey
 	// Unattended builds, those of a schedule, wait for what is down instead of being refused at once.
 	Unattended bool `json:"unattended,omitempty"`
+	// PauseOnFailure pauses the schedule of the task when the build fails.
+	PauseOnFailure bool `json:"pause_on_failure,omitempty"`
 
 	// Redrive tries rows of an earlier build again instead of retrieving.
 	Redrive *Redrive `json:"redrive,omitempty"`

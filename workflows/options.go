@@ -63,6 +63,13 @@ var (
 		WaitForCancellation: true,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 20 * time.Second},
 	}
+	// A night waits two minutes for each build that it takes over from, not for good.
+	takeOverOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: time.Hour,
+		HeartbeatTimeout:    time.Minute,
+		WaitForCancellation: true,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+	}
 	// A provider that cannot be reached does not keep a canceled build.
 	cancelOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    2 * time.Minute,

@@ -3,11 +3,14 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
 )
 
 var (
@@ -28,22 +31,23 @@ func (b *build) listen(ctx workflow.Context) error {
 	}
 	decide := func(approved bool) func(workflow.Context, Decision) (rebased.Progress, error) {
 		return func(ctx workflow.Context, d Decision) (rebased.Progress, error) {
-			b.decision = &decided{approved: approved, Decision: d}
-			if approved {
-				b.setState(ctx, rebased.StateRunning, "")
-			} else {
-				b.setState(ctx, rebased.StateRejected, d.Reason)
-			}
+			b.decide(ctx, decided{approved, d})
 			return b.state.Progress, nil
 		}
 	}
 	waiting := workflow.UpdateHandlerOptions{Validator: func(Decision) error {
+		if b.superseded != nil {
+			return b.gone()
+		}
 		if b.state.Progress.State != rebased.StateAwaitingApproval {
 			return fmt.Errorf("the build is %s, it does not wait for approval", b.state.Progress.State)
 		}
 		return nil
 	}}
 	paused := workflow.UpdateHandlerOptions{Validator: func(Decision) error {
+		if b.superseded != nil {
+			return b.gone()
+		}
 		if b.state.Progress.State != rebased.StatePaused {
 			return fmt.Errorf("the build is %s, it is not paused", b.state.Progress.State)
 		}
@@ -59,6 +63,7 @@ func (b *build) listen(ctx workflow.Context) error {
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateReject, decide(false), waiting),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateResume, resume, paused),
 		b.listenBudget(ctx),
+		b.listenSupersede(ctx),
 	)
 }
 
@@ -97,13 +102,60 @@ func (b *build) until(ctx workflow.Context, met func() bool) error {
 	return nil
 }
 
-// awaitApproval waits for a person's word on a staged version. why says which gates hold it; "" = the task asks for approval.
-func (b *build) awaitApproval(ctx workflow.Context, why string) (decided, error) {
+// byDeadline is who decides when nobody has.
+const byDeadline = "handoff.approval_deadline"
+
+// awaitApproval waits for a person's word on a staged version, or for the deadline to decide. gates are those that hold it; none = the task asks for
+// approval. A deadline does not let a version through that a gate holds.
+func (b *build) awaitApproval(ctx workflow.Context, gates []string) (decided, error) {
 	b.state.Progress.Phase, b.decision = "approval", nil
-	b.setState(ctx, rebased.StateAwaitingApproval, why)
-	err := workflow.Await(ctx, func() bool { return b.decision != nil })
-	if err != nil {
-		return decided{}, err
+	why, limit := strings.Join(gates, "; "), b.state.Plan.Deadline
+	verb := "rejected"
+	if b.state.Plan.Approves {
+		verb = "approved"
 	}
+	if b.state.Plan.Approves && len(gates) > 0 {
+		limit = 0
+	}
+	met := func() bool { return b.decision != nil }
+	if limit == 0 {
+		b.setState(ctx, rebased.StateAwaitingApproval, why)
+		if err := workflow.Await(ctx, met); err != nil {
+			return decided{}, err
+		}
+	} else {
+		until := fmt.Sprintf("%s at %s unless somebody decides before", verb, workflow.Now(ctx).Add(limit).UTC().Format(time.RFC3339))
+		b.setState(ctx, rebased.StateAwaitingApproval, strings.TrimPrefix(why+"; "+until, "; "))
+		ok, err := workflow.AwaitWithTimeout(ctx, limit, met)
+		switch {
+		case err != nil:
+			return decided{}, err
+		case !ok:
+			b.decide(ctx, decided{b.state.Plan.Approves, Decision{By: byDeadline, Reason: fmt.Sprintf("nobody decided within %s", limit)}})
+		}
+	}
+	b.decidedBy = b.decision.By
 	return *b.decision, nil
+}
+
+// decide takes a word on the version that waits.
+func (b *build) decide(ctx workflow.Context, d decided) {
+	b.decision = &d
+	if d.approved {
+		b.setState(ctx, rebased.StateRunning, "")
+	} else {
+		b.setState(ctx, rebased.StateRejected, d.Reason)
+	}
+}
+
+// recordRejection enters a rejection into the version's release record.
+func (b *build) recordRejection(ctx workflow.Context, version string, d Decision) error {
+	if workflow.GetVersion(ctx, "rejections are recorded", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return nil
+	}
+	var a *activities.Handoff
+	whole, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	in := activities.RejectInput{Task: b.ref.Task, Version: version, Build: b.ref.Build, By: d.By, Reason: d.Reason, At: workflow.Now(ctx).UTC()}
+	return plain(workflow.ExecuteActivity(workflow.WithActivityOptions(whole, recordOptions), a.Reject, in).Get(whole, nil))
 }

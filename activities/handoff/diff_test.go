@@ -117,6 +117,9 @@ func TestARollbackThatCannotBeIsRefusedAndChangesNothing(t *testing.T) {
 		t.Errorf("nothing is released: %v", err)
 	}
 	mustRelease(t, v, release(b, "b2", 1))
+	if err := v.Reject(t.Context(), "capitals", a, Rejection{Build: "b1", By: "Bob", Reason: "thin", At: decided}); err != nil {
+		t.Fatal(err)
+	}
 	before := contents(t, v.Objects, "")
 	for name, c := range map[string]struct {
 		version string

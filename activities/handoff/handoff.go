@@ -12,12 +12,9 @@
 package handoff
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
-	"time"
 
 	"github.com/rebased/rebased"
 )
@@ -125,8 +122,8 @@ func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 	if rebased.KindOf(err) == rebased.NotFound {
 		return staged, nil
 	}
-	if r := record.refused(); r != nil {
-		staged.Closed = append(staged.Closed, fmt.Sprintf("this version was rolled back by %s on %s: %s", r.By, r.At.Format(time.DateOnly), cmp.Or(r.Reason, "no reason given")))
+	if refused := record.refused(); refused != "" {
+		staged.Closed = append(staged.Closed, refused)
 	}
 	return staged, err
 }

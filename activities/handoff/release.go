@@ -47,6 +47,16 @@ type Record struct {
 	RolledBack []Rollback `json:"rolled_back,omitempty"`
 	// Collected says that the version's files were removed; nil = they are there.
 	Collected *Collected `json:"collected,omitempty"`
+	// Rejected are the decisions not to release this version. A record may hold these alone.
+	Rejected []Rejection `json:"rejected,omitempty"`
+}
+
+// Rejection is a decision not to release a version.
+type Rejection struct {
+	Build  string    `json:"build"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 // Rollback is a decision that a version is not to be used any more.
@@ -57,16 +67,25 @@ type Rollback struct {
 	At     time.Time `json:"at"`
 }
 
-// refused tells by which rollback the version was last put aside; nil when it was not, or was released again since.
-func (r Record) refused() *Rollback {
-	if len(r.RolledBack) == 0 {
-		return nil
+// refused tells how the version was last put aside, in a sentence; "" = it was not, or was released again since.
+func (r Record) refused() string {
+	var at time.Time
+	said := ""
+	put := func(verb, by, reason string, when time.Time) {
+		if when.After(at) {
+			at, said = when, fmt.Sprintf("this version was %s by %s on %s: %s", verb, by, when.Format(time.DateOnly), cmp.Or(reason, "no reason given"))
+		}
 	}
-	last := r.RolledBack[len(r.RolledBack)-1]
-	if n := len(r.Releases); n > 0 && r.Releases[n-1].ReleasedAt.After(last.At) {
-		return nil
+	for _, b := range r.RolledBack {
+		put("rolled back", b.By, b.Reason, b.At)
 	}
-	return &last
+	for _, n := range r.Rejected {
+		put("rejected", n.By, n.Reason, n.At)
+	}
+	if n := len(r.Releases); n > 0 && r.Releases[n-1].ReleasedAt.After(at) {
+		return ""
+	}
+	return said
 }
 
 // Release is one decision of a Record.

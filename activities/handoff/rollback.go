@@ -45,7 +45,7 @@ func (v Versions) Rollback(ctx context.Context, in RollbackInput) (replaced stri
 	}
 	record, err := v.Record(ctx, in.Task, in.Version)
 	switch {
-	case rebased.KindOf(err) == rebased.NotFound:
+	case rebased.KindOf(err) == rebased.NotFound, err == nil && len(record.Releases) == 0:
 		return "", rebased.E(rebased.Conflict, "version %s of task %s was never released: approve its build, or build again", in.Version, in.Task)
 	case err != nil:
 		return "", err

@@ -348,6 +348,25 @@ func (b *Batches) cancelOne(ctx context.Context, teacher Batcher, t Ticket) erro
 	return err
 }
 
+// Adopt gives the batches under way of one build to another: canceling that one cancels them. It can be called again after a failure.
+func (b *Batches) Adopt(ctx context.Context, from, to string) (adopted int, err error) {
+	open, err := b.all(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range open {
+		if r.Build != from || r.Unwanted || r.Canceled {
+			continue
+		}
+		r.Build = to
+		if err := b.save(ctx, r); err != nil {
+			return adopted, err
+		}
+		adopted++
+	}
+	return adopted, nil
+}
+
 func (b *Batches) cancel(ctx context.Context, teacher Batcher, r *record) error {
 	if err := teacher.CancelBatch(ctx, r.Batch); err != nil && rebased.KindOf(err) != rebased.NotFound {
 		return inPassing(err)

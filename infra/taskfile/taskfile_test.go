@@ -208,7 +208,7 @@ func everyField() rebased.Task {
 		Output:        rebased.Output{Formats: []string{"alpaca", "preference"}, Validation: 0.1, License: "cc-by-4.0", Tokenizer: "hf://owner/student@main", Balance: &rebased.Balance{MaxShare: 0.5}},
 		Gates:         rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6, MaxByRule: 0.7},
 		Handoff: rebased.Handoff{
-			Approval: true, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
+			Approval: true, ApprovalDeadline: "72h30m", ApprovalDefault: rebased.ApprovalApprove, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
 		},
 		Budget: rebased.Budget{USD: 0.5, Tokens: 6},
 	}
@@ -392,6 +392,8 @@ output:
   tokenizer: "hf://owner/student@main"
 handoff:
   approval: true
+  approval_deadline: "72h30m"
+  approval_default: approve
   workflow:
     type: Train
     task_queue: gpu

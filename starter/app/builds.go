@@ -82,7 +82,7 @@ func (a *app) buildsListCommand() *cobra.Command {
 
 func checkState(cmd *cobra.Command, state string) error {
 	known := []string{"", string(rebased.StateRunning), string(rebased.StateAwaitingApproval), string(rebased.StatePaused), string(rebased.StateBudgetExhausted), string(rebased.StateReleased),
-		string(rebased.StateUnchanged), string(rebased.StateRejected), string(rebased.StateSuperseded), string(rebased.StateFailed), string(rebased.StateCanceled)}
+		string(rebased.StateUnchanged), string(rebased.StateRejected), string(rebased.StateSuperseded), string(rebased.StateSkipped), string(rebased.StateFailed), string(rebased.StateCanceled)}
 	if !slices.Contains(known, state) {
 		return misuse(cmd, fmt.Errorf("--state must be one of %s, got %q", strings.Join(known[1:], ", "), state))
 	}
@@ -191,7 +191,7 @@ func (a *app) decideCommand(update, short string, waits rebased.State) *cobra.Co
 		},
 	}
 	cmd.Flags().StringVar(&d.By, "by", "", "who decides (default the user of this machine)")
-	cmd.Flags().StringVar(&d.Reason, "reason", "", "why; kept with the release")
+	cmd.Flags().StringVar(&d.Reason, "reason", "", "why; kept with the release or the rejection")
 	return cmd
 }
 

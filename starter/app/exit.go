@@ -75,7 +75,7 @@ func statusOf(err error) int {
 // statusOfState is the exit status of a command that followed a build to a state.
 func statusOfState(s rebased.State) int {
 	switch {
-	case s == rebased.StateReleased, s == rebased.StateUnchanged, s == rebased.StateSuperseded:
+	case s == rebased.StateReleased, s == rebased.StateUnchanged, s == rebased.StateSuperseded, s == rebased.StateSkipped:
 		return exitDone
 	case s.Waits():
 		return exitWaits

@@ -68,6 +68,7 @@ func writeBuild(w io.Writer, r rebased.BuildResult) {
 		}
 	}
 	add("because", r.Detail)
+	add("decided", r.DecidedBy)
 	if r.Retrieved > 0 {
 		add(rowsLabel, fmt.Sprintf("%s of %s retrieved", console.Thousands(r.Rows), console.Thousands(r.Retrieved)))
 		add("rejected", byCount(r.Rejected))

@@ -19,13 +19,14 @@ func (a *app) scheduleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schedule",
 		Short: "Build a task, or index a corpus, again and again, for instance every night",
-		Long: `Build a task, or index a corpus, again and again. A task has one schedule, called after it; that of an index is called index/CORPUS. Runs of
-one schedule do not overlap. A night in which nothing changed makes no new version, asks the teacher nothing and encodes nothing.`,
+		Long: `Build a task, or index a corpus, again and again. A task has one schedule, called after it; that of an index is called index/CORPUS. A build
+that waits for a person does not stop the next night, which takes its place and its answers; while one still runs, the night is skipped. Index runs do not
+overlap. A night in which nothing changed makes no new version, asks the teacher nothing and encodes nothing.`,
 		RunE: group,
 	}
 	cmd.AddCommand(
 		a.scheduleCreateCommand(), a.scheduleListCommand(), a.scheduleShowCommand(), a.schedulePauseCommand(), a.scheduleResumeCommand(),
-		a.scheduleTriggerCommand(), a.scheduleDeleteCommand(),
+		a.scheduleTriggerCommand(), a.scheduleBackfillCommand(), a.scheduleDeleteCommand(),
 	)
 	return cmd
 }
@@ -61,6 +62,10 @@ func (a *app) scheduleCreateCommand() *cobra.Command {
 	flags.DurationVar(&spec.Every, "every", 0, "how often, for instance 24h; counted from midnight UTC on 1 January 1970")
 	flags.StringVar(&spec.TimeZone, "timezone", "UTC", "IANA name of the time zone of --cron, for instance Europe/Berlin")
 	flags.DurationVar(&spec.Jitter, "jitter", 0, "start up to so much later, by chance")
+	flags.DurationVar(&spec.CatchUp, "catch-up", cluster.CatchUp, "start what was missed while Temporal was down, so much later at most")
+	flags.BoolVar(&spec.PauseOnFailure, "pause-on-failure", false, "start nothing more after a run that failed, until the schedule is resumed")
+	flags.TextVar(&spec.Start, "start", time.Time{}, "start nothing before, for instance 2026-12-01T00:00:00Z")
+	flags.TextVar(&spec.End, "end", time.Time{}, "start nothing after")
 	return cmd
 }
 
@@ -74,6 +79,10 @@ func checkSpec(s cluster.ScheduleSpec) error {
 		return fmt.Errorf("--every must be at least 1s, got %s", s.Every)
 	case s.Jitter < 0:
 		return fmt.Errorf("--jitter must not be negative, got %s", s.Jitter)
+	case s.CatchUp < 10*time.Second:
+		return fmt.Errorf("--catch-up must be at least 10s, got %s", s.CatchUp)
+	case !s.Start.IsZero() && !s.End.IsZero() && !s.Start.Before(s.End):
+		return errors.New("--start must be before --end")
 	case strings.Contains(s.Cron, "TZ="):
 		return errors.New("--cron must not name a time zone: use --timezone")
 	}
@@ -121,18 +130,19 @@ func (a *app) showSchedule(cmd *cobra.Command, temporal *cluster.Cluster, task s
 	if err != nil {
 		return err
 	}
+	temporal.Results(cmd.Context(), []cluster.Schedule{s}, len(s.Last))
 	return a.console.Result(s, func(w io.Writer) {
 		rows := [][]string{
 			{"task", s.Task},
 			{"when", s.Spec + ", " + s.TimeZone},
 			{"state", stateOfSchedule(s)},
-			{"skipped", fmt.Sprintf("%d, because the %s before still ran", s.Skipped, kindOfRun(s.Corpus))},
 		}
 		if s.Corpus != "" {
 			rows[0] = []string{"index", s.Corpus}
+			rows = append(rows, []string{"skipped", fmt.Sprintf("%d, because the run before still ran", s.Skipped)})
 		}
 		for _, b := range s.Last {
-			rows = append(rows, []string{"started", b.At.UTC().Format(time.RFC3339) + "  " + s.Task + "/" + b.Build})
+			rows = append(rows, []string{"started", b.At.UTC().Format(time.RFC3339) + "  " + s.Task + "/" + b.Build + "  " + outcome(b)})
 		}
 		for _, next := range s.Next[:min(3, len(s.Next))] {
 			rows = append(rows, []string{"next", next.UTC().Format(time.RFC3339)})
@@ -141,11 +151,27 @@ func (a *app) showSchedule(cmd *cobra.Command, temporal *cluster.Cluster, task s
 	})
 }
 
-func kindOfRun(corpus string) string {
-	if corpus != "" {
-		return "run"
+// outcome says in a line what came of a run.
+func outcome(b cluster.LastBuild) string {
+	words := string(b.State)
+	switch {
+	case b.State == "":
+		return "not known: Temporal does not tell"
+	case b.SupersededBy != "":
+		words += " by " + b.SupersededBy
+	case b.State == rebased.StateSkipped, b.State == rebased.StateFailed, b.State == rebased.StateRejected:
+		words += ": " + console.OneLine(b.Detail)
 	}
-	return "build"
+	if b.Version != "" {
+		words += " " + b.Version
+	}
+	if b.Rows > 0 {
+		words += ", " + console.Thousands(b.Rows) + " rows"
+	}
+	if b.CostUSD > 0 {
+		words += fmt.Sprintf(", %.4f USD", b.CostUSD)
+	}
+	return words
 }
 
 func stateOfSchedule(s cluster.Schedule) string {
@@ -173,15 +199,19 @@ func (a *app) scheduleListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return console.List(a.console, schedules, "no schedules", []string{"TASK", "WHEN", "TIMEZONE", "STATE", "LAST", "NEXT"}, func(s cluster.Schedule) []string {
-				last, next := "-", "-"
+			temporal.Results(cmd.Context(), schedules, 2)
+			return console.List(a.console, schedules, "no schedules", []string{"TASK", "WHEN", "TIMEZONE", "STATE", "LAST", "RESULT", "NEXT"}, func(s cluster.Schedule) []string {
+				last, result, next := "-", "-", "-"
 				if n := len(s.Last); n > 0 {
-					last = s.Last[n-1].At.UTC().Format(time.RFC3339)
+					last, result = s.Last[n-1].At.UTC().Format(time.RFC3339), outcome(s.Last[n-1])
+					if n > 1 && s.Last[n-2].SupersededBy == s.Last[n-1].Build {
+						result += ", in place of " + s.Last[n-2].Build
+					}
 				}
 				if len(s.Next) > 0 && !s.Paused {
 					next = s.Next[0].UTC().Format(time.RFC3339)
 				}
-				return []string{s.Task, s.Spec, s.TimeZone, stateOfSchedule(s), last, next}
+				return []string{s.Task, s.Spec, s.TimeZone, stateOfSchedule(s), last, result, next}
 			})
 		},
 	}
@@ -256,6 +286,41 @@ func (a *app) scheduleTriggerCommand() *cobra.Command {
 			})
 		}),
 	}
+}
+
+func (a *app) scheduleBackfillCommand() *cobra.Command {
+	var from, to time.Time
+	cmd := &cobra.Command{
+		Use:   "backfill TASK|index/CORPUS --from TIME --to TIME",
+		Short: "Start what the schedule would have started in a time that is over",
+		Long: `Start what the schedule would have started in a time that is over, at once and with the corpus of now. So one of the runs works, and the others are
+skipped, since it runs.`,
+		Args: arguments(1, 1),
+		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
+			switch {
+			case from.IsZero() || to.IsZero():
+				return misuse(cmd, errors.New("--from and --to are required, for instance --from 2026-11-20T00:00:00Z"))
+			case !from.Before(to):
+				return misuse(cmd, errors.New("--from must be before --to"))
+			case to.After(time.Now()):
+				return misuse(cmd, errors.New("--to must not be in the future"))
+			}
+			if err := temporal.BackfillSchedule(cmd.Context(), task, from, to); err != nil {
+				return err
+			}
+			type asked struct {
+				Task string    `json:"task"`
+				From time.Time `json:"from"`
+				To   time.Time `json:"to"`
+			}
+			return a.console.Result(asked{task, from, to}, func(w io.Writer) {
+				fmt.Fprintf(w, "asked for the runs of %s: rebased schedule show %s tells what comes of them\n", task, task)
+			})
+		}),
+	}
+	cmd.Flags().TextVar(&from, "from", time.Time{}, "the begin, RFC 3339")
+	cmd.Flags().TextVar(&to, "to", time.Time{}, "the end, RFC 3339")
+	return cmd
 }
 
 func (a *app) scheduleDeleteCommand() *cobra.Command {

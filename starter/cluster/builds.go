@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/workflows"
 )
 
@@ -64,8 +65,12 @@ func (c *Cluster) Builds(ctx context.Context, task string, limit int, keep func(
 			break
 		}
 	}
-	for i := range builds {
-		builds[i] = builds[i].begun(began[builds[i].ID()])
+	for i, b := range builds {
+		if builds[i] = b.begun(began[b.ID()]); strings.HasPrefix(b.Build, activities.NightPrefix) && builds[i].Started.Before(began[b.ID()]) {
+			if now, err := c.Describe(ctx, b.Task, b.Build); err == nil { // a list does not tell a night's first run from a later one
+				builds[i] = now
+			}
+		}
 	}
 	slices.SortStableFunc(builds, func(a, b Build) int { return b.Started.Compare(a.Started) })
 	return builds[:min(len(builds), limit)], nil
@@ -95,7 +100,11 @@ func (c *Cluster) Describe(ctx context.Context, task, build string) (Build, erro
 	if !ok {
 		return Build{}, rebased.E(rebased.NotFound, "%s is no build", id)
 	}
-	if first := info.GetFirstRunId(); first != "" && first != info.GetExecution().GetRunId() {
+	switch first := info.GetFirstRunId(); first {
+	case "":
+	case info.GetExecution().GetRunId():
+		found = found.since(info.GetStartTime().AsTime())
+	default:
 		if run, err := c.temporal.DescribeWorkflowExecution(ctx, id, first); err == nil {
 			found = found.begun(run.GetWorkflowExecutionInfo().GetStartTime().AsTime())
 		} // Temporal keeps ended runs for some days only: the build's id tells then
@@ -120,10 +129,15 @@ func buildOf(e *workflowpb.WorkflowExecutionInfo) (Build, bool) {
 // begun is the build with its start, by the first of its runs that is known. Where that began later than a build's first run can, Temporal has forgotten
 // those before it, and the time in the build's id counts.
 func (b Build) begun(run time.Time) Build {
-	b.Started = run
 	if named, lag := timeIn(b.Build); !named.IsZero() && run.Sub(named) > lag {
-		b.Started = named
+		return b.since(named)
 	}
+	return b.since(run)
+}
+
+// since is the build with its start.
+func (b Build) since(start time.Time) Build {
+	b.Started = start
 	until := time.Now()
 	if b.Ended != nil {
 		until = *b.Ended
@@ -139,8 +153,8 @@ const BuildTime = "20060102-150405"
 func timeIn(build string) (named time.Time, lag time.Duration) {
 	layout, text := BuildTime, build[:min(len(build), len(BuildTime))]
 	lag = callWait
-	if at, ok := strings.CutPrefix(build, nightly+"-"); ok {
-		layout, text, lag = time.RFC3339, at, catchup
+	if at, ok := strings.CutPrefix(build, activities.NightPrefix); ok {
+		layout, text, lag = time.RFC3339, at, CatchUp
 	}
 	named, err := time.Parse(layout, text)
 	if err != nil {

@@ -35,6 +35,9 @@ func (c *Cluster) Decide(ctx context.Context, b Build, update string, decision a
 	case errors.As(err, &refused):
 		return progress, rebased.E(rebased.Invalid, "%s %s: %s", update, b.Name(), oneLine(refused.Message()))
 	case errors.As(err, &gone):
+		if result, err := Result[rebased.BuildResult](ctx, c, b.ID()); err == nil && result.SupersededBy != "" {
+			return progress, rebased.E(rebased.Invalid, "%s %s: it was superseded by %s/%s: decide about that one", update, b.Name(), b.Task, result.SupersededBy)
+		}
 		return progress, rebased.E(rebased.Invalid, "%s %s: it has ended: rebased builds show %s says how", update, b.Name(), b.Name())
 	}
 	return progress, c.effect(ctx, update, b, err)

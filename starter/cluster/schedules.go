@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -11,20 +12,21 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/workflows"
 )
 
 const (
-	schedulePrefix = "schedule/"
 	// indexPrefix is how the schedule of a corpus's index is called, before the corpus's name: no task has a name with a '/'.
 	indexPrefix = "index/"
-	// nightly is a run's name under a schedule; Temporal appends the time.
-	nightly = "nightly"
-	// catchup is how late a build may start that Temporal missed while it was down.
-	catchup = 12 * time.Hour
+	// CatchUp is how late a build may start, unless the schedule says so, that Temporal missed while it was down.
+	CatchUp = 12 * time.Hour
 )
+
+// schedulePrefix begins the ids of schedules.
+var schedulePrefix = workflows.ScheduleID("")
 
 // memo names of a schedule: what ls shows.
 const (
@@ -45,21 +47,36 @@ type Schedule struct {
 	Note     string      `json:"note"`
 	Last     []LastBuild `json:"last"` // what it started, the oldest first
 	Next     []time.Time `json:"next"`
-	Skipped  int         `json:"skipped"` // times it did not start, because the build before still ran; known to Schedule, not to Schedules
+	// Skipped counts index runs that did not start, because the one before still ran; known to Schedule, not to Schedules. Builds are skipped by
+	// themselves: their State says so.
+	Skipped int `json:"skipped"`
 }
 
-// LastBuild is a build, or an index run, that a schedule started.
+// LastBuild is a build, or an index run, that a schedule started. What came of it is known after Results.
 type LastBuild struct {
 	Build string    `json:"build"` // the end of the workflow id
 	At    time.Time `json:"at"`
+
+	State        rebased.State `json:"state,omitempty"` // "" = not known
+	Version      string        `json:"version,omitempty"`
+	Rows         int           `json:"rows,omitempty"`
+	CostUSD      float64       `json:"cost_usd,omitempty"`
+	SupersededBy string        `json:"superseded_by,omitempty"` // the build that took its place
+	Detail       string        `json:"detail,omitempty"`
+
+	id    string // of the workflow
+	index bool   // it is an index run
 }
 
 // ScheduleSpec says when: by a cron line or every so often.
 type ScheduleSpec struct {
-	Cron     string
-	Every    time.Duration
-	TimeZone string // IANA name; "" = UTC
-	Jitter   time.Duration
+	Cron           string
+	Every          time.Duration
+	TimeZone       string // IANA name; "" = UTC
+	Jitter         time.Duration
+	CatchUp        time.Duration // how late a run may start that Temporal missed; 0 = CatchUp
+	PauseOnFailure bool
+	Start, End     time.Time // nothing starts before, or after; zero = no bound
 }
 
 func (s ScheduleSpec) String() string {
@@ -70,7 +87,7 @@ func (s ScheduleSpec) String() string {
 }
 
 func (s ScheduleSpec) temporal() client.ScheduleSpec {
-	spec := client.ScheduleSpec{TimeZoneName: s.TimeZone, Jitter: s.Jitter}
+	spec := client.ScheduleSpec{TimeZoneName: s.TimeZone, Jitter: s.Jitter, StartAt: s.Start, EndAt: s.End}
 	if s.Cron != "" {
 		spec.CronExpressions = []string{s.Cron}
 	} else {
@@ -79,38 +96,42 @@ func (s ScheduleSpec) temporal() client.ScheduleSpec {
 	return spec
 }
 
-// CreateSchedule makes the schedule of a task: builds that do not overlap. Where one exists it is Conflict.
+// CreateSchedule makes the schedule of a task. Its builds see to it themselves that they do not get into each other's way: one that waits for a person
+// gives way to the next, which Temporal cannot tell from one that runs. Where one exists it is Conflict.
 func (c *Cluster) CreateSchedule(ctx context.Context, in workflows.BuildInput, spec ScheduleSpec) error {
-	in.Unattended = true
-	return c.createSchedule(ctx, in.Task, spec, &client.ScheduleWorkflowAction{
-		ID:                    workflows.BuildID(in.Task, nightly),
+	in.Unattended, in.PauseOnFailure = true, spec.PauseOnFailure
+	return c.createSchedule(ctx, in.Task, client.ScheduleOptions{Spec: spec.temporal(), Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL, Action: buildAction(in)}, spec)
+}
+
+// buildAction is what the schedule of a task does.
+func buildAction(in workflows.BuildInput) *client.ScheduleWorkflowAction {
+	return &client.ScheduleWorkflowAction{
+		ID:                    workflows.NightlyID(in.Task),
 		Workflow:              workflows.BuildDatasetName,
+		TaskQueue:             workflows.TaskQueue,
 		Args:                  []any{in},
 		TypedSearchAttributes: taskAttribute(in.Task),
 		Memo:                  map[string]any{workflows.AttributeTask: in.Task},
-	})
+	}
 }
 
-// CreateIndexSchedule makes the schedule of a corpus's index. Where one exists it is Conflict.
+// CreateIndexSchedule makes the schedule of a corpus's index, whose runs do not overlap. Where one exists it is Conflict.
 func (c *Cluster) CreateIndexSchedule(ctx context.Context, in workflows.IndexInput, spec ScheduleSpec) error {
 	in.Unattended = true
-	return c.createSchedule(ctx, IndexSchedule(in.Corpus), spec, &client.ScheduleWorkflowAction{
-		ID: workflows.IndexID(in.Corpus) + "/" + nightly, Workflow: workflows.IndexCorpusName, Args: []any{in},
-	})
+	return c.createSchedule(ctx, IndexSchedule(in.Corpus), client.ScheduleOptions{
+		Spec: spec.temporal(), Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, PauseOnFailure: spec.PauseOnFailure,
+		Action: &client.ScheduleWorkflowAction{
+			ID: workflows.IndexID(in.Corpus) + "/nightly", Workflow: workflows.IndexCorpusName, TaskQueue: workflows.TaskQueue, Args: []any{in},
+		},
+	}, spec)
 }
 
-func (c *Cluster) createSchedule(ctx context.Context, name string, spec ScheduleSpec, action *client.ScheduleWorkflowAction) error {
+func (c *Cluster) createSchedule(ctx context.Context, name string, options client.ScheduleOptions, spec ScheduleSpec) error {
 	ctx, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
-	action.TaskQueue = workflows.TaskQueue
-	_, err := c.temporal.ScheduleClient().Create(ctx, client.ScheduleOptions{
-		ID:            schedulePrefix + name,
-		Spec:          spec.temporal(),
-		Overlap:       enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
-		CatchupWindow: catchup,
-		Memo:          map[string]any{memoSpec: spec.String(), memoZone: spec.TimeZone},
-		Action:        action,
-	})
+	options.ID, options.CatchupWindow = workflows.ScheduleID(name), cmp.Or(spec.CatchUp, CatchUp)
+	options.Memo = map[string]any{memoSpec: spec.String(), memoZone: spec.TimeZone}
+	_, err := c.temporal.ScheduleClient().Create(ctx, options)
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) || rebased.KindOf(c.translate("", err)) == rebased.Conflict {
 		return rebased.E(rebased.Conflict, "%s has a schedule already: rebased schedule delete %s, then create it anew", subject(name), name)
 	}
@@ -216,7 +237,23 @@ func (c *Cluster) DeleteSchedule(ctx context.Context, task string) error {
 	return c.scheduleError("delete", task, c.handle(ctx, task).Delete(ctx))
 }
 
-// TriggerSchedule starts a build now and gives its name; "" when the schedule skipped it, since the build before still runs, or has not told yet.
+// overlap is what a schedule does when a run before has not ended. Builds of a task start, and find out themselves.
+func overlap(name string) enumspb.ScheduleOverlapPolicy {
+	if _, index := IndexedBy(name); index {
+		return enumspb.SCHEDULE_OVERLAP_POLICY_SKIP
+	}
+	return enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL
+}
+
+// BackfillSchedule starts what the schedule would have started between two times, at once.
+func (c *Cluster) BackfillSchedule(ctx context.Context, task string, from, to time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	period := client.ScheduleBackfill{Start: from, End: to, Overlap: overlap(task)}
+	return c.scheduleError("backfill", task, c.handle(ctx, task).Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{period}}))
+}
+
+// TriggerSchedule starts a build, or an index run, now and gives its name; "" when the schedule has not told yet. An index run beside another is Conflict.
 func (c *Cluster) TriggerSchedule(ctx context.Context, task string) (build string, err error) {
 	before, err := c.Schedule(ctx, task)
 	if err != nil {
@@ -224,7 +261,7 @@ func (c *Cluster) TriggerSchedule(ctx context.Context, task string) (build strin
 	}
 	ctx, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
-	if err := c.handle(ctx, task).Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP}); err != nil {
+	if err := c.handle(ctx, task).Trigger(ctx, client.ScheduleTriggerOptions{Overlap: overlap(task)}); err != nil {
 		return "", c.scheduleError("trigger", task, err)
 	}
 	ticker := time.NewTicker(c.tick)
@@ -232,7 +269,7 @@ func (c *Cluster) TriggerSchedule(ctx context.Context, task string) (build strin
 	for {
 		now, err := c.Schedule(ctx, task)
 		switch {
-		case err == nil && newest(now) != newest(before):
+		case err == nil && newest(now).id != newest(before).id:
 			return newest(now).Build, nil
 		case err == nil && now.Skipped > before.Skipped:
 			return "", rebased.E(rebased.Conflict, "%s still runs: the schedule does not start another beside it", runOf(task))
@@ -253,7 +290,7 @@ func newest(s Schedule) LastBuild {
 }
 
 func (c *Cluster) handle(ctx context.Context, task string) client.ScheduleHandle {
-	return c.temporal.ScheduleClient().GetHandle(ctx, schedulePrefix+task)
+	return c.temporal.ScheduleClient().GetHandle(ctx, workflows.ScheduleID(task))
 }
 
 func (c *Cluster) scheduleError(op, task string, err error) error {
@@ -271,7 +308,55 @@ func lastBuilds(actions []client.ScheduleActionResult) []LastBuild {
 			continue
 		}
 		id := action.StartWorkflowResult.WorkflowID
-		last = append(last, LastBuild{Build: id[strings.LastIndexByte(id, '/')+1:], At: action.ActualTime})
+		last = append(last, LastBuild{Build: id[strings.LastIndexByte(id, '/')+1:], At: action.ActualTime, id: id, index: strings.HasPrefix(id, indexPrefix)})
 	}
 	return last
+}
+
+// stateDone is that of an index run that ended well.
+const stateDone rebased.State = "done"
+
+// looks is how many builds are asked about at one time.
+const looks = 8
+
+// Results finds what came of the last runs of schedules, so many of each. What Temporal does not tell in time, or has forgotten, is left out.
+func (c *Cluster) Results(ctx context.Context, schedules []Schedule, each int) {
+	ctx, cancel := context.WithTimeout(ctx, queryWait)
+	defer cancel()
+	var group errgroup.Group
+	group.SetLimit(looks)
+	for _, s := range schedules {
+		for i := range s.Last[max(0, len(s.Last)-each):] {
+			last := &s.Last[len(s.Last)-1-i]
+			group.Go(func() error { c.outcome(ctx, last); return nil })
+		}
+	}
+	_ = group.Wait() // its functions give no error
+}
+
+// outcome looks at one run.
+func (c *Cluster) outcome(ctx context.Context, last *LastBuild) {
+	described, err := c.temporal.DescribeWorkflowExecution(ctx, last.id, "")
+	if err != nil {
+		return
+	}
+	info := described.GetWorkflowExecutionInfo()
+	last.State = stateOf(info)
+	if last.index && info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+		last.State = stateDone
+	}
+	if !last.State.Final() {
+		return
+	}
+	var result rebased.BuildResult // an index run has some of its fields
+	err = c.temporal.GetWorkflow(ctx, last.id, "").Get(ctx, &result)
+	var failure *Failure
+	switch {
+	case err == nil && last.index:
+		last.Rows = result.Rows
+	case err == nil:
+		last.Version, last.Rows, last.CostUSD, last.SupersededBy, last.Detail = result.Version, result.Rows, result.CostUSD, result.SupersededBy, result.Detail
+	case errors.As(c.ended(last.id, err), &failure):
+		last.State, last.Detail = failure.State, failure.Message
+	}
 }

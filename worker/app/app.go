@@ -184,6 +184,7 @@ func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Lo
 		&activities.Estimate{Teaching: teaching},
 		&activities.Judge{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
+		&activities.Nights{Objects: p.objects, Builds: builds{temporal}, Batches: batches},
 		&activities.Handoff{Build: build, Tokenizers: p.tokenizers, URI: p.uri},
 		&activities.Collect{Objects: p.objects, Examples: build.Examples, Rejects: build.Rejects, Answers: p.answers, Running: running{temporal, converter.GetDefaultDataConverter()}.ask},
 		&activities.Dedupe{Build: build, Encoders: p.encoders, Vectors: p.index, Parquet: source.Parquet{}, InMemory: p.dedupe.memory},

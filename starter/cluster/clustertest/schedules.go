@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -132,11 +134,32 @@ func (s *schedule) Delete(context.Context) error {
 	return nil
 }
 
-// Trigger starts a workflow whose id ends in the time, as Temporal does, unless the one before still runs.
-func (s *schedule) Trigger(ctx context.Context, _ client.ScheduleTriggerOptions) error {
+// Trigger starts a workflow whose id ends in the time, as Temporal does. One that may not overlap is skipped while the one before runs.
+func (s *schedule) Trigger(ctx context.Context, o client.ScheduleTriggerOptions) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := len(s.actions); n > 0 {
+	return s.fire(ctx, time.Date(2026, 11, 22, 22, len(s.actions), 0, 0, time.UTC), cmp.Or(o.Overlap, s.options.Overlap))
+}
+
+// Backfill starts a workflow for each midnight UTC of the periods.
+func (s *schedule) Backfill(ctx context.Context, o client.ScheduleBackfillOptions) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, period := range o.Backfill {
+		for at := period.Start.Truncate(24 * time.Hour); !at.After(period.End); at = at.Add(24 * time.Hour) {
+			if at.Before(period.Start) {
+				continue
+			}
+			if err := s.fire(ctx, at, cmp.Or(period.Overlap, s.options.Overlap)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *schedule) fire(ctx context.Context, at time.Time, overlap enumspb.ScheduleOverlapPolicy) error {
+	if n := len(s.actions); n > 0 && overlap == enumspb.SCHEDULE_OVERLAP_POLICY_SKIP {
 		last, err := s.server.find(s.actions[n-1].StartWorkflowResult.WorkflowID)
 		if err != nil {
 			return err
@@ -149,7 +172,6 @@ func (s *schedule) Trigger(ctx context.Context, _ client.ScheduleTriggerOptions)
 		}
 	}
 	action := s.options.Action.(*client.ScheduleWorkflowAction)
-	at := time.Date(2026, 11, 22, 22, len(s.actions), 0, 0, time.UTC)
 	id := action.ID + "-" + at.Format(time.RFC3339)
 	input, _ := json.Marshal(action.Args[0]) // a plain struct
 	if _, err := s.server.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id}, action.Workflow, json.RawMessage(input)); err != nil {
@@ -169,8 +191,9 @@ type missing struct {
 
 func (m missing) err() error { return serviceerror.NewNotFound("schedule not found: " + m.id) }
 
-func (m missing) Describe(context.Context) (*client.ScheduleDescription, error) { return nil, m.err() }
-func (m missing) Pause(context.Context, client.SchedulePauseOptions) error      { return m.err() }
-func (m missing) Unpause(context.Context, client.ScheduleUnpauseOptions) error  { return m.err() }
-func (m missing) Trigger(context.Context, client.ScheduleTriggerOptions) error  { return m.err() }
-func (m missing) Delete(context.Context) error                                  { return m.err() }
+func (m missing) Describe(context.Context) (*client.ScheduleDescription, error)  { return nil, m.err() }
+func (m missing) Pause(context.Context, client.SchedulePauseOptions) error       { return m.err() }
+func (m missing) Unpause(context.Context, client.ScheduleUnpauseOptions) error   { return m.err() }
+func (m missing) Trigger(context.Context, client.ScheduleTriggerOptions) error   { return m.err() }
+func (m missing) Backfill(context.Context, client.ScheduleBackfillOptions) error { return m.err() }
+func (m missing) Delete(context.Context) error                                   { return m.err() }
