@@ -4,7 +4,7 @@
 // Nothing is removed that a kept version or a build under way needs, and why that is so, whatever runs meanwhile, is said with each kind. Four things
 // carry it:
 //
-//   - Age. Nothing younger than Grace goes, by the bucket's own clock, whatever the policy says. So what a build, an import or a command has written or
+//   - Age. Nothing that the bucket dates to the time within Grace goes, whatever the policy says. So what a build, an import or a command has written or
 //     used in the last two days stays before anything else is asked. What is used again without being written counts as new (rebased.KeepUpload).
 //   - Temporal. A build that is open there keeps its folder, and its task its versions. Its lists may lag by seconds, far less than Grace.
 //   - The mark. While versions or answers go, rebased.CollectingKey is there. A build writes its frozen task and then looks for the mark; a collection

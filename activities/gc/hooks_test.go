@@ -3,6 +3,7 @@ package gc_test
 import (
 	"context"
 	"iter"
+	"sync"
 
 	"github.com/rebased/rebased"
 )
@@ -12,9 +13,13 @@ type hooked struct {
 	rebased.Objects
 	before func(op, key string)
 	fail   func(op, key string) error
+
+	mu sync.Mutex
 }
 
 func (h *hooked) call(op, key string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.before != nil {
 		h.before(op, key)
 	}

@@ -189,3 +189,33 @@ func TestACollectionWhoseMarkAnotherHasTakenRemovesNothingMore(t *testing.T) {
 		t.Error("it took the other's mark away")
 	}
 }
+
+func TestACanceledCollectionStopsAtOnceAndLetsBuildsGoOn(t *testing.T) {
+	w, _ := twoVersions(t)
+	for n := range 500 {
+		w.put(rebased.BuildKey("squad", "old", "transformed", rebased.PartName(n)), "x")
+	}
+	before := len(w.keys(""))
+	for _, kind := range []string{gc.KindVersions, gc.KindBuilds} {
+		ctx, cancel := context.WithCancel(context.Background())
+		removed := 0
+		bucket := &hooked{Objects: w.objects, before: func(op, key string) {
+			if op == "delete" && key != rebased.CollectingKey {
+				cancel()
+			}
+		}}
+		collector := w.collector(bucket, strict(), false)
+		collector.Progress = func(rows []gc.Row) { removed = rows[0].Objects }
+		if _, err := collector.Collect(ctx, kind, nil); err == nil || ctx.Err() == nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+		cancel()
+		if now := len(w.keys("")); before-now > 20 || before-now != removed && removed > 0 {
+			t.Errorf("%s: %d objects went, %d were told of", kind, before-now, removed)
+		}
+		before = len(w.keys(""))
+		if w.has(rebased.CollectingKey) {
+			t.Errorf("%s: builds still wait", kind)
+		}
+	}
+}

@@ -64,7 +64,7 @@ const runningPage = 200
 
 // each visits the open workflows of a query.
 func (r running) each(ctx context.Context, query string, visit func(*workflowpb.WorkflowExecutionInfo)) error {
-	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query + ` AND ExecutionStatus = "Running"`, PageSize: runningPage}
+	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query + " AND CloseTime IS NULL", PageSize: runningPage}
 	for {
 		page, err := r.temporal.ListWorkflow(ctx, request)
 		if err != nil {
