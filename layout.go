@@ -75,6 +75,12 @@ func IsCorpusIndexKey(corpus, key string) bool {
 // UploadKey is where the starter puts the bytes of a local file for workers to read.
 func UploadKey(sha256 string) string { return path.Join("uploads", sha256) }
 
+// UploadUseKey is an empty object beside an upload that was used again: from then on the upload counts as new.
+func UploadUseKey(upload string) string { return upload + ".used" }
+
+// CollectingKey is there while a collection of garbage removes versions or answers. Builds do not begin meanwhile.
+const CollectingKey = "gc/collecting.json"
+
 // TaskKey is where the starter puts a task file for workflows to name.
 func TaskKey(task, sha256 string) string { return path.Join("tasks", task, sha256+".yaml") }
 

@@ -226,7 +226,7 @@ func (b *Benchmarks) fetch(ctx context.Context, source string) ([]string, error)
 		if file.SHA256 != "" && file.SHA256 != hash {
 			return nil, rebased.E(rebased.Unavailable, "fetch %s: its bytes are not those of the listing", file.Path)
 		}
-		if err := rebased.PutOnce(ctx, b.Objects, rebased.UploadKey(hash), body); err != nil {
+		if err := rebased.PutUpload(ctx, b.Objects, rebased.UploadKey(hash), body); err != nil {
 			return nil, fmt.Errorf("put %s into the bucket: %w", file.Path, err)
 		}
 		refs[i] = rebased.BenchmarkRef(hash, commit.ReplaceAllString(file.Address, "$1/"))

@@ -25,6 +25,22 @@ func heartbeat(ctx context.Context) (work context.Context, progress func(done in
 // heartbeatWith also reports what more gives, behind the number: details cost no event of the history and are seen where the workflow is described.
 func heartbeatWith(ctx context.Context, more func() any) (work context.Context, progress func(done int), stop func()) {
 	var most atomic.Int64
+	work, stop = heartbeatOf(ctx, func() []any {
+		details := []any{most.Load()}
+		if more != nil {
+			details = append(details, more())
+		}
+		return details
+	})
+	progress = func(done int) {
+		for old := most.Load(); int64(done) > old && !most.CompareAndSwap(old, int64(done)); old = most.Load() {
+		}
+	}
+	return work, progress, stop
+}
+
+// heartbeatOf reports what details gives in the same way.
+func heartbeatOf(ctx context.Context, details func() []any) (work context.Context, stop func()) {
 	work, cancel := context.WithCancelCause(ctx)
 	stopping := activity.GetWorkerStopChannel(ctx)
 	go func() {
@@ -33,11 +49,7 @@ func heartbeatWith(ctx context.Context, more func() any) (work context.Context, 
 		for {
 			select {
 			case <-ticker.C:
-				details := []any{most.Load()}
-				if more != nil {
-					details = append(details, more())
-				}
-				activity.RecordHeartbeat(ctx, details...)
+				activity.RecordHeartbeat(ctx, details()...)
 			case <-stopping:
 				cancel(errStopping)
 				return
@@ -46,9 +58,5 @@ func heartbeatWith(ctx context.Context, more func() any) (work context.Context, 
 			}
 		}
 	}()
-	progress = func(done int) {
-		for old := most.Load(); int64(done) > old && !most.CompareAndSwap(old, int64(done)); old = most.Load() {
-		}
-	}
-	return work, progress, func() { cancel(nil) }
+	return work, func() { cancel(nil) }
 }

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities/gc"
 	"github.com/rebased/rebased/activities/handoff"
 	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
@@ -189,6 +190,9 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	}
 	if _, err := a.Objects.Put(ctx, frozen, data); err != nil {
 		return PlanResult{}, fmt.Errorf("write the frozen task: %w", err)
+	}
+	if waits, err := gc.Waits(ctx, a.Objects, frozen); err != nil || waits != "" { // after the frozen task: a collection that does not see it is seen
+		return PlanResult{Waits: waits}, err
 	}
 	target, key := task.Target()
 	activity.GetLogger(ctx).Info("planned", "task", task.Name, "corpus", task.Corpus, "revision", from.Revision, "model", task.Transform.Teacher.Model)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
+	"github.com/rebased/rebased/activities/gc"
 	"github.com/rebased/rebased/activities/index"
 	"github.com/rebased/rebased/activities/index/indextest"
 	"github.com/rebased/rebased/activities/ingest"
@@ -34,6 +35,7 @@ type world struct {
 	vectors mem.Vectors
 	down    map[string]error // connections that fail: bucket, index
 	origins map[string]ingest.Origin
+	open    []gc.Build // under way
 
 	fleet       fleet  // its builds that run side by side
 	template    string // text that all imported rows share
@@ -43,6 +45,11 @@ type world struct {
 func newWorld() *world {
 	objects := mem.NewObjects()
 	return &world{objects: objects, index: &mem.Index{}, teacher: &mem.Batcher{}, answers: llm.NewStore(objects), down: map[string]error{}}
+}
+
+// running is what Temporal would say is under way.
+func (w *world) running(context.Context) (gc.Running, error) {
+	return gc.Running{Builds: w.open}, w.down["temporal"]
 }
 
 // writer is the index for writes, of which one fails when w.down says so of "write".
@@ -110,6 +117,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	env.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
 	env.RegisterWorkflowWithOptions(workflows.Preview, workflow.RegisterOptions{Name: workflows.PreviewName})
 	env.RegisterWorkflowWithOptions(workflows.Estimate, workflow.RegisterOptions{Name: workflows.EstimateName})
+	env.RegisterWorkflowWithOptions(workflows.CollectGarbage, workflow.RegisterOptions{Name: workflows.CollectName})
 	rows, datasets := mem.NewTable[rebased.Row](w.objects), mem.NewTable[rebased.Dataset](w.objects)
 	importer, err := ingest.New(ingest.Config{Objects: w.objects, Rows: rows, Datasets: datasets, Parquet: source.Parquet{}, Limits: ingest.DefaultLimits(), Origins: w.origins})
 	if err != nil {
@@ -140,6 +148,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 		&activities.Batch{Teaching: teaching},
 		&activities.Dedupe{Build: build, Encoders: w, Vectors: &w.vectors, Parquet: source.Parquet{}},
 		&activities.Handoff{Build: build, URI: "s3://bucket"},
+		&activities.Collect{Objects: w.objects, Examples: build.Examples, Rejects: build.Rejects, Answers: w.answers, Running: w.running},
 		&activities.Nights{Objects: w.objects, Builds: &w.fleet, Batches: teaching.Batches},
 	} {
 		env.RegisterActivity(steps)

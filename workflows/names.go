@@ -16,6 +16,7 @@ const (
 	ImportCorpusName = "ImportCorpus"
 	PreviewName      = "Preview"
 	EstimateName     = "Estimate"
+	CollectName      = "CollectGarbage"
 
 	QueryProgress = "progress" // rebased.Progress for builds, CorpusProgress for imports and indexes
 	UpdateApprove = "approve"  // Decision -> rebased.Progress
@@ -61,6 +62,31 @@ func PreviewID(task, preview string) string { return "preview/" + task + "/" + p
 
 // EstimateID is the workflow id of an estimate.
 func EstimateID(task, estimate string) string { return "estimate/" + task + "/" + estimate }
+
+// CollectID is the workflow id of a collection of garbage: one runs at a time, and beside it one that removes nothing.
+func CollectID(dryRun bool) string {
+	if dryRun {
+		return "gc/dry-run"
+	}
+	return "gc"
+}
+
+// HandoffPrefix begins the ids that HandoffID gives.
+const HandoffPrefix = "handoff/"
+
+// CollectInput starts CollectGarbage, which ends in a CollectResult.
+type CollectInput struct {
+	Policy activities.CollectPolicy `json:"policy"`
+	DryRun bool                     `json:"dry_run,omitempty"`
+}
+
+// CollectResult is what a collection has removed, or would remove, and what it has left.
+type CollectResult struct {
+	DryRun  bool                    `json:"dry_run"`
+	Objects int                     `json:"objects"` // removed; segments that were written anew without some of their answers included
+	Bytes   int64                   `json:"bytes"`
+	Rows    []activities.CollectRow `json:"rows"`
+}
 
 // EstimateInput starts Estimate, which ends in a rebased.Estimate.
 type EstimateInput struct {
@@ -186,4 +212,4 @@ type HandoffInput struct {
 }
 
 // HandoffID is the workflow id of the training pipeline's workflow for a version: it starts once.
-func HandoffID(task, version string) string { return "handoff/" + task + "/" + version }
+func HandoffID(task, version string) string { return HandoffPrefix + task + "/" + version }

@@ -128,4 +128,7 @@ func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 	return staged, err
 }
 
-func versionOf(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:6]) }
+// versionLength is that of a version's name, hex digits.
+const versionLength = 12
+
+func versionOf(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:versionLength/2]) }

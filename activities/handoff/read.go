@@ -25,7 +25,7 @@ func (v Versions) manifest(ctx context.Context, task, version string) (m Manifes
 	key := rebased.VersionKey(task, version, manifestName)
 	body, _, err := v.Objects.Get(ctx, key)
 	if rebased.KindOf(err) == rebased.NotFound {
-		return m, "", rebased.E(rebased.NotFound, "task %s has no version %s: rebased versions ls %s lists those there are", task, version, task)
+		return m, "", v.missing(ctx, task, version)
 	}
 	if err != nil {
 		return m, "", fmt.Errorf("read the manifest: %w", err)

@@ -11,13 +11,12 @@ import (
 
 // Tasks lists the tasks that have versions, by name.
 func (v Versions) Tasks(ctx context.Context) ([]string, error) {
-	const prefix = "datasets/"
 	tasks := map[string]struct{}{}
-	for object, err := range v.Objects.List(ctx, prefix) {
+	for object, err := range v.Objects.List(ctx, datasetsPrefix) {
 		if err != nil {
 			return nil, fmt.Errorf("list the tasks: %w", err)
 		}
-		task, rest, found := strings.Cut(strings.TrimPrefix(object.Key, prefix), "/")
+		task, rest, found := strings.Cut(strings.TrimPrefix(object.Key, datasetsPrefix), "/")
 		if found && strings.HasSuffix(rest, "/"+manifestName) {
 			tasks[task] = struct{}{}
 		}

@@ -45,6 +45,8 @@ type Record struct {
 	Releases       []Release `json:"releases"` // one a build that released this version, in the order of time
 	// RolledBack are the decisions to put an earlier version in this one's place.
 	RolledBack []Rollback `json:"rolled_back,omitempty"`
+	// Collected says that the version's files were removed; nil = they are there.
+	Collected *Collected `json:"collected,omitempty"`
 	// Rejected are the decisions not to release this version. A record may hold these alone.
 	Rejected []Rejection `json:"rejected,omitempty"`
 }
@@ -249,8 +251,11 @@ func (v Versions) record(ctx context.Context, in ReleaseInput, next Latest, befo
 		}
 		i := slices.IndexFunc(record.Releases, func(r Release) bool { return r.Build == in.Build })
 		switch {
+		case record.Collected != nil && !own.Made():
+			return nil, v.missing(ctx, in.Task, in.Version)
 		case i < 0:
 			record.Releases = append(record.Releases, own)
+			record.Collected = nil // the build has made it anew
 		case own.Handoff == "": // a retry of the first call knows less
 			return nil, nil
 		default:
@@ -310,7 +315,7 @@ func decodeLatest(task string, body []byte) (latest Latest, err error) {
 	return latest, nil
 }
 
-// Released lists the versions of a task that were released, in the order of their first release.
+// Released lists the versions of a task that were released and not collected since, in the order of their first release.
 func (v Versions) Released(ctx context.Context, task string) ([]string, error) {
 	type release struct {
 		version string
@@ -330,7 +335,7 @@ func (v Versions) Released(ctx context.Context, task string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(record.Releases) > 0 {
+		if len(record.Releases) > 0 && record.Collected == nil {
 			all = append(all, release{version, record.Releases[0].ReleasedAt})
 		}
 	}

@@ -44,10 +44,13 @@ func (v Versions) Rollback(ctx context.Context, in RollbackInput) (replaced stri
 		return "", err
 	}
 	record, err := v.Record(ctx, in.Task, in.Version)
-	if rebased.KindOf(err) == rebased.NotFound || err == nil && len(record.Releases) == 0 {
+	switch {
+	case rebased.KindOf(err) == rebased.NotFound, err == nil && len(record.Releases) == 0:
 		return "", rebased.E(rebased.Conflict, "version %s of task %s was never released: approve its build, or build again", in.Version, in.Task)
-	} else if err != nil {
+	case err != nil:
 		return "", err
+	case record.Collected != nil: // its files are about to go
+		return "", v.missing(ctx, in.Task, in.Version)
 	}
 	at := in.At.UTC()
 	if err := v.mark(ctx, now, Rollback{To: in.Version, By: in.By, Reason: in.Reason, At: at}); err != nil {

@@ -60,10 +60,8 @@ func upload(ctx context.Context, objects rebased.Objects, open openFunc, source 
 		return source, err
 	}
 	source.Key = rebased.UploadKey(source.SHA256)
-	for object, err := range objects.List(ctx, source.Key) {
-		if err != nil || object.Key == source.Key {
-			return source, err // it is there, and its key is made of its content: a large file need not be sent to find that out
-		}
+	if there, err := rebased.KeepUpload(ctx, objects, source.Key); err != nil || there {
+		return source, err // it is there, and its key is made of its content: a large file need not be sent to find that out
 	}
 	err = objects.CreateIfAbsent(ctx, source.Key, func(w io.Writer) error { return copyAgain(w, file, source) })
 	if rebased.KindOf(err) == rebased.Conflict {
@@ -109,7 +107,7 @@ func WriteSources(ctx context.Context, objects rebased.Objects, sources []rebase
 		return "", fmt.Errorf("encode the list of sources: %w", err)
 	}
 	key = rebased.UploadKey(sha256Hex(body))
-	return key, rebased.PutOnce(ctx, objects, key, body)
+	return key, rebased.PutUpload(ctx, objects, key, body)
 }
 
 // ReadSources reads a list that WriteSources stored.

@@ -24,3 +24,10 @@ func (p places) learn(key Key, segment int) {
 		p[k] = int32(segment) //nolint:gosec // segments fit in 31 bits
 	}
 }
+
+// forget takes an answer out that does not stand in a segment any more.
+func (p places) forget(key Key, segment int) {
+	if k := short(key); p[k] == int32(segment) { //nolint:gosec // see learn
+		delete(p, k)
+	}
+}

@@ -25,6 +25,7 @@ type line struct {
 type segment struct {
 	answers map[Key]Answer
 	lines   []line // answers and entries; nil once they are in the books
+	size    int    // bytes
 }
 
 func encodeSegment(lines []line) []byte {
@@ -47,12 +48,12 @@ func decodeSegment(body []byte) (segment, error) {
 		}
 		lines = append(lines, l)
 	}
-	return segmentOf(lines), nil
+	return segmentOf(lines, len(body)), nil
 }
 
 // segmentOf indexes lines; the first answer under a key counts.
-func segmentOf(lines []line) segment {
-	s := segment{answers: make(map[Key]Answer, len(lines)), lines: lines}
+func segmentOf(lines []line, size int) segment {
+	s := segment{answers: make(map[Key]Answer, len(lines)), lines: lines, size: size}
 	for _, l := range lines {
 		if _, known := s.answers[l.Key]; l.Answer != nil && !known {
 			s.answers[l.Key] = *l.Answer
@@ -66,6 +67,14 @@ type segmentCache struct {
 	limit, size int
 	order       *list.List // of *cachedSegment, the last used in front
 	entries     map[int]*list.Element
+}
+
+// drop removes a segment that is not as it was.
+func (c *segmentCache) drop(n int) {
+	if e, ok := c.entries[n]; ok {
+		c.size -= c.order.Remove(e).(*cachedSegment).size
+		delete(c.entries, n)
+	}
 }
 
 type cachedSegment struct {

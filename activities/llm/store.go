@@ -3,7 +3,9 @@ package llm
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,6 +114,7 @@ type Log struct {
 	accounts map[string]*account // the books
 	cache    *segmentCache       // answers of segments read or written of late
 	next     int                 // number of the first segment that is not known
+	sizes    map[int]int         // of the known segments, bytes
 	pending  []*write            // lines that wait for the next segment
 	flushing bool
 	calls    map[Key]chan struct{} // calls under way; closed when they end
@@ -136,7 +139,7 @@ func (w *write) wait(ctx context.Context) error {
 func newLog(s *Store, scope string) *Log {
 	return &Log{
 		store: s, scope: scope, prefix: rebased.ResponsesPrefix + scope + "/", places: places{}, accounts: map[string]*account{},
-		cache: newSegmentCache(cacheBytes), next: 1, calls: map[Key]chan struct{}{},
+		cache: newSegmentCache(cacheBytes), next: 1, sizes: map[int]int{}, calls: map[Key]chan struct{}{},
 	}
 }
 
@@ -148,23 +151,37 @@ func (l *Log) idle() bool {
 
 func (l *Log) segmentKey(n int) string { return fmt.Sprintf("%s%010d.jsonl", l.prefix, n) }
 
-// refresh reads the segments that others wrote since the last look.
+func segmentNumber(prefix, key string) (n int, ok bool) {
+	_, err := fmt.Sscanf(strings.TrimPrefix(key, prefix), "%d.jsonl", &n)
+	return n, err == nil
+}
+
+// refresh reads the segments that others wrote since the last look, and takes in what was collected.
 func (l *Log) refresh(ctx context.Context) error {
 	l.mu.Lock()
-	first := l.next
+	first, sizes := l.next, maps.Clone(l.sizes)
 	l.mu.Unlock()
 	last := first - 1
+	empty := map[int]bool{} // their answers were all collected
+	var collected []int
 	for object, err := range l.store.objects.List(ctx, l.prefix) {
 		if err != nil {
 			return err
 		}
-		var n int
-		if _, err := fmt.Sscanf(object.Key[len(l.prefix):], "%d.jsonl", &n); err == nil && n > last {
-			last = n
+		n, ok := segmentNumber(l.prefix, object.Key)
+		switch {
+		case ok && n >= first:
+			last = max(last, n)
+			empty[n] = object.Size == 0
+		case ok && int64(sizes[n]) != object.Size:
+			collected = append(collected, n)
 		}
 	}
+	if err := l.relearn(ctx, collected); err != nil {
+		return err
+	}
 	for ; first <= last; first += loadStep {
-		if err := l.load(ctx, first, min(last, first+loadStep-1)); err != nil {
+		if err := l.load(ctx, first, min(last, first+loadStep-1), empty); err != nil {
 			return err
 		}
 	}
@@ -172,11 +189,14 @@ func (l *Log) refresh(ctx context.Context) error {
 }
 
 // load reads the segments from a first to a last one and takes in what they say.
-func (l *Log) load(ctx context.Context, first, last int) error {
+func (l *Log) load(ctx context.Context, first, last int, empty map[int]bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(loadParallel)
 	segments := make([]segment, last-first+1)
 	for i := range segments {
+		if empty[first+i] {
+			continue
+		}
 		group.Go(func() (err error) {
 			segments[i], err = l.read(ctx, first+i)
 			return err
@@ -215,6 +235,7 @@ func (l *Log) learn(n int, s segment) {
 	}
 	l.enter(s.lines)
 	l.cache.add(n, s.answers)
+	l.sizes[n] = s.size
 	l.next = n + 1
 }
 
@@ -237,7 +258,13 @@ func (l *Log) Get(ctx context.Context, key Key) (Answer, bool, error) {
 		l.cache.add(n, answers)
 		l.mu.Unlock()
 	}
-	return answers[key], true, nil
+	answer, there := answers[key]
+	if !there { // it was collected since the log was read
+		l.mu.Lock()
+		l.places.forget(key, n)
+		l.mu.Unlock()
+	}
+	return answer, there, nil
 }
 
 // Do gives the stored answer to a key, or makes the call and stores its answer, under the name of its sending, before it returns. Of several
@@ -285,6 +312,11 @@ func (l *Log) callAndStore(ctx context.Context, key Key, call func() (Answer, st
 // enqueue has a line written with the next segment. What it says was paid for, so it goes on being stored when ctx ends.
 func (l *Log) enqueue(ctx context.Context, e line) *write {
 	w := &write{line: e, done: make(chan struct{})}
+	l.resume(ctx, w)
+	return w
+}
+
+func (l *Log) resume(ctx context.Context, w *write) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pending = append(l.pending, w)
@@ -292,7 +324,6 @@ func (l *Log) enqueue(ctx context.Context, e line) *write {
 		l.flushing = true
 		go l.flush(context.WithoutCancel(ctx))
 	}
-	return w
 }
 
 // Put stores an answer and returns, once it is durable, the answer that counts: the first one stored under the key. sent is the sending that it
@@ -359,9 +390,13 @@ func (l *Log) unknown(ctx context.Context) []*write {
 func (l *Log) settle(ctx context.Context, w *write) {
 	for wait := flushRetry; ; wait = min(2*wait, flushRetryMax) {
 		answer, found, err := l.Get(ctx, w.line.Key)
-		if err == nil && found {
+		switch {
+		case err == nil && found:
 			w.answer = answer
 			close(w.done)
+			return
+		case err == nil: // it was collected: this one counts now
+			l.resume(ctx, w)
 			return
 		}
 		_ = l.store.sleep(ctx, wait)
@@ -374,7 +409,8 @@ func (l *Log) writeSegment(ctx context.Context, n int, batch []*write) error {
 	for i, w := range batch {
 		lines[i] = w.line
 	}
-	_, err := l.store.objects.PutIfAbsent(ctx, l.segmentKey(n), encodeSegment(lines))
+	body := encodeSegment(lines)
+	_, err := l.store.objects.PutIfAbsent(ctx, l.segmentKey(n), body)
 	if rebased.KindOf(err) == rebased.Conflict {
 		return l.follow(ctx, n)
 	}
@@ -383,7 +419,7 @@ func (l *Log) writeSegment(ctx context.Context, n int, batch []*write) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.learn(n, segmentOf(lines))
+	l.learn(n, segmentOf(lines, len(body)))
 	written := make(map[*write]bool, len(batch))
 	for _, w := range batch {
 		written[w] = true

@@ -50,7 +50,7 @@ func uploadModel(ctx context.Context, objects rebased.Objects, encoder, base str
 	}
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
-	if err := rebased.PutOnce(ctx, objects, rebased.UploadKey(hash), body); err != nil {
+	if err := rebased.PutUpload(ctx, objects, rebased.UploadKey(hash), body); err != nil {
 		return "", fmt.Errorf("put the list of the model %s into the bucket: %w", from, err)
 	}
 	return kind + ":" + rebased.BenchmarkRef(hash, filepath.Base(from)), nil
@@ -68,6 +68,9 @@ func uploadFile(ctx context.Context, objects rebased.Objects, root *os.Root, nam
 		return "", cause(err)
 	}
 	key = rebased.UploadKey(hex.EncodeToString(h.Sum(nil)))
+	if there, err := rebased.KeepUpload(ctx, objects, key); err != nil || there {
+		return key, err
+	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return "", cause(err)
 	}

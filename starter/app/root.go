@@ -36,7 +36,7 @@ Settings come from flags, else from the environment: REBASED_STORE, TEMPORAL_*, 
 	})
 	root.AddCommand(
 		a.initCommand(), a.schemaCommand(), a.previewCommand(), a.estimateCommand(), a.corpusCommand(), a.indexCommand(), a.buildCommand(), a.buildsCommand(),
-		a.versionsCommand(), a.exportCommand(), a.pushCommand(), a.scheduleCommand(), a.doctorCommand(), a.codecServerCommand(), a.versionCommand(),
+		a.versionsCommand(), a.exportCommand(), a.pushCommand(), a.scheduleCommand(), a.gcCommand(), a.doctorCommand(), a.codecServerCommand(), a.versionCommand(),
 	)
 	root.SetVersionTemplate("rebased {{.Version}}\n")
 	root.InitDefaultCompletionCmd()

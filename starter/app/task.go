@@ -100,7 +100,7 @@ func (t taskFile) upload(ctx context.Context, objects rebased.Objects) (key stri
 	}
 	sum := sha256.Sum256(t.data)
 	key = rebased.TaskKey(t.task.Name, hex.EncodeToString(sum[:]))
-	if err := rebased.PutOnce(ctx, objects, key, t.data); err != nil {
+	if _, err := objects.Put(ctx, key, t.data); err != nil { // anew, though the same: its age tells when it was used last
 		return "", fmt.Errorf("put the task file into the bucket: %w", err)
 	}
 	return key, nil
@@ -186,7 +186,7 @@ func (t taskFile) uploadFile(ctx context.Context, objects rebased.Objects, path,
 	}
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
-	if err := rebased.PutOnce(ctx, objects, rebased.UploadKey(hash), body); err != nil {
+	if err := rebased.PutUpload(ctx, objects, rebased.UploadKey(hash), body); err != nil {
 		return "", fmt.Errorf("put %s into the bucket: %w", from, err)
 	}
 	return rebased.BenchmarkRef(hash, path), nil

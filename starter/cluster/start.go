@@ -45,6 +45,19 @@ func (c *Cluster) StartIndex(ctx context.Context, in workflows.IndexInput) error
 	return c.start(ctx, again(workflows.IndexID(in.Corpus)), workflows.IndexCorpusName, in)
 }
 
+// StartCollect starts a collection of garbage. One that runs already is Conflict, and nothing is started.
+func (c *Cluster) StartCollect(ctx context.Context, in workflows.CollectInput) error {
+	return c.start(ctx, again(workflows.CollectID(in.DryRun)), workflows.CollectName, in)
+}
+
+// CancelCollect asks the collection that runs to stop.
+func (c *Cluster) CancelCollect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	id := workflows.CollectID(false)
+	return c.translate("cancel "+id, c.temporal.CancelWorkflow(ctx, id, ""))
+}
+
 // StartPreview starts a preview, as StartBuild does a build.
 func (c *Cluster) StartPreview(ctx context.Context, id string, in workflows.PreviewInput) error {
 	return c.start(ctx, once(id), workflows.PreviewName, in)

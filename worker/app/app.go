@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/converter"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -176,6 +177,7 @@ func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Lo
 	w.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
 	w.RegisterWorkflowWithOptions(workflows.Preview, workflow.RegisterOptions{Name: workflows.PreviewName})
 	w.RegisterWorkflowWithOptions(workflows.Estimate, workflow.RegisterOptions{Name: workflows.EstimateName})
+	w.RegisterWorkflowWithOptions(workflows.CollectGarbage, workflow.RegisterOptions{Name: workflows.CollectName})
 
 	rows, datasets := parquet.Rows(p.objects), parquet.Datasets(p.objects)
 	benchmarks := &activities.Benchmarks{Objects: p.objects, Parquet: source.Parquet{}, Origins: p.importer.Origins}
@@ -202,6 +204,7 @@ func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Lo
 		&activities.Batch{Teaching: teaching},
 		&activities.Nights{Objects: p.objects, Builds: builds{temporal}, Batches: batches},
 		&activities.Handoff{Build: build, Tokenizers: p.tokenizers, URI: p.uri},
+		&activities.Collect{Objects: p.objects, Examples: build.Examples, Rejects: build.Rejects, Answers: p.answers, Running: running{temporal, converter.GetDefaultDataConverter()}.ask},
 		&activities.Dedupe{Build: build, Encoders: p.encoders, Vectors: p.index, Parquet: source.Parquet{}, InMemory: p.dedupe.memory},
 	} {
 		w.RegisterActivityWithOptions(steps, activity.RegisterOptions{})

@@ -115,7 +115,6 @@ func bucketOf(t *testing.T, s *stacktest.Stack) bucket {
 	return bucket{t, client}
 }
 
-// files gives the bodies of all objects under a prefix, by the rest of their keys.
 // delete removes all objects under a prefix.
 func (b bucket) delete(prefix string) {
 	b.t.Helper()
@@ -127,6 +126,7 @@ func (b bucket) delete(prefix string) {
 	}
 }
 
+// files gives the bodies of all objects under a prefix, by the rest of their keys.
 func (b bucket) files(prefix string) map[string]string {
 	b.t.Helper()
 	out := map[string]string{}
