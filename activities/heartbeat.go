@@ -16,20 +16,48 @@ const heartbeatEvery = time.Second
 // errStopping ends the work of an activity whose worker stops; another worker takes it up at once.
 var errStopping = errors.New("the worker is stopping")
 
+// heartbeatAsking is heartbeat for a step that asks a teacher. When the worker stops, sending ends first: the calls under way are paid and worth
+// waiting for. Work ends with grace.
+func heartbeatAsking(ctx context.Context, grace time.Duration) (work, sending context.Context, progress func(done int), stop func()) {
+	work, progress, ended := heartbeatUntil(ctx, grace)
+	sending, cancel := context.WithCancelCause(work)
+	stopping := activity.GetWorkerStopChannel(ctx)
+	go func() {
+		select {
+		case <-stopping:
+			cancel(errStopping)
+		case <-work.Done():
+		}
+	}()
+	return work, sending, progress, func() { ended(); cancel(nil) }
+}
+
 // heartbeat reports progress once a second until stop is called. The number is how many rows, files or parts are done; rows end out of order, so
 // the largest counts. What ends before the first second is up says nothing: a word to Temporal costs as much as a small step. The work's context ends with the activity's, and when the worker stops.
 func heartbeat(ctx context.Context) (work context.Context, progress func(done int), stop func()) {
+	return heartbeatUntil(ctx, 0)
+}
+
+// heartbeatUntil is heartbeat for work that goes on for grace when the worker stops.
+func heartbeatUntil(ctx context.Context, grace time.Duration) (work context.Context, progress func(done int), stop func()) {
 	var most atomic.Int64
 	work, cancel := context.WithCancelCause(ctx)
 	stopping := activity.GetWorkerStopChannel(ctx)
 	go func() {
 		ticker := time.NewTicker(heartbeatEvery)
 		defer ticker.Stop()
+		var late <-chan time.Time // the end of grace
 		for {
 			select {
 			case <-ticker.C:
 				activity.RecordHeartbeat(ctx, most.Load())
 			case <-stopping:
+				if grace <= 0 {
+					cancel(errStopping)
+					return
+				}
+				stopping, late = nil, time.After(grace)
+			case <-late:
 				cancel(errStopping)
 				return
 			case <-work.Done():

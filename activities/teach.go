@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
@@ -16,6 +17,8 @@ type Teaching struct {
 	Store    *llm.Store
 	Traffic  *llm.Traffic
 	Batches  *llm.Batches
+	Observer llm.Observer  // nil = none
+	Grace    time.Duration // how long calls under way are waited for when the worker stops
 }
 
 // lesson is one step that asks a teacher: which rows it reads, what it makes of a shard of them and where it writes.
@@ -30,13 +33,13 @@ type lesson[T any] struct {
 
 // teach runs a lesson on one shard.
 func teach[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson[T]) (ShardResult, error) {
-	work, progress, stop := heartbeat(ctx)
+	work, sending, progress, stop := heartbeatAsking(ctx, a.Grace)
 	defer stop()
-	out, err := teachShard(work, a, in, l, progress)
+	out, err := teachShard(work, sending, a, in, l, progress)
 	return out, translate(ctx, err)
 }
 
-func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson[T], progress func(int)) (ShardResult, error) {
+func teachShard[T any](ctx, sending context.Context, a *Teaching, in ShardInput, l lesson[T], progress func(int)) (ShardResult, error) {
 	task, _, err := a.task(ctx, in.BuildRef)
 	if err != nil {
 		return ShardResult{}, err
@@ -53,7 +56,8 @@ func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson
 	if err != nil {
 		return ShardResult{}, fmt.Errorf("read shard %d: %w", in.Shard, err)
 	}
-	made, err := l.shard(ctx, &llm.Runner{Teacher: teacher, Store: a.Store, Traffic: a.Traffic}, task, rows, in.charge(l.step), progress)
+	runner := &llm.Runner{Teacher: teacher, Store: a.Store, Traffic: a.Traffic, Sending: sending, Observer: a.Observer}
+	made, err := l.shard(ctx, runner, task, rows, in.charge(l.step), progress)
 	if err != nil {
 		return ShardResult{}, fmt.Errorf("%s shard %d: %w", l.step, in.Shard, err)
 	}
