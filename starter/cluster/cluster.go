@@ -68,6 +68,8 @@ type Options struct {
 	Address   string // host:port
 	Namespace string
 	Environ   []string // name=value
+	// Prepare, when set, has the last word on how to connect.
+	Prepare func(*client.Options) error
 }
 
 // Dial connects to Temporal. It fails within 5 s: Invalid for wrong settings, Unavailable when nothing answers.
@@ -90,6 +92,11 @@ func Dial(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler)) // what a user must know comes as an error
 	options.ConnectionOptions.GetSystemInfoTimeout = dialWait
+	if o.Prepare != nil {
+		if err := o.Prepare(&options); err != nil {
+			return nil, err
+		}
+	}
 	c := New(nil, options.HostPort, options.Namespace, usualTick)
 	ctx, cancel := context.WithTimeout(ctx, dialWait)
 	defer cancel()

@@ -94,6 +94,14 @@ func (s *Stack) KillWorker() {
 	s.worker = nil
 }
 
+// StopWorker tells the worker to stop, as a rollout does, and gives its exit status and what it wrote, once it has ended.
+func (s *Stack) StopWorker() (status int, wrote string) {
+	s.t.Helper()
+	status, wrote = s.worker.stop(), s.worker.out.String()
+	s.worker = nil
+	return status, wrote
+}
+
 // StartSecondWorker starts a worker beside the first, without a health endpoint, and waits until it is ready.
 func (s *Stack) StartSecondWorker() {
 	s.t.Helper()
