@@ -5,6 +5,7 @@ LDFLAGS := -s -w
 BIN := bin
 TOOLS := $(BIN)/tools
 LOCAL := infra/local
+PROMCHECK := infra/deploy/promcheck
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test soak interop lint bench bench-llm bench-retrieval bench-data soak-rows fmt clean tools
@@ -24,6 +25,7 @@ demo: build ## Build a demo dataset from end to end on the embedded stack
 
 test: ## Run the tests: unit, workflow, conformance and end to end on the real servers
 	$(GO) test ./...
+	cd $(PROMCHECK) && $(GO) test ./...
 	cd $(LOCAL) && REBASED_BIN= $(GO) test -count=1 -timeout 20m ./...
 
 soak: ## Kill the worker five times and the stack once in mid-build, and run every fault in full; compare byte for byte (20 minutes)
@@ -35,6 +37,7 @@ interop: build ## Check against other people's software (Python in a virtual env
 lint: tools ## Run the static checks
 	$(TOOLS)/golangci-lint run ./...
 	cd $(LOCAL) && ../../$(TOOLS)/golangci-lint run ./...
+	cd $(PROMCHECK) && ../../../$(TOOLS)/golangci-lint run ./...
 	$(TOOLS)/workflowcheck ./workflows/...
 
 bench: build ## Print the benchmark tables
