@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
 	"github.com/rebased/rebased/activities/transform"
@@ -77,6 +79,9 @@ func teachShard[T any](ctx, sending context.Context, a *Teaching, in ShardInput,
 		price, judge = *in.Before, in.Price
 	}
 	priced(made.Rejects, price, judge)
+	for i := range made.Rejects { // its detail may quote the row
+		activity.GetLogger(ctx).Debug("row rejected", "row", made.Rejects[i].Row, "reason", made.Rejects[i].Reason)
+	}
 	if rejects := in.rejectsKey(l.step, in.Shard); len(made.Rejects) > 0 {
 		_, err = a.Rejects.Write(ctx, rejects, made.Rejects)
 	} else {
