@@ -114,7 +114,7 @@ func (c *collector) chain(names ...string) bool {
 func TestABuildIsOneTraceFromTheCommandToTheProviderAndItsMetricsAreCollected(t *testing.T) {
 	t.Parallel()
 	c := newCollector(t)
-	s, task := demoStack(t, stacktest.Options{Env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + c.url, "REBASED_LOG=debug"}}, 40, map[string]any{
+	s, task := demoStack(t, stacktest.Options{Env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + c.url, "REBASED_LOG=debug"}}, 200, map[string]any{
 		"reason": map[string]any{"mode": "rationale"},
 	})
 	built := result(t, must(t, s, "build", "-f", task, "--json"))
@@ -124,14 +124,13 @@ func TestABuildIsOneTraceFromTheCommandToTheProviderAndItsMetricsAreCollected(t 
 	}
 	_, scraped := fetch(t, worker+"/metrics")
 	for line := range strings.Lines(metricsList(t)) {
-		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if (strings.HasPrefix(name, "temporal_") || strings.HasPrefix(name, "rebased_build_states")) && !strings.Contains(scraped, "# TYPE "+name+" ") {
-			t.Errorf("a worker does not show %s", name)
+		fields := strings.Fields(line)
+		if strings.HasPrefix(fields[0], "temporal_") || strings.HasPrefix(fields[0], "rebased_build_states") {
+			checkShown(t, scraped, fields[0], fields[1], strings.Split(fields[2], ","))
 		}
 	}
-	calls := fmt.Sprintf(`rebased_rows_total{step="TransformShard",task="demo"} %d`, built.Retrieved)
-	if !strings.Contains(scraped, calls) {
-		t.Errorf("the scrape has no line %s", calls)
+	if found := fmt.Sprintf(`rebased_rows_total{step="Rank",task="demo"} %d`, built.Retrieved); !strings.Contains(scraped, found) {
+		t.Errorf("the scrape has no line %s", found)
 	}
 	status, log := s.StopWorker()
 	if status != 0 {
@@ -142,7 +141,7 @@ func TestABuildIsOneTraceFromTheCommandToTheProviderAndItsMetricsAreCollected(t 
 	defer c.mu.Unlock()
 	for _, names := range [][]string{
 		{"StartWorkflow:BuildDataset", "RunWorkflow:BuildDataset", "StartActivity:TransformShard", "RunActivity:TransformShard", "POST"},
-		{"StartWorkflow:BuildDataset", "RunWorkflow:BuildDataset", "StartActivity:Rank", "RunActivity:Rank", "qdrant querybatch"},
+		{"StartWorkflow:BuildDataset", "RunWorkflow:BuildDataset", "StartActivity:Rank", "RunActivity:Rank", "qdrant query"},
 		{"StartWorkflow:BuildDataset", "RunWorkflow:BuildDataset", "StartActivity:Stage", "RunActivity:Stage", "s3 put"},
 	} {
 		if !c.chain(names...) {
@@ -167,6 +166,11 @@ func TestABuildIsOneTraceFromTheCommandToTheProviderAndItsMetricsAreCollected(t 
 			names[span.GetName()]++
 		}
 		t.Logf("spans: %v", names)
+		for line := range strings.Lines(scraped) {
+			if strings.HasPrefix(line, "# TYPE temporal_") || strings.HasPrefix(line, "temporal_num_pollers") || strings.HasPrefix(line, "rebased_build_states") {
+				t.Log(strings.TrimSpace(line))
+			}
+		}
 	}
 	for what, text := range map[string]string{"telemetry": c.said.String(), "log": log, "scrape": scraped} {
 		for _, secret := range []string{s.Folder().Credentials.TeacherAPIKey, s.Folder().Credentials.S3SecretKey, s.Folder().Credentials.QdrantAPIKey, instructionOf(t, task)} {
@@ -178,6 +182,22 @@ func TestABuildIsOneTraceFromTheCommandToTheProviderAndItsMetricsAreCollected(t 
 	for _, part := range []string{`"task":"demo"`, `"build":"` + built.Build + `"`, `"shard":"0"`, `"TraceID":"`} {
 		if !slices.ContainsFunc(strings.Split(log, "\n"), func(line string) bool { return strings.Contains(line, "step ended") && strings.Contains(line, part) }) {
 			t.Errorf("no line of the log names %s", part)
+		}
+	}
+}
+
+// checkShown fails unless a scrape has a metric, of a type and with these labels among others.
+func checkShown(t *testing.T, scraped, name, kind string, labels []string) {
+	t.Helper()
+	if !strings.Contains(scraped, "# TYPE "+name+" "+kind+"\n") {
+		t.Errorf("a worker shows no %s %s", kind, name)
+		return
+	}
+	_, sample, _ := strings.Cut(scraped, "# TYPE "+name+" "+kind+"\n")
+	sample, _, _ = strings.Cut(sample, "\n")
+	for _, label := range labels {
+		if !strings.Contains(sample, label+`="`) {
+			t.Errorf("%s has no label %s: %s", name, label, sample)
 		}
 	}
 }
