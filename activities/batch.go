@@ -25,7 +25,7 @@ type BatchResult struct {
 
 // beginBatch puts the first requests of a step on one shard into batches, as far as the grant goes.
 func beginBatch[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson[T]) (BatchResult, error) {
-	work, _, stop := heartbeat(ctx)
+	work, _, stop := heartbeatUntil(ctx, a.Grace, nil) // a submission that is cut off has to be looked for
 	defer stop()
 	out, err := beginShard(work, a, in, l)
 	return out, translate(ctx, err)
@@ -83,7 +83,7 @@ type PollResult struct {
 
 // PollBatches carries each batch on as far as it goes now. A provider that is down or busy is asked again at the next poll.
 func (a *Batch) PollBatches(ctx context.Context, in BatchesInput) (PollResult, error) {
-	work, progress, stop := heartbeat(ctx)
+	work, progress, stop := heartbeatUntil(ctx, a.Grace, nil)
 	defer stop()
 	out := PollResult{}
 	_, teacher, err := a.batcher(work, in.BuildRef)

@@ -63,7 +63,7 @@ func (a *Collect) CollectKind(ctx context.Context, in CollectInput) (CollectResu
 	}
 	var said atomic.Pointer[[]CollectRow]
 	said.Store(&before)
-	work, stop := heartbeatOf(ctx, func() []any { return []any{*said.Load()} })
+	work, stop := heartbeatOf(ctx, 0, func() []any { return []any{*said.Load()} })
 	defer stop()
 	collector := gc.Collector{
 		Objects: a.Objects, Examples: a.Examples, Rejects: a.Rejects, Answers: a.Answers, Policy: in.Policy, DryRun: in.DryRun, Now: in.Now,

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
@@ -16,6 +17,9 @@ const Refused = "refused"
 // maxUnknown is how often an activity is tried whose error has no kind: a fault of ours, which no outage explains.
 const maxUnknown = 5
 
+// handedBack is when another worker takes up a step that a stopping one has handed back.
+const handedBack = 10 * time.Millisecond
+
 // translate is the one place where an error kind becomes Temporal's. What the same call would meet again is not retried; Throttled and
 // Unavailable are, after the time that the other side asked for, else by the retry policy, for as long as it takes. The type of the
 // application error is the kind.
@@ -26,7 +30,7 @@ func translate(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return temporal.NewCanceledError()
 	case errors.Is(err, errStopping) || errors.Is(err, context.Canceled):
-		return temporal.NewApplicationError(errStopping.Error(), string(rebased.Unavailable))
+		return temporal.NewApplicationErrorWithOptions(errStopping.Error(), string(rebased.Unavailable), temporal.ApplicationErrorOptions{NextRetryDelay: handedBack})
 	}
 	kind := rebased.KindOf(err)
 	options := temporal.ApplicationErrorOptions{NextRetryDelay: rebased.RetryAfterOf(err)}

@@ -76,7 +76,7 @@ type ShardInput struct {
 // charge says for whom a step asks.
 func (in ShardInput) charge(step string) llm.Charge {
 	return llm.Charge{
-		Build: buildName(in.BuildRef), Account: fmt.Sprintf("%s/%s/%s/%d", in.Task, in.Build, step, in.Shard),
+		Task: in.Task, Step: step, Build: buildName(in.BuildRef), Account: fmt.Sprintf("%s/%s/%s/%d", in.Task, in.Build, step, in.Shard),
 		Share: in.Share, Price: in.Price, Grant: in.Grant, Settled: in.Settled,
 	}
 }

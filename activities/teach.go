@@ -3,6 +3,9 @@ package activities
 import (
 	"context"
 	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/llm"
@@ -16,6 +19,8 @@ type Teaching struct {
 	Store    *llm.Store
 	Traffic  *llm.Traffic
 	Batches  *llm.Batches
+	Observer llm.Observer  // nil = none
+	Grace    time.Duration // how long calls under way are waited for when the worker stops
 }
 
 // Flow is what the heartbeat of a step that asks a teacher tells, behind the number of its rows that are done.
@@ -34,13 +39,13 @@ type lesson[T any] struct {
 // teach runs a lesson on one shard.
 func teach[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson[T]) (ShardResult, error) {
 	gauge := &llm.Gauge{}
-	work, progress, stop := heartbeatWith(ctx, func() any { return gauge.Flow() })
+	work, sending, progress, stop := heartbeatAsking(ctx, a.Grace, func() any { return gauge.Flow() })
 	defer stop()
-	out, err := teachShard(work, a, in, l, gauge, progress)
+	out, err := teachShard(work, sending, a, in, l, gauge, progress)
 	return out, translate(ctx, err)
 }
 
-func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson[T], gauge *llm.Gauge, progress func(int)) (ShardResult, error) {
+func teachShard[T any](ctx, sending context.Context, a *Teaching, in ShardInput, l lesson[T], gauge *llm.Gauge, progress func(int)) (ShardResult, error) {
 	task, _, err := a.task(ctx, in.BuildRef)
 	if err != nil {
 		return ShardResult{}, err
@@ -57,7 +62,8 @@ func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson
 	if err != nil {
 		return ShardResult{}, fmt.Errorf("read shard %d: %w", in.Shard, err)
 	}
-	made, err := l.shard(ctx, &llm.Runner{Teacher: teacher, Store: a.Store, Traffic: a.Traffic, Gauge: gauge}, task, rows, in.charge(l.step), progress)
+	runner := &llm.Runner{Teacher: teacher, Store: a.Store, Traffic: a.Traffic, Gauge: gauge, Sending: sending, Observer: a.Observer}
+	made, err := l.shard(ctx, runner, task, rows, in.charge(l.step), progress)
 	if err != nil {
 		return ShardResult{}, fmt.Errorf("%s shard %d: %w", l.step, in.Shard, err)
 	}
@@ -77,6 +83,9 @@ func teachShard[T any](ctx context.Context, a *Teaching, in ShardInput, l lesson
 		price, judge = *in.Before, in.Price
 	}
 	priced(made.Rejects, price, judge)
+	for i := range made.Rejects { // its detail may quote the row
+		activity.GetLogger(ctx).Debug("row rejected", "row", made.Rejects[i].Row, "reason", made.Rejects[i].Reason)
+	}
 	if rejects := in.rejectsKey(l.step, in.Shard); len(made.Rejects) > 0 {
 		_, err = a.Rejects.Write(ctx, rejects, made.Rejects)
 	} else {

@@ -67,9 +67,13 @@ func (b *build) listen(ctx workflow.Context) error {
 	)
 }
 
+// statesCounter counts the states that builds come into, by state.
+const statesCounter = "rebased_build_states"
+
 // setState changes the state that query and search attribute show.
 func (b *build) setState(ctx workflow.Context, state rebased.State, detail string) {
 	b.state.Progress.State, b.state.Progress.Detail = state, detail
+	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"state": string(state)}).Counter(statesCounter).Inc(1)
 	if err := workflow.UpsertTypedSearchAttributes(ctx, attributeState.ValueSet(string(state))); err != nil {
 		workflow.GetLogger(ctx).Error("search attribute was not set", "attribute", AttributeState, "error", err)
 	}

@@ -25,6 +25,8 @@ type Batches struct {
 	Now   func() time.Time // nil = time.Now
 	Log   *slog.Logger     // nil = none
 
+	Observer Observer // nil = none
+
 	mu sync.Mutex // one in this process makes records at a time
 }
 
@@ -162,6 +164,7 @@ func affordable(requests []Request, spent rebased.Amount, charge Charge) []Reque
 func (b *Batches) make(ctx context.Context, log *Log, t Ticket, requests []Request, charge Charge) error {
 	r := &record{
 		ticket: t, Name: t.Name, By: charge.Account, Build: charge.Build, Booked: charge.Grant != nil, Made: b.now(),
+		Task: charge.Task, Step: charge.Step, Model: requests[0].Model, Price: charge.Price,
 	}
 	for _, q := range requests {
 		r.Keys = append(r.Keys, q.Key())
@@ -218,8 +221,13 @@ func (b *Batches) alive() error {
 	return rebased.E(rebased.Unavailable, "this worker was not heard of lately: it submits no batch, another may have its work")
 }
 
-func (b *Batches) warn(text string, r *record, args ...any) {
+// tell tells the observer of a step in the life of a batch.
+func (b *Batches) tell(ctx context.Context, r *record, e BatchEvent) {
+	observer(b.Observer).Batched(ctx, r.payer(), e)
+}
+
+func (b *Batches) warn(ctx context.Context, text string, r *record, args ...any) {
 	if b.Log != nil {
-		b.Log.Warn(text, append([]any{"build", r.Build, "batch", r.Batch, "name", r.Name}, args...)...)
+		b.Log.WarnContext(ctx, text, append([]any{"build", r.Build, "batch", r.Batch, "name", r.Name}, args...)...)
 	}
 }

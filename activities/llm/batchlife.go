@@ -74,14 +74,15 @@ func (b *Batches) submit(ctx context.Context, teacher Batcher, r *record) (ended
 	switch kind := rebased.KindOf(err); {
 	case err == nil:
 		r.Batch = id
+		b.tell(ctx, r, BatchSubmitted)
 		return false, b.save(context.WithoutCancel(ctx), r) // a cancel needs to know of it
 	case ctx.Err() != nil:
 		return false, ctx.Err()
 	case within.Err() != nil || kind == rebased.Unavailable && !notBilled(err) || kind == "":
-		b.warn("a batch was submitted without an answer: it is looked for", r, "error", err)
+		b.warn(ctx, "a batch was submitted without an answer: it is looked for", r, "error", err)
 		return false, nil
 	case kind == rebased.NotFound || lastingly(err):
-		b.warn("the provider does not take a batch: its requests are asked one by one", r, "error", err)
+		b.warn(ctx, "the provider does not take a batch: its requests are asked one by one", r, "error", err)
 		return true, b.end(ctx, r, r.Keys)
 	}
 	r.Sent, r.Tries = time.Time{}, r.Tries-1 // it was not taken
@@ -140,7 +141,8 @@ func (b *Batches) find(ctx context.Context, teacher Batcher, r *record) (ended b
 		}
 		return b.look(ctx, teacher, r)
 	case pending && age > batchPatience:
-		b.warn("a batch was never found: its requests are asked one by one", r)
+		b.warn(ctx, "a batch was never found: its requests are asked one by one", r)
+		b.tell(ctx, r, BatchLost)
 		return true, b.forget(ctx, r)
 	case pending || age < lostAfter:
 		return false, nil
@@ -158,7 +160,7 @@ func (b *Batches) choose(ctx context.Context, teacher Batcher, r *record, found 
 		switch {
 		case slices.Contains(r.Past, f.ID):
 		case f.Named && id != "":
-			b.warn("a batch was made twice: the second one is canceled", r, "second", f.ID)
+			b.warn(ctx, "a batch was made twice: the second one is canceled", r, "second", f.ID)
 			if err := teacher.CancelBatch(ctx, f.ID); err != nil && rebased.KindOf(err) != rebased.NotFound {
 				return "", false, err
 			}
@@ -216,14 +218,15 @@ func (b *Batches) look(ctx context.Context, teacher Batcher, r *record) (ended b
 		r.NotBefore = b.now().Add(queueFull)
 		return false, b.anew(ctx, r)
 	case state.Ended && (state.Full || state.Failure != ""):
-		b.warn("a batch failed: its requests are asked one by one", r, "failure", state.Failure)
+		b.warn(ctx, "a batch failed: its requests are asked one by one", r, "failure", state.Failure)
 		return b.collect(ctx, teacher, r, true)
 	case state.Ended:
 		return b.collect(ctx, teacher, r, false)
 	case !r.Canceled && (r.Unwanted || age > batchWindow):
 		return false, b.cancel(ctx, teacher, r)
 	case age > batchPatience: // two hours after it was canceled
-		b.warn("a batch does not end: its requests are asked one by one", r)
+		b.warn(ctx, "a batch does not end: its requests are asked one by one", r)
+		b.tell(ctx, r, BatchLost)
 		return true, b.forget(ctx, r)
 	}
 	return false, nil
@@ -239,7 +242,8 @@ func (b *Batches) missing(ctx context.Context, r *record, err error) (ended bool
 	case b.now().Sub(r.Missing) < missingFor:
 		return false, nil
 	}
-	b.warn("the provider does not know a batch any more: its requests are asked one by one", r, "error", err)
+	b.warn(ctx, "the provider does not know a batch any more: its requests are asked one by one", r, "error", err)
+	b.tell(ctx, r, BatchLost)
 	return true, b.forget(ctx, r)
 }
 
@@ -281,6 +285,7 @@ func (b *Batches) collect(ctx context.Context, teacher Batcher, r *record, unbil
 		answered[result.Key] = true
 		answer := *result.Answer
 		answer.By, answer.Batch = r.By, true
+		observer(b.Observer).BatchAnswered(ctx, r.payer(), spentOn(r.Price, answer))
 		writes = append(writes, log.enqueue(ctx, line{Key: result.Key, Answer: &answer, By: r.By, Sent: r.sent(result.Key)}))
 	}
 	for _, w := range writes {
@@ -289,7 +294,7 @@ func (b *Batches) collect(ctx context.Context, teacher Batcher, r *record, unbil
 		}
 	}
 	if len(answered) < len(r.Keys) {
-		b.warn("requests of a batch were not answered", r, "missing", len(r.Keys)-len(answered), "reason", reason)
+		b.warn(ctx, "requests of a batch were not answered", r, "missing", len(r.Keys)-len(answered), "reason", reason)
 	}
 	// What a provider learns of a model, such as that it takes no schema, it learns from refusals: they cost nothing, so the batch goes once more.
 	if refused == len(r.Keys) && !r.Again && !r.Unwanted && !r.Canceled {
@@ -299,6 +304,7 @@ func (b *Batches) collect(ctx context.Context, teacher Batcher, r *record, unbil
 	if unbilled && len(answered) == 0 {
 		left = r.Keys
 	}
+	b.tell(ctx, r, BatchEnded)
 	return true, b.end(ctx, r, left)
 }
 
@@ -372,6 +378,7 @@ func (b *Batches) cancel(ctx context.Context, teacher Batcher, r *record) error 
 		return inPassing(err)
 	}
 	r.Canceled = true
+	b.tell(ctx, r, BatchCanceled)
 	return b.save(ctx, r)
 }
 

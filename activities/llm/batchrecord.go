@@ -33,6 +33,12 @@ type record struct {
 	Again     bool      `json:"again,omitempty"`     // it was submitted once more after all its requests were refused
 	Keys      keys      `json:"keys"`
 
+	// For metrics; empty in records of before.
+	Task  string        `json:"task,omitempty"`
+	Step  string        `json:"step,omitempty"`
+	Model string        `json:"model,omitempty"`
+	Price rebased.Price `json:"price,omitzero"`
+
 	ticket Ticket
 	etag   string
 	has    map[Key]bool
@@ -76,6 +82,8 @@ func (r *record) holds(key Key) bool {
 	}
 	return r.has[key]
 }
+
+func (r *record) payer() Payer { return Payer{Task: r.Task, Step: r.Step, Model: r.Model} }
 
 // sent names the sending of one of its requests in the books; "" when nobody keeps them.
 func (r *record) sent(key Key) string {

@@ -60,6 +60,7 @@ type call struct {
 	own      int           // failures between which others were answered
 	outage   int           // failures in a row between which nothing was
 	seen     health        // when it failed last
+	tries    int           // sendings so far
 }
 
 // answer gives the stored answer or pays for one.
@@ -76,7 +77,7 @@ func (r *run) answer(ctx context.Context, request Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	r.count(c.key, answer, c.paid != nil)
+	r.count(ctx, c.key, answer, c.paid != nil)
 	return answer, nil
 }
 
@@ -258,6 +259,10 @@ func (c *call) send(ctx context.Context, taken float64) (Answer, error) {
 	}
 	c.runner.Gauge.ended(what)
 	c.lane.exit(start, what, answer.Rate, rebased.RetryAfterOf(err), taken, used)
+	observer(c.runner.Observer).Asked(ctx, Call{
+		Payer: c.params.payer(), Took: time.Since(start), Retry: c.tries > 0, ReAsk: c.request.Ask > 0, Err: err, Spent: spentOn(c.params.Price, answer),
+	})
+	c.tries++
 	return answer, err
 }
 

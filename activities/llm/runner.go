@@ -20,6 +20,9 @@ type Runner struct {
 	Store   *Store
 	Traffic *Traffic // nil = of its own
 	Gauge   *Gauge   // is told of each call; nil = nobody looks
+	// Sending ends when nothing more is to be sent; calls under way go on, their answers are paid. nil = with the run.
+	Sending  context.Context //nolint:containedctx // a run has two ends
+	Observer Observer        // nil = none
 	// Jitter gives a number in [0, 1). nil = random.
 	Jitter func() float64
 }
@@ -37,6 +40,8 @@ type Params struct {
 
 // Charge says for whom a shard asks, and how much it may.
 type Charge struct {
+	Task    string        // name
+	Step    string        // of the build
 	Build   string        // shards of one build use their shares together
 	Account string        // of this step and shard: who pays; "" = nobody keeps books
 	Share   Share         //
@@ -53,6 +58,9 @@ func ParamsOf(t rebased.Teacher, system string, charge Charge) Params {
 		Model: t.Model, Temperature: t.Temperature, MaxTokens: t.MaxTokens, System: system, Timeout: t.Timeout.Duration(), Charge: charge,
 	}
 }
+
+// payer says for what the calls of a run are.
+func (p Params) payer() Payer { return Payer{Task: p.Task, Step: p.Step, Model: p.Model} }
 
 // Problem is why an answer cannot be used. Its Detail goes to the reject and, in a re-ask, to the teacher.
 type Problem struct {
@@ -183,6 +191,9 @@ func begin(ctx context.Context, r *Runner, p Params, rows int) (*run, error) {
 		out.entered = make(chan struct{}, 1+p.Share.InFlight+p.Share.InFlight/2)
 	}
 	out.sending, out.stop = context.WithCancelCause(ctx)
+	if r.Sending != nil {
+		context.AfterFunc(r.Sending, func() { out.stop(context.Cause(r.Sending)) })
+	}
 	return out, nil
 }
 
@@ -204,7 +215,7 @@ func (r *run) bill() Bill {
 }
 
 // count tells answers that were paid now, or in an earlier attempt for the same account, from those that were there.
-func (r *run) count(key Key, a Answer, paid bool) {
+func (r *run) count(ctx context.Context, key Key, a Answer, paid bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ours := paid || a.By != "" && a.By == r.params.Account
@@ -214,6 +225,7 @@ func (r *run) count(key Key, a Answer, paid bool) {
 		return
 	}
 	r.reused++
+	observer(r.runner.Observer).Reused(ctx, r.params.payer())
 }
 
 func (p Params) request(endpoint, prompt string) Request {

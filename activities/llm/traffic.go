@@ -3,6 +3,7 @@ package llm
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,36 @@ type Traffic struct {
 // NewTraffic makes an open road.
 func NewTraffic() *Traffic {
 	return &Traffic{paces: map[string]*pace{}, builds: map[string]*build{}}
+}
+
+// Line is how calls to one model of one endpoint fare in this process.
+type Line struct {
+	Model    string
+	InFlight int     // sent and not answered
+	Waiting  int     // to be sent
+	Window   float64 // the most that may be under way
+	Rate     float64 // calls a second that may be sent; 0 = no limit is known
+}
+
+// Lines tells of all models that this process has called.
+func (t *Traffic) Lines() []Line {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	lines := make([]Line, 0, len(t.paces))
+	for name, p := range t.paces {
+		l := Line{Model: name[strings.LastIndexByte(name, ' ')+1:], InFlight: p.inFlight, Window: p.window, Rate: p.rate(now)}
+		for _, b := range t.order {
+			if b.pace != p {
+				continue
+			}
+			for _, lane := range b.lanes {
+				l.Waiting += len(lane.waiting)
+			}
+		}
+		lines = append(lines, l)
+	}
+	return lines
 }
 
 // aliveEvery is how often a process that cannot be heard of looks again.

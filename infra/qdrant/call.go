@@ -21,6 +21,20 @@ import (
 type caller struct {
 	key     string
 	timeout time.Duration
+	watch   func(ctx context.Context, operation string) (context.Context, func(error))
+}
+
+// watched is call, told to who watches.
+func (c caller) watched(
+	ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+) error {
+	if c.watch == nil {
+		return c.call(ctx, method, request, reply, conn, invoke, opts...)
+	}
+	ctx, done := c.watch(ctx, strings.ToLower(path.Base(method)))
+	err := c.call(ctx, method, request, reply, conn, invoke, opts...)
+	done(err)
+	return err
 }
 
 func (c caller) call(

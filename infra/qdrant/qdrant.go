@@ -46,6 +46,10 @@ type Config struct {
 	Timeout time.Duration // of one call; 0 = a minute
 
 	Collection Collection // how collections are made and searched
+
+	// Watch, when set, is told of each call by its name (upsert, query, …) and of what came of it, an error with a kind. The call runs under the context that it
+	// gives.
+	Watch func(ctx context.Context, operation string) (context.Context, func(error))
 }
 
 // Index is a vector index in a Qdrant server. It is safe for concurrent use.
@@ -84,7 +88,7 @@ func Open(c Config) (*Index, error) {
 	// so about every server on the same machine.
 	conn, err := grpc.NewClient(address,
 		grpc.WithTransportCredentials(transport),
-		grpc.WithUnaryInterceptor(caller{key: c.APIKey, timeout: c.Timeout}.call),
+		grpc.WithUnaryInterceptor(caller{key: c.APIKey, timeout: c.Timeout, watch: c.Watch}.watched),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{

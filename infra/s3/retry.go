@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/rebased/rebased"
@@ -35,7 +36,7 @@ type attempt func(ctx context.Context, follow func(size int64)) error
 func (s *Store) retry(ctx context.Context, op string, size int, call attempt) error {
 	wait := s.pace.backoff
 	for n := 1; ; n++ {
-		err := s.translate(ctx, op, s.try(ctx, int64(size), call))
+		err := s.once(ctx, op, int64(size), call)
 		if err == nil || n == s.pace.attempts || !passing(err) {
 			return err
 		}
@@ -48,6 +49,18 @@ func (s *Store) retry(ctx context.Context, op string, size int, call attempt) er
 		}
 		wait *= 2
 	}
+}
+
+// once makes one attempt, watched.
+func (s *Store) once(ctx context.Context, op string, size int64, call attempt) error {
+	if s.watch == nil {
+		return s.translate(ctx, op, s.try(ctx, size, call))
+	}
+	operation, _, _ := strings.Cut(op, " ")
+	watched, done := s.watch(ctx, operation)
+	err := s.translate(ctx, op, s.try(watched, size, call))
+	done(err)
+	return err
 }
 
 // passing reports whether an error may be gone at the next attempt.

@@ -31,7 +31,19 @@ type Store struct {
 	bucket string
 	prefix string // "" or ending in '/'
 	pace   pace
+	watch  Watch
 	source bool // a bucket that datasets are read from, not REBASED_STORE
+}
+
+// Watch is told of each request, for metrics and traces: what is done with an object (get, put, list, delete, look, abort), and what came of it, an error
+// with a kind. The request runs under the context that it gives.
+type Watch func(ctx context.Context, operation string) (context.Context, func(error))
+
+// Watched gives the store with its requests watched.
+func (s *Store) Watched(w Watch) *Store {
+	watched := *s
+	watched.watch = w
+	return &watched
 }
 
 // Open makes a store of s3://bucket[/prefix]. It reads the SDK's settings and connects to nothing: Ping tells whether the bucket can be used.

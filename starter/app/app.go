@@ -7,6 +7,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os/signal"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/s3"
+	"github.com/rebased/rebased/infra/telemetry"
 	"github.com/rebased/rebased/starter/cluster"
 	"github.com/rebased/rebased/starter/console"
 )
@@ -40,6 +42,8 @@ type app struct {
 	temporalAddress   string
 	temporalNamespace string
 
+	traces *telemetry.Traces // nil before Temporal is connected to
+
 	// How connections are made: another way in tests.
 	dial func(ctx context.Context, o cluster.Options) (*cluster.Cluster, error)
 	open func(ctx context.Context, uri string) (store, error)
@@ -63,13 +67,29 @@ func newApp(environ []string, stdin io.Reader, stdout, stderr io.Writer) *app {
 	}
 }
 
+// tracesWithin is how long a collector may take to have the traces of a command at its end.
+const tracesWithin = 3 * time.Second
+
 func (a *app) run(ctx context.Context, args []string) int {
+	defer a.deliver(context.WithoutCancel(ctx))
 	root := a.root() //nolint:contextcheck // commands get theirs from ExecuteContext
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetOut(a.console.Out)
 	root.SetErr(a.console.Err)
 	return a.finish(ctx, root.ExecuteContext(ctx))
+}
+
+// deliver sends the traces of a command that has ended.
+func (a *app) deliver(ctx context.Context) {
+	if a.traces == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, tracesWithin)
+	defer cancel()
+	if err := a.traces.Close(ctx); err != nil {
+		fmt.Fprintf(a.console.Err, "rebased: the trace of this command was not delivered: %v: check OTEL_EXPORTER_OTLP_ENDPOINT\n", err)
+	}
 }
 
 // getenv reads the environment that came in.
@@ -82,9 +102,16 @@ func (a *app) getenv(name string) string {
 	return ""
 }
 
-// connect reaches Temporal.
+// connect reaches Temporal. What it starts is traced, where a collector is named.
 func (a *app) connect(ctx context.Context) (*cluster.Cluster, error) {
-	return a.dial(ctx, cluster.Options{Address: a.temporalAddress, Namespace: a.temporalNamespace, Environ: a.environ})
+	if a.traces == nil {
+		traces, err := telemetry.OpenTraces(ctx, "rebased", a.getenv)
+		if err != nil {
+			return nil, err
+		}
+		a.traces = traces
+	}
+	return a.dial(ctx, cluster.Options{Address: a.temporalAddress, Namespace: a.temporalNamespace, Environ: a.environ, Prepare: a.traces.Temporal})
 }
 
 // bucket opens the store that --store or REBASED_STORE names. It connects to nothing yet.

@@ -80,6 +80,8 @@ type Options struct {
 	Address   string // host:port
 	Namespace string
 	Environ   []string // name=value
+	// Prepare, when set, has the last word on how to connect.
+	Prepare func(*client.Options) error
 }
 
 // client gives the options of the SDK's client.
@@ -106,6 +108,11 @@ func Dial(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	codec.Configure(&options)
+	if o.Prepare != nil {
+		if err := o.Prepare(&options); err != nil {
+			return nil, err
+		}
+	}
 	c := New(nil, options.HostPort, options.Namespace, usualTick)
 	c.values, c.failures = options.DataConverter, options.FailureConverter
 	ctx, cancel := context.WithTimeout(ctx, dialWait)

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -32,6 +33,7 @@ import (
 	"github.com/rebased/rebased/infra/taskfile"
 	"github.com/rebased/rebased/infra/teacher/bedrock"
 	teacherclient "github.com/rebased/rebased/infra/teacher/client"
+	"github.com/rebased/rebased/infra/telemetry"
 	"github.com/rebased/rebased/workflows"
 )
 
@@ -39,13 +41,27 @@ import (
 const (
 	// heartbeatThrottle bounds how long a cancellation waits for the next heartbeat.
 	heartbeatThrottle = 2 * time.Second
-	// graceful is how long activities may go on after a stop; what they were paid for is stored by then, the rest another worker takes up.
-	graceful = 5 * time.Second
+	// handBack is how long steps have after the grace to say that another worker shall take them up.
+	handBack = 3 * time.Second
+	// flush is how long answers that were paid for, and then metrics and traces, have to get out at the end.
+	flush = 3 * time.Second
 )
 
 // run polls until ctx ends.
 func run(ctx context.Context, s settings, log *slog.Logger) error {
-	ports, err := open(ctx, s)
+	registry := prometheus.NewRegistry()
+	seen, err := telemetry.Open(ctx, program, func(name string) string { return s.environ.get(name, "") }, registry, log)
+	if err != nil {
+		return err
+	}
+	defer func() { //nolint:contextcheck // what is left is sent when ctx has ended
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), flush)
+		defer cancel()
+		if err := seen.Close(late); err != nil {
+			log.Warn("the last metrics and traces were not delivered", "error", err)
+		}
+	}()
+	ports, err := open(ctx, s, seen)
 	if err != nil {
 		return err
 	}
@@ -55,9 +71,10 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		return err
 	}
 	defer temporal.Close()
+	ready := ports.readiness(temporal)
 	failed := make(chan error, 2)
 	if s.healthAddress != "" {
-		h, err := newHealth(ctx, s.healthAddress, prometheus.NewRegistry())
+		h, err := newHealth(ctx, s.healthAddress, registry, ready)
 		if err != nil {
 			return err
 		}
@@ -67,23 +84,28 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	w := worker.New(temporal, workflows.TaskQueue, worker.Options{
 		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
-		WorkerStopTimeout:                graceful,
+		WorkerStopTimeout:                s.grace + handBack,
+		Interceptors:                     []interceptor.WorkerInterceptor{telemetry.Steps(seen.Metrics, log)},
 		DeploymentOptions:                deployment(s.version),
 		OnFatalError:                     func(err error) { failed <- fmt.Errorf("poll the task queue: %w", err) },
 	})
-	ports.register(w, temporal, log)
+	if err := ports.register(w, temporal, log); err != nil {
+		return err
+	}
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start polling task queue %s: %w", workflows.TaskQueue, err)
 	}
+	ready.polls(true)
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "store", s.store, "deployment", s.version.DeploymentName, "build_id", s.version.BuildID)
 	select {
 	case <-ctx.Done():
 		err = nil
 	case err = <-failed:
 	}
-	log.Info("worker is stopping")
+	ready.polls(false)
+	log.Info("worker is stopping", "grace", s.grace.String())
 	w.Stop()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceful)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), flush)
 	defer cancel()
 	return errors.Join(err, ports.answers.Drain(drain))
 }
@@ -106,6 +128,9 @@ func dial(ctx context.Context, s settings, p *ports, log *slog.Logger) (client.C
 	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(p.contact.intercept))
 	options.Logger = sdklog.NewStructuredLogger(log)
 	p.codec.Configure(&options)
+	if err := p.seen.Temporal(&options); err != nil {
+		return nil, err
+	}
 	temporal, err := client.DialContext(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("reach Temporal at %s: %w: check TEMPORAL_ADDRESS", cmp.Or(options.HostPort, client.DefaultHostPort), err)
@@ -128,9 +153,11 @@ type ports struct {
 	contact    contact
 	codec      *payload.Codec // of what goes to Temporal
 	dedupe     dedupeSettings
+	seen       *telemetry.Telemetry
+	grace      time.Duration
 }
 
-func open(ctx context.Context, s settings) (*ports, error) {
+func open(ctx context.Context, s settings, seen *telemetry.Telemetry) (*ports, error) {
 	codec, err := payload.Load(ctx, s.environ)
 	if err != nil {
 		return nil, err
@@ -139,6 +166,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	if err != nil {
 		return nil, err
 	}
+	objects = objects.Watched(seen.Watch(telemetry.S3))
 	signs, err := bedrock.LoadAccount(ctx)
 	if err != nil {
 		return nil, err
@@ -147,7 +175,7 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	if err != nil {
 		return nil, fmt.Errorf("REBASED_PRICES: %w", err)
 	}
-	index, err := qdrant.Open(qdrant.Config{URL: s.qdrantURL, APIKey: s.qdrantAPIKey, CA: s.qdrantCA, Collection: s.collection})
+	index, err := qdrant.Open(qdrant.Config{URL: s.qdrantURL, APIKey: s.qdrantAPIKey, CA: s.qdrantCA, Collection: s.collection, Watch: seen.Watch(telemetry.Qdrant)})
 	if err != nil {
 		return nil, err
 	}
@@ -162,16 +190,18 @@ func open(ctx context.Context, s settings) (*ports, error) {
 	if err != nil {
 		return nil, errors.Join(err, index.Close())
 	}
+	pool := teacherclient.NewHTTP()
+	pool.Transport = seen.Traces.Transport(pool.Transport)
 	folders := models{objects: objects, hub: repositories}
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer, tokenizers: tokenizers{folders},
-		teachers: newTeachers(s, signs, teacherclient.NewHTTP()), encoders: newEncoders(ctx, s, folders), answers: llm.NewStore(objects), prices: prices,
-		dedupe: s.dedupe, codec: codec,
+		teachers: newTeachers(s, signs, pool), encoders: newEncoders(ctx, s, folders), answers: llm.NewStore(objects), prices: prices,
+		dedupe: s.dedupe, codec: codec, seen: seen, grace: s.grace,
 	}, nil
 }
 
 // register wires the adapters into the activities: the one list of what this program is made of.
-func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Logger) {
+func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Logger) error {
 	w.RegisterWorkflowWithOptions(workflows.BuildDataset, workflow.RegisterOptions{Name: workflows.BuildDatasetName})
 	w.RegisterWorkflowWithOptions(workflows.IndexCorpus, workflow.RegisterOptions{Name: workflows.IndexCorpusName})
 	w.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
@@ -188,8 +218,8 @@ func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Lo
 	}
 	traffic := llm.NewTraffic()
 	traffic.Alive = p.contact.alive
-	batches := &llm.Batches{Store: p.answers, Alive: p.contact.alive, Log: log}
-	teaching := &activities.Teaching{Build: build, Teachers: p.teachers, Store: p.answers, Traffic: traffic, Batches: batches}
+	batches := &llm.Batches{Store: p.answers, Alive: p.contact.alive, Log: log, Observer: p.seen}
+	teaching := &activities.Teaching{Build: build, Teachers: p.teachers, Store: p.answers, Traffic: traffic, Batches: batches, Observer: p.seen, Grace: p.grace}
 	for _, steps := range []any{
 		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
@@ -209,6 +239,7 @@ func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Lo
 	} {
 		w.RegisterActivityWithOptions(steps, activity.RegisterOptions{})
 	}
+	return p.seen.WatchTraffic(traffic.Lines)
 }
 
 // tasks is the task file format behind activities.Tasks.

@@ -27,5 +27,13 @@ func (c *contact) intercept(
 	return err
 }
 
+// silence is how long this process was not heard of; since when it counts at most is for one that has just begun.
+func (c *contact) silence(since time.Time) time.Duration {
+	if last := time.Unix(0, c.last.Load()); last.After(since) {
+		since = last
+	}
+	return time.Since(since)
+}
+
 // alive tells whether this process was heard of lately.
 func (c *contact) alive() bool { return time.Since(time.Unix(0, c.last.Load())) < maxSilence }

@@ -8,12 +8,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os/signal"
 	"syscall"
 
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/infra/telemetry"
 )
+
+// program is what this program is called where it is seen.
+const program = "rebased-worker"
 
 // Exit statuses.
 const (
@@ -48,10 +51,14 @@ Settings come from the environment:
                           what a deduplication holds of shingles and vectors before they go to a file in TMPDIR, default 16
   REBASED_DEDUPE_SHARD_ROWS
                           rows from which a deduplication is split over workers, default 200000; 0 = never
-  REBASED_HEALTH_ADDR     health and metrics, default 127.0.0.1:7239; "off" for none
+  REBASED_HEALTH_ADDR     /healthz, /readyz and /metrics, default 127.0.0.1:7239; "off" for none
+  REBASED_STOP_GRACE_SECONDS
+                          how long calls to teachers are waited for at a stop, default 15
+  REBASED_LOG             json or text, and debug, info, warn or error, separated by a comma; default json,info
+  OTEL_*                  OTEL_EXPORTER_OTLP_ENDPOINT sends metrics and traces to a collector, over HTTP
 `
 
-// Main runs the worker until SIGTERM or Ctrl-C and gives its exit status: 0 stopped, 1 failed, 2 refused for its settings.
+// Main runs the worker until SIGTERM or Ctrl-C, after which calls to teachers that are under way have some time to be answered, and gives its exit status: 0 stopped, 1 failed, 2 refused for its settings.
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("rebased-worker", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -76,12 +83,13 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	settings, err := settingsFrom(environ)
 	if err != nil {
 		fmt.Fprintf(stderr, "rebased-worker: %v\n", err)
 		return exitRefused
 	}
-	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	log := telemetry.NewLog(stderr, settings.log, settings.secrets()...)
 	err = run(ctx, settings, log)
 	if err == nil {
 		return exitDone

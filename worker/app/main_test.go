@@ -9,10 +9,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+
+	"github.com/rebased/rebased/infra/telemetry"
 )
 
 // start runs the program with the least of settings and more; no server listens at any address.
@@ -66,6 +69,10 @@ func TestWhatIsWrongIsSaidInOneLineAndInTheStatus(t *testing.T) {
 		"odd origin":   {nil, []string{"REBASED_TEACHER_ORIGINS=x"}, 2, "REBASED_TEACHER_ORIGINS"},
 		"odd key":      {nil, []string{"REBASED_PAYLOAD_KEYS=k1=c2hvcnQ="}, 2, `REBASED_PAYLOAD_KEYS: key "k1": has 5 bytes`},
 		"no version":   {nil, []string{"TEMPORAL_DEPLOYMENT_NAME=rebased"}, 2, "TEMPORAL_WORKER_BUILD_ID"},
+		"odd log":      {nil, []string{"REBASED_LOG=yaml"}, 2, "REBASED_LOG"},
+		"odd grace":    {nil, []string{"REBASED_STOP_GRACE_SECONDS=-1"}, 2, "REBASED_STOP_GRACE_SECONDS"},
+		"odd exporter": {nil, []string{"OTEL_METRICS_EXPORTER=console"}, 2, "OTEL_METRICS_EXPORTER"},
+		"odd protocol": {nil, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}, 2, "http/protobuf"},
 		"Temporal off": {nil, nil, 1, "check TEMPORAL_ADDRESS"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +98,12 @@ func TestTemporalThatIsDownIsNamedByItsAddress(t *testing.T) {
 func TestEveryStepHasANameOfItsOwn(t *testing.T) {
 	s := settingsOf(t)
 	t.Setenv("AWS_REGION", "us-east-1")
-	ports, err := open(t.Context(), s)
+	log := slog.New(slog.DiscardHandler)
+	seen, err := telemetry.Open(t.Context(), program, func(string) string { return "" }, prometheus.NewRegistry(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports, err := open(t.Context(), s, seen)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,17 +113,25 @@ func TestEveryStepHasANameOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lazy.Close()
-	ports.register(worker.New(lazy, "steps", worker.Options{}), lazy, slog.New(slog.DiscardHandler)) // panics when two steps have one name
+	if err := ports.register(worker.New(lazy, "steps", worker.Options{}), lazy, log); err != nil { // panics when two steps have one name
+		t.Error(err)
+	}
 }
 
 func TestHealthAndMetricsAreServedUntilClosed(t *testing.T) {
-	h, err := newHealth(t.Context(), "127.0.0.1:0", prometheus.NewRegistry())
+	registry := prometheus.NewRegistry()
+	if _, err := telemetry.Open(t.Context(), program, func(string) string { return "" }, registry, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	ready := &readiness{now: time.Now}
+	ready.polls(true)
+	h, err := newHealth(t.Context(), "127.0.0.1:0", registry, ready)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- h.serve() }()
-	for path, want := range map[string]string{"/healthz": "ok", "/metrics": "go_goroutines"} {
+	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "", "/metrics": "go_goroutines"} {
 		reply, err := http.Get("http://" + h.listener.Addr().String() + path)
 		if err != nil {
 			t.Fatal(err)
@@ -134,7 +154,7 @@ func TestAHealthAddressInUseNamesItsSetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	_, err = newHealth(t.Context(), listener.Addr().String(), prometheus.NewRegistry())
+	_, err = newHealth(t.Context(), listener.Addr().String(), prometheus.NewRegistry(), &readiness{})
 	if err == nil || !strings.Contains(err.Error(), "REBASED_HEALTH_ADDR") || !strings.Contains(err.Error(), listener.Addr().String()) {
 		t.Errorf("got %v", err)
 	}

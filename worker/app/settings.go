@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	sdk "go.temporal.io/sdk/worker"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/rebased/rebased/infra/teacher/anthropic"
 	"github.com/rebased/rebased/infra/teacher/bedrock"
 	"github.com/rebased/rebased/infra/teacher/openai"
+	"github.com/rebased/rebased/infra/telemetry"
 )
 
 // DefaultHealthAddress is where health and metrics are served when nothing else is set: loopback only.
@@ -41,10 +43,12 @@ type settings struct {
 	bedrockBaseURL string // "" = that of the AWS region
 	bedrockAPIKey  string // "" = requests are signed
 
-	origins       []string // that may be sent the key, beside that of openAIBaseURL
-	prices        string   // file; "" = none
-	healthAddress string   // "" = none
-	onnxruntime   string   // shared library; "" = none
+	origins       []string      // that may be sent the key, beside that of openAIBaseURL
+	prices        string        // file; "" = none
+	healthAddress string        // "" = none
+	onnxruntime   string        // shared library; "" = none
+	grace         time.Duration // that calls to teachers have at a stop
+	log           telemetry.LogForm
 	dedupe        dedupeSettings
 }
 
@@ -59,6 +63,20 @@ const (
 	dedupeMiB         = 16
 	dedupeShardedFrom = 200_000
 )
+
+// What calls to teachers have at a stop, in seconds. With what follows it stays under the 30 s that Kubernetes gives a pod.
+const (
+	stopGrace    = 15
+	maxStopGrace = 3600
+)
+
+// secrets are what must stand in no log.
+func (s settings) secrets() []string {
+	return []string{
+		s.qdrantAPIKey, s.openAIAPIKey, s.anthropicAPIKey, s.bedrockAPIKey, s.hubToken, s.environ.get("TEMPORAL_API_KEY", ""),
+		s.environ.get("AWS_SECRET_ACCESS_KEY", ""), s.environ.get("AWS_SESSION_TOKEN", ""),
+	}
+}
 
 // number reads a whole number from least to most.
 func (e environment) number(name string, otherwise, least, most int) (int, error) {
@@ -136,6 +154,14 @@ func settingsFrom(environ []string) (settings, error) {
 	}
 	if err := s.versioned(); err != nil {
 		return s, err
+	}
+	grace, err := e.number("REBASED_STOP_GRACE_SECONDS", stopGrace, 0, maxStopGrace)
+	if err != nil {
+		return s, err
+	}
+	s.grace = time.Duration(grace) * time.Second
+	if s.log, err = telemetry.ParseLogForm(e.get("REBASED_LOG", "")); err != nil {
+		return s, fmt.Errorf("REBASED_LOG: %w", err)
 	}
 	memory, err := e.number("REBASED_DEDUPE_MEMORY_MIB", dedupeMiB, 1, 1<<20)
 	if err != nil {

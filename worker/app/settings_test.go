@@ -1,14 +1,17 @@
 package app
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/qdrant"
+	"github.com/rebased/rebased/infra/telemetry"
 )
 
 const secret = "sk-secret-0123456789"
@@ -32,14 +35,14 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 		environ []string
 		want    settings
 	}{
-		"defaults": {nil, settings{store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239", dedupe: standard}},
+		"defaults": {nil, settings{store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239", dedupe: standard, grace: 15 * time.Second}},
 		"empty is as not set": {
 			[]string{"REBASED_HEALTH_ADDR=", "OPENAI_BASE_URL=", "REBASED_TEACHER_ORIGINS="},
-			settings{store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239", dedupe: standard},
+			settings{store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239", dedupe: standard, grace: 15 * time.Second},
 		},
 		"the last one counts": {
 			[]string{"REBASED_STORE=s3://one", "REBASED_STORE=s3://two", "NO_VALUE"},
-			settings{store: "s3://two", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239", dedupe: standard},
+			settings{store: "s3://two", qdrantURL: "http://127.0.0.1:6334", healthAddress: "127.0.0.1:7239", dedupe: standard, grace: 15 * time.Second},
 		},
 		"all": {
 			[]string{
@@ -47,7 +50,7 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 				"REBASED_TEACHER_ORIGINS= https://A.example/ ,,http://b:1",
 				"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=https://gateway/b", "AWS_BEARER_TOKEN_BEDROCK=" + secret,
 				"REBASED_QDRANT_CA=/ca.pem", "REBASED_QDRANT_COLLECTION=shards=6,int8",
-				"REBASED_DEDUPE_MEMORY_MIB=256", "REBASED_DEDUPE_SHARD_ROWS=0",
+				"REBASED_DEDUPE_MEMORY_MIB=256", "REBASED_STOP_GRACE_SECONDS=60", "REBASED_LOG=text,debug", "REBASED_DEDUPE_SHARD_ROWS=0",
 				"TEMPORAL_DEPLOYMENT_NAME=rebased", "TEMPORAL_WORKER_BUILD_ID=2026.11",
 			},
 			settings{
@@ -55,6 +58,7 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 				qdrantCA: "/ca.pem", collection: qdrant.Collection{Shards: 6, Int8: true},
 				bedrockBaseURL: "https://gateway/b", bedrockAPIKey: secret, origins: []string{"https://a.example", "http://b:1"},
 				dedupe: dedupeSettings{memory: 256 << 20}, version: worker.WorkerDeploymentVersion{DeploymentName: "rebased", BuildID: "2026.11"},
+				grace: time.Minute, log: telemetry.LogForm{Text: true, Level: slog.LevelDebug},
 			},
 		},
 	} {

@@ -24,7 +24,7 @@ type Worker struct {
 const (
 	// stopLimit is how long a worker may take to stop before it is killed: somewhat longer than it takes by its own limits. What it leaves undone
 	// another attempt does again.
-	stopLimit = 12 * time.Second
+	stopLimit = 30 * time.Second
 	// A worker that dies is started again after a pause that doubles from minPause to maxPause; one that has run for steadyAfter begins anew.
 	minPause, maxPause = time.Second, 30 * time.Second
 	steadyAfter        = time.Minute

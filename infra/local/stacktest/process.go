@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -42,6 +43,20 @@ func (p *process) kill() {
 	}
 	_ = p.cmd.Process.Kill()
 	<-p.ended
+}
+
+// stop sends SIGTERM, waits for the end and gives the exit status, -1 when the process was ended by a signal.
+func (p *process) stop() int {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatalf("stop %s: %v", p.name, err)
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		p.t.Fatalf("%s did not stop within %s; it wrote:\n%s", p.name, patience, p.out.String())
+	}
+	return p.cmd.ProcessState.ExitCode()
 }
 
 // waitForLine waits until the process has written a line.

@@ -107,6 +107,15 @@ func (s *Stack) WorkerLog() string {
 	return s.ended + s.worker.out.String()
 }
 
+// StopWorker tells the worker to stop, as a rollout does, and gives its exit status and what it wrote, once it has ended.
+func (s *Stack) StopWorker() (status int, wrote string) {
+	s.t.Helper()
+	status, wrote = s.worker.stop(), s.worker.out.String()
+	s.ended += wrote
+	s.worker = nil
+	return status, wrote
+}
+
 // StartSecondWorker starts a worker beside the first, without a health endpoint, and waits until it is ready.
 func (s *Stack) StartSecondWorker() {
 	s.t.Helper()

@@ -62,6 +62,9 @@ func (e *statusError) Error() string {
 
 func (e *statusError) Unwrap() error { return e.cause }
 
+// HTTPStatus is what the server answered, for metrics.
+func (e *statusError) HTTPStatus() int { return e.status }
+
 // Broken makes an error of a request that got no whole answer. One that never reached the server is marked as not billed; when ctx has ended, the
 // error is its own.
 func Broken(ctx context.Context, op string, err error, key string) error {
