@@ -24,7 +24,7 @@ func TestErrorsHaveTheKindThatTheAnswerMeans(t *testing.T) {
 		requests int
 	}{
 		{404, "NoSuchKey", rebased.NotFound, 1},
-		{404, "NoSuchBucket", rebased.NotFound, 1},
+		{404, "NoSuchBucket", rebased.Invalid, 1},
 		{403, "AccessDenied", rebased.Unauthorized, 1},
 		{401, "Unauthorized", rebased.Unauthorized, 1},
 		{400, "ExpiredToken", rebased.Unauthorized, 1},
@@ -58,7 +58,7 @@ func TestErrorsHaveTheKindThatTheAnswerMeans(t *testing.T) {
 func TestAMissingBucketIsNamed(t *testing.T) {
 	store, _ := scripted(t, func(w http.ResponseWriter, _ *http.Request, _ int) { fail(w, 404, "NoSuchBucket") })
 	_, err := store.PutIfMatch(t.Context(), "k", `"etag"`, nil)
-	wantError(t, err, rebased.NotFound, "put k: bucket bucket does not exist")
+	wantError(t, err, rebased.Invalid, "put k: bucket bucket does not exist")
 }
 
 func TestFailuresThatPassAreRetried(t *testing.T) {

@@ -114,7 +114,7 @@ func rateLine(s standing) string {
 		if !s.measured {
 			return "measured in a moment"
 		}
-		return fmt.Sprintf("nothing answered in the last %s", short(window))
+		return "nothing answered in the last " + short(window)
 	}
 	line := fmt.Sprintf("%.1f rows/s, %.1f calls/s", s.RowRate, s.CallRate)
 	if left := s.left(); left != "" {
@@ -126,7 +126,7 @@ func rateLine(s standing) string {
 func flightLine(s standing) string {
 	line := console.Thousands(s.InFlight)
 	if s.Most > 0 {
-		line += fmt.Sprintf(", the pace allows %s", console.Thousands(s.Most))
+		line += ", the pace allows " + console.Thousands(s.Most)
 	}
 	if s.Pace > 0 {
 		line += fmt.Sprintf(" and %.1f calls/s", s.Pace)
@@ -135,7 +135,7 @@ func flightLine(s standing) string {
 		line += fmt.Sprintf(", throttled %s times", console.Thousands(s.Throttled))
 	}
 	if s.Hold >= 1 {
-		line += fmt.Sprintf(", held for %s", short(time.Duration(s.Hold*float64(time.Second))))
+		line += ", held for " + short(time.Duration(s.Hold*float64(time.Second)))
 	}
 	return line
 }
@@ -178,7 +178,7 @@ func bar(part float64, width int) string {
 // wrapped breaks text between words into lines of so many columns.
 func wrapped(text string, columns int) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(console.OneLine(text)) {
+	for word := range strings.FieldsSeq(console.OneLine(text)) {
 		if line != "" && console.Columns(line)+1+console.Columns(word) > columns {
 			lines = append(lines, line)
 			line = ""

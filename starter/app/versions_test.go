@@ -80,7 +80,7 @@ rows         2 train, 0 validation, of 3 retrieved
 rejected     1 duplicate
 …`, "")
 	}
-	w.want(args("versions show squad@000000000000"), 2, "", "rebased: task squad has no version 000000000000\n")
+	w.want(args("versions show squad@000000000000"), 2, "", "rebased: task squad has no version 000000000000: rebased versions ls squad lists those there are\n")
 }
 
 func TestExportWritesAVersionInAnyFormat(t *testing.T) {
@@ -101,7 +101,7 @@ func TestExportWritesAVersionInAnyFormat(t *testing.T) {
 	w.want([]string{"export", "squad", "--format", "messages", "-o", file, "--json"}, 0, `{"task":"squad","split":"train","format":"messages","file":"`+file+`",…`, "")
 	w.want([]string{"export", "squad", "--format", "messages", "-o", w.dir + "/none/out"}, 2, "", "rebased: write "+w.dir+"/none/out: no such file or directory\n")
 	w.want([]string{"export", "squad", "--format", "messages", "--split", "validation"}, 2, "", `rebased: version `+name+` of task squad has no split "validation"`+"\n")
-	w.want([]string{"export", "squad", "--format", "csv"}, 2, "", "rebased: format \"csv\" is not known: …")
+	w.want([]string{"export", "squad", "--format", "csv"}, 2, "", "rebased: --format must be one of …")
 	if left, err := os.ReadDir(w.dir); err != nil || len(left) != 1 {
 		t.Errorf("%d files are left, want the exported one: %v", len(left), left)
 	}

@@ -56,9 +56,10 @@ func (c *Cluster) CheckSearchAttributes(ctx context.Context) (typed bool, err er
 
 // attributes is the command of Temporal's own tool that does something with search attributes.
 func (c *Cluster) attributes(do string, names []string, each string) string {
-	command := fmt.Sprintf("temporal operator search-attribute %s --address %s --namespace %s", do, c.address, c.namespace)
+	var command strings.Builder
+	fmt.Fprintf(&command, "temporal operator search-attribute %s --address %s --namespace %s", do, c.address, c.namespace)
 	for _, name := range names {
-		command += " --name " + name + each
+		command.WriteString(" --name " + name + each)
 	}
-	return command
+	return command.String()
 }
