@@ -40,9 +40,7 @@ func TestACopyOfTheBucketIsAllThatARestoreNeeds(t *testing.T) {
 	small := demoTask(t, 40, nil)
 	later := result(t, must(t, lost, "build", "-f", small, "--json")) // while it is copied
 	rest := saved.files("")
-	maps.DeleteFunc(rest, func(key, _ string) bool {
-		return pointer.MatchString(key) || strings.HasPrefix(key, "gc/") || strings.HasPrefix(key, "imports/")
-	})
+	maps.DeleteFunc(rest, func(key, _ string) bool { return pointer.MatchString(key) || ofRuns.MatchString(key) })
 	for key, body := range rest {
 		b.put(key, body)
 	}
