@@ -144,7 +144,12 @@ func approved(t *testing.T, s *stacktest.Stack, build string) {
 	t.Helper()
 	waitUntil(t, "the build takes the decision", func() bool {
 		_, errs, code := s.Run("builds", "approve", build)
-		return code == 0 || strings.Contains(errs, "it does not wait for approval") || strings.Contains(errs, "it has ended")
+		for _, taken := range []string{"no build that is awaiting_approval", "it does not wait for approval", "it has ended"} {
+			if strings.Contains(errs, taken) {
+				return true
+			}
+		}
+		return code == 0
 	})
 }
 
