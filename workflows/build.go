@@ -47,6 +47,7 @@ func BuildDataset(ctx workflow.Context, in BuildInput) (rebased.BuildResult, err
 	}
 	b.cancelAdopted(ctx)
 	b.record(ctx, result)
+	b.finish(ctx)
 	return result, nil
 }
 

@@ -153,12 +153,15 @@ func (f *flight) update(name string, arg any) (a answer, open bool) {
 	}
 }
 
-// refusal collects why updates were refused.
-type refusal struct{ into *[]answer }
+// collector collects the answers of updates.
+type collector struct{ into *[]answer }
 
-func (r refusal) Accept()             {}
-func (r refusal) Reject(err error)    { *r.into = append(*r.into, answer{refused: err}) }
-func (r refusal) Complete(any, error) {}
+func (c collector) Accept()          {}
+func (c collector) Reject(err error) { *c.into = append(*c.into, answer{refused: err}) }
+func (c collector) Complete(out any, err error) {
+	p, _ := out.(rebased.Progress)
+	*c.into = append(*c.into, answer{progress: p, refused: err})
+}
 
 func (f *fleet) find(build string) (*flight, error) {
 	f.mu.Lock()

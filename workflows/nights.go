@@ -131,8 +131,16 @@ func (b *build) endSuperseded(ctx workflow.Context) (rebased.BuildResult, error)
 	result := b.result(ctx, rebased.StateSuperseded)
 	result.Detail, result.SupersededBy = b.gaveWay(), b.superseded.By
 	b.record(ctx, result)
+	b.finish(ctx)
+	return result, nil
+}
+
+// finish answers whoever waits to hear how the build ends.
+func (b *build) finish(ctx workflow.Context) {
 	b.over = true
-	return result, workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+		workflow.GetLogger(ctx).Warn("an update is left without its answer", "error", err)
+	}
 }
 
 // pauseSchedule stops the schedule of a build that has failed, where its maker wants that.

@@ -244,6 +244,24 @@ func TestADecisionThatCameFirstHoldsAndTheNightGoesByIt(t *testing.T) {
 	}
 }
 
+func TestAReleaseThatIsUnderWayIsWaitedFor(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 120)
+	first := w.night(t, "1", approvedYAML)
+	first.waits(t, rebased.StateAwaitingApproval)
+	var answers []answer
+	first.within(func() { // in one go, so that the release has just begun
+		first.env.UpdateWorkflow(workflows.UpdateApprove, "", collector{&[]answer{}}, workflows.Decision{By: "ann"})
+		first.env.UpdateWorkflow(workflows.UpdateSupersede, "", collector{&answers}, activities.Supersede{By: "nightly-2"})
+	})
+	if r := first.landed(t); r.State != rebased.StateReleased || r.SupersededBy != "" {
+		t.Errorf("%+v", r)
+	}
+	if len(answers) != 1 || answers[0].progress.State != rebased.StateReleased {
+		t.Errorf("the newer build hears %+v", answers)
+	}
+}
+
 func TestAPausedNightThatIsResumedFirstKeepsTheTask(t *testing.T) {
 	w := newWorld()
 	w.indexed(t, 120)
@@ -284,7 +302,7 @@ func TestADecisionAboutASupersededBuildNamesTheNewerOne(t *testing.T) {
 	w.quota(20)
 	first := w.night(t, "1", taskYAML)
 	first.waits(t, rebased.StatePaused)
-	var refusals []answer
+	var answers []answer
 	first.within(func() { // in one go, before the build has come to its end
 		for _, u := range []struct {
 			name string
@@ -295,14 +313,14 @@ func TestADecisionAboutASupersededBuildNamesTheNewerOne(t *testing.T) {
 			{workflows.UpdateApprove, workflows.Decision{}},
 			{workflows.UpdateRaiseBudget, workflows.BudgetRaise{USD: 1}},
 		} {
-			first.env.UpdateWorkflow(u.name, "", refusal{&refusals}, u.arg)
+			first.env.UpdateWorkflow(u.name, "", collector{&answers}, u.arg)
 		}
 	})
 	first.landed(t)
-	if len(refusals) != 3 {
-		t.Fatalf("%+v", refusals)
+	if len(answers) != 4 || answers[3].progress.State != rebased.StateSuperseded {
+		t.Fatalf("%+v", answers)
 	}
-	for _, a := range refusals {
+	for _, a := range answers[:3] {
 		if a.refused.Error() != "it was superseded by numbers/nightly-2: decide about that one" {
 			t.Errorf("%v", a.refused)
 		}
@@ -326,7 +344,10 @@ func TestTheBatchesOfAPausedNightAreTheNextOnes(t *testing.T) {
 		first := w.night(t, "1", yaml)
 		first.waits(t, rebased.StatePaused)
 		denied.Store(false)
-		w.teacher.Stands = func(id string, _ int) llm.BatchState { return llm.BatchState{Ended: changed == "" || id != "batch-1"} }
+		var looks atomic.Int32
+		w.teacher.Stands = func(id string, _ int) llm.BatchState {
+			return llm.BatchState{Ended: id != "batch-1" || changed == "" && looks.Add(1) > 3}
+		}
 		if changed != "" {
 			yaml = strings.Replace(yaml, "instruction: ", "instruction: Now ", 1)
 		}
