@@ -12,7 +12,6 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
@@ -234,7 +233,7 @@ func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Lo
 		&activities.Batch{Teaching: teaching},
 		&activities.Nights{Objects: p.objects, Builds: builds{temporal}, Batches: batches},
 		&activities.Handoff{Build: build, Tokenizers: p.tokenizers, URI: p.uri},
-		&activities.Collect{Objects: p.objects, Examples: build.Examples, Rejects: build.Rejects, Answers: p.answers, Running: running{temporal, converter.GetDefaultDataConverter()}.ask},
+		&activities.Collect{Objects: p.objects, Examples: build.Examples, Rejects: build.Rejects, Answers: p.answers, Running: running{temporal, p.codec.Values()}.ask},
 		&activities.Dedupe{Build: build, Encoders: p.encoders, Vectors: p.index, Parquet: source.Parquet{}, InMemory: p.dedupe.memory},
 	} {
 		w.RegisterActivityWithOptions(steps, activity.RegisterOptions{})
