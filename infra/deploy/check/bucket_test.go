@@ -42,8 +42,9 @@ type statement struct {
 // TestTheBucketOfTheComposeFileHasTheSamePermissions makes the gateway's policy of the two that are shipped for AWS. -update writes it.
 func TestTheBucketOfTheComposeFileHasTheSamePermissions(t *testing.T) {
 	var all []statement
-	for _, who := range []string{"worker", "starter"} {
-		text := strings.NewReplacer("BUCKET/PREFIX", "rebased", "BUCKET", "rebased").Replace(string(file(t, "s3/"+who+"-policy.json")))
+	for _, c := range []struct{ who, policy string }{{"worker", "worker"}, {"worker", "gc"}, {"starter", "starter"}} {
+		who := c.who
+		text := strings.NewReplacer("BUCKET/PREFIX", "rebased", "BUCKET", "rebased").Replace(string(file(t, "s3/"+c.policy+"-policy.json")))
 		var policy struct{ Statement []statement }
 		if err := json.Unmarshal([]byte(text), &policy); err != nil {
 			t.Fatal(err)
