@@ -346,16 +346,81 @@ const (
 // Delta reports whether versions hold new rows only.
 func (o Output) Delta() bool { return o.Mode == OutputDelta }
 
-// Handoff says what happens when a version is ready.
+// Handoff says what happens when a version is ready: which targets are told of it.
 type Handoff struct {
 	Approval bool          `json:"approval"` // wait for a person
 	Workflow *WorkflowSpec `json:"workflow,omitempty"`
+	Nexus    *NexusSpec    `json:"nexus,omitempty"`
+	Webhook  *WebhookSpec  `json:"webhook,omitempty"`
+	SQS      *SQSSpec      `json:"sqs,omitempty"`
+	Command  *CommandSpec  `json:"command,omitempty"`
 }
 
 // WorkflowSpec names a workflow of the training pipeline to start with the release record's reference.
 type WorkflowSpec struct {
 	Type      string `json:"type"`
 	TaskQueue string `json:"task_queue"`
+}
+
+// NexusSpec names an operation of another Temporal namespace.
+type NexusSpec struct {
+	Endpoint  string `json:"endpoint"`
+	Service   string `json:"service"`
+	Operation string `json:"operation"`
+}
+
+// WebhookSpec says where a signed request is sent. The secret is the worker's.
+type WebhookSpec struct {
+	URL string `json:"url"`
+}
+
+// SQSSpec names a queue of Amazon SQS. The credentials are the worker's.
+type SQSSpec struct {
+	QueueURL string `json:"queue_url"`
+}
+
+// CommandSpec names a command of the worker's own list.
+type CommandSpec struct {
+	Name    string  `json:"name"`
+	Timeout Seconds `json:"timeout,omitempty"` // 0 = ten minutes
+}
+
+// Limit is how long the command may take.
+func (c CommandSpec) Limit() time.Duration {
+	const standard = 10 * time.Minute
+	if c.Timeout == 0 {
+		return standard
+	}
+	return c.Timeout.Duration()
+}
+
+// Targets of a hand-off, called as their keys of the task file.
+const (
+	TargetWorkflow = "workflow"
+	TargetNexus    = "nexus"
+	TargetWebhook  = "webhook"
+	TargetSQS      = "sqs"
+	TargetCommand  = "command"
+)
+
+// Targets lists what a version is handed to, in the order of the task file's reference.
+func (h Handoff) Targets() []string {
+	var all []string
+	for _, target := range []struct {
+		name  string
+		given bool
+	}{
+		{TargetWorkflow, h.Workflow != nil},
+		{TargetNexus, h.Nexus != nil},
+		{TargetWebhook, h.Webhook != nil},
+		{TargetSQS, h.SQS != nil},
+		{TargetCommand, h.Command != nil},
+	} {
+		if target.given {
+			all = append(all, target.name)
+		}
+	}
+	return all
 }
 
 // DefaultTask holds every default of the task file.
