@@ -45,6 +45,8 @@ type Record struct {
 	Releases       []Release `json:"releases"` // one a build that released this version, in the order of time
 	// RolledBack are the decisions to put an earlier version in this one's place.
 	RolledBack []Rollback `json:"rolled_back,omitempty"`
+	// Deliveries tell what became of the hand-off, by target.
+	Deliveries map[string]Delivery `json:"deliveries,omitempty"`
 }
 
 // Rollback is a decision that a version is not to be used any more.
@@ -76,7 +78,7 @@ type Release struct {
 	Gates      []string  `json:"gates,omitempty"` // that the version did not pass when it was released all the same
 	// Before is the version that was the latest then, and how many fewer rows this one has.
 	Before  *Before `json:"before,omitempty"`
-	Handoff string  `json:"handoff"`
+	Handoff string  `json:"handoff"` // the workflow's id and run; "" = there is none
 }
 
 // Before compares a version with the one that it takes the place of.
@@ -335,20 +337,6 @@ func (v Versions) Record(ctx context.Context, task, version string) (Record, err
 		return Record{}, rebased.E(rebased.Invalid, "%s: %w", key, err)
 	}
 	return record, nil
-}
-
-// unstarted gives the build that released a version, if its hand-off is not recorded.
-func (v Versions) unstarted(ctx context.Context, latest Latest) (build string, err error) {
-	record, err := v.Record(ctx, latest.Task, latest.Version)
-	if err != nil {
-		return "", err
-	}
-	for _, r := range record.Releases {
-		if r.Build == latest.Build && r.Made() && r.Handoff == "" {
-			return r.Build, nil
-		}
-	}
-	return "", nil
 }
 
 // HandedOff records the hand-off of a version to its build's release.
