@@ -121,20 +121,27 @@ func (a *Handoff) deliver(ctx context.Context, in DeliverInput) (handoff.Receipt
 type DeliveredInput struct {
 	OrderInput
 	Delivery Delivery `json:"delivery"`
+	// Said is how the result of a workflow or an operation begins, up to MaxSaid bytes of Size in all; none = it is in Delivery, or there is none.
+	Said []byte `json:"said,omitempty"`
+	Size int    `json:"size,omitempty"`
 }
 
-// Delivered writes it into the release record.
-func (a *Handoff) Delivered(ctx context.Context, in DeliveredInput) error {
-	return translate(ctx, a.versions().Delivered(ctx, in.Task, in.Version, in.Target, in.Delivery))
+// MaxSaid is more than the record keeps of a result.
+const MaxSaid = 32 << 10
+
+// Delivered writes it into the release record, and gives what now stands there.
+func (a *Handoff) Delivered(ctx context.Context, in DeliveredInput) (Delivery, error) {
+	out := in.Delivery
+	if in.Size > 0 {
+		out.Result = handoff.ResultOf(in.Said, in.Size)
+	}
+	return out, translate(ctx, a.versions().Delivered(ctx, in.Task, in.Version, in.Target, out))
 }
 
-// States of a delivery, and ResultOf, for workflows.
+// States of a delivery.
 const (
 	DeliveryStarted     = handoff.DeliveryStarted
 	DeliveryDone        = handoff.DeliveryDone
 	DeliveryFailed      = handoff.DeliveryFailed
 	DeliveryUndelivered = handoff.DeliveryUndelivered
 )
-
-// ResultOf is what is kept of a result.
-func ResultOf(said []byte) []byte { return handoff.ResultOf(said, 0) }

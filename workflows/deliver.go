@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/nexus-rpc/sdk-go/nexus"
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -77,7 +78,7 @@ func Deliver(ctx workflow.Context, in DeliverInput) (activities.Delivery, error)
 		out = d.publish(ctx)
 	}
 	if err := d.record(ctx, &out); err != nil {
-		return out, err
+		return activities.Delivery{}, err
 	}
 	if out.State == activities.DeliveryFailed || out.State == activities.DeliveryUndelivered {
 		return out, temporal.NewNonRetryableApplicationError("hand-off to "+in.Target+" "+out.State+": "+out.Error, out.State, nil)
@@ -90,6 +91,7 @@ type delivery struct {
 	in    DeliverInput
 	of    activities.OrderInput
 	order activities.Order
+	said  []byte // the result of a workflow or an operation
 }
 
 // known is what the record says of a hand-off that is not to be made again.
@@ -106,8 +108,8 @@ func (d *delivery) record(ctx workflow.Context, out *activities.Delivery) error 
 	out.At = workflow.Now(ctx).UTC()
 	whole, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	done := activities.DeliveredInput{OrderInput: d.of, Delivery: *out}
-	return plain(workflow.ExecuteActivity(workflow.WithActivityOptions(whole, recordOptions), a.Delivered, done).Get(whole, nil))
+	done := activities.DeliveredInput{OrderInput: d.of, Delivery: *out, Said: d.said[:min(len(d.said), activities.MaxSaid)], Size: len(d.said)}
+	return plain(workflow.ExecuteActivity(workflow.WithActivityOptions(whole, recordOptions), a.Delivered, done).Get(whole, out))
 }
 
 // publish brings the message to a target that is no workflow.
@@ -164,7 +166,11 @@ func (d *delivery) nexus(ctx workflow.Context, spec rebased.NexusSpec) activitie
 	call := workflow.NewNexusClient(spec.Endpoint, spec.Service).ExecuteOperation(ctx, spec.Operation, d.order.Message, workflow.NexusOperationOptions{})
 	var execution workflow.NexusOperationExecution
 	if err := call.GetNexusOperationExecution().Get(ctx, &execution); err != nil {
-		return activities.Delivery{State: activities.DeliveryUndelivered, Error: whyOf(err)}
+		out := activities.Delivery{State: activities.DeliveryFailed, Error: whyOf(err)}
+		if _, refused := errors.AsType[*nexus.HandlerError](err); refused {
+			out.State = activities.DeliveryUndelivered
+		}
+		return out
 	}
 	return d.follow(ctx, activities.Delivery{State: activities.DeliveryStarted, ID: execution.OperationToken}, call)
 }
@@ -181,7 +187,7 @@ func (d *delivery) follow(ctx workflow.Context, out activities.Delivery, end wor
 		out.State, out.Error = activities.DeliveryFailed, whyOf(err)
 		return out
 	}
-	out.State, out.Result = activities.DeliveryDone, activities.ResultOf(result.Payload().GetData())
+	out.State, d.said = activities.DeliveryDone, result.Payload().GetData()
 	return out
 }
 

@@ -13,6 +13,7 @@ import (
 type Publisher struct {
 	// Answer says what comes of a message; nil = it is taken.
 	Answer func(context.Context, handoff.Message) (handoff.Receipt, error)
+	Refuse error // of Check; nil = none
 
 	mu       sync.Mutex
 	messages [][]byte
@@ -21,11 +22,11 @@ type Publisher struct {
 var _ handoff.Publisher = (*Publisher)(nil)
 
 // Check implements handoff.Publisher.
-func (*Publisher) Check(_ context.Context, to rebased.Handoff) error {
+func (p *Publisher) Check(_ context.Context, to rebased.Handoff) error {
 	if to.Webhook == nil {
 		return rebased.E(rebased.Invalid, "the task names no webhook")
 	}
-	return nil
+	return p.Refuse
 }
 
 // Publish implements handoff.Publisher.
