@@ -47,12 +47,13 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 				"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=https://gateway/b", "AWS_BEARER_TOKEN_BEDROCK=" + secret,
 				"REBASED_QDRANT_CA=/ca.pem", "REBASED_QDRANT_COLLECTION=shards=6,int8",
 				"REBASED_DEDUPE_MEMORY_MIB=256", "REBASED_DEDUPE_SHARD_ROWS=0",
+				"REBASED_WEBHOOK_SECRET=" + secret, "REBASED_WEBHOOK_ALLOW=10.0.0.0/8", "REBASED_HANDOFF_COMMANDS=a=/b", "AWS_ENDPOINT_URL_SQS=http://sqs:1",
 			},
 			settings{
 				store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", qdrantAPIKey: "q", openAIBaseURL: "http://own:8000/v1", openAIAPIKey: secret,
 				qdrantCA: "/ca.pem", collection: qdrant.Collection{Shards: 6, Int8: true},
 				bedrockBaseURL: "https://gateway/b", bedrockAPIKey: secret, origins: []string{"https://a.example", "http://b:1"},
-				dedupe: dedupeSettings{memory: 256 << 20},
+				dedupe: dedupeSettings{memory: 256 << 20}, webhookSecrets: secret, webhookAllow: "10.0.0.0/8", commands: "a=/b", sqsEndpoint: "http://sqs:1",
 			},
 		},
 	} {
