@@ -34,8 +34,9 @@ func (b *build) targets() []string {
 // and a target that cannot be reached holds no other.
 func (b *build) deliver(ctx workflow.Context, version string, targets []string) error {
 	var started []workflow.Future
+	apart, _ := workflow.NewDisconnectedContext(ctx) // never canceled: a context that is cancels what was started in it, abandoned or not
 	for _, target := range targets {
-		child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		child := workflow.WithChildOptions(apart, workflow.ChildWorkflowOptions{
 			WorkflowID:            DeliverID(b.ref.Task, version, target),
 			ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
 			WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,

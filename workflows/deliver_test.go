@@ -91,6 +91,20 @@ func TestABuildStartsTheHandoffOfEachTargetAndWaitsForNone(t *testing.T) {
 	}
 }
 
+// A context that ends cancels the children that were started in it, abandoned or not: builds once canceled the training that they had begun.
+func TestABuildDoesNotCancelWhatItHandsOffTo(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 120)
+	env := w.environment(t)
+	env.RegisterWorkflowWithOptions(func(ctx workflow.Context, _ workflows.HandoffInput) error {
+		return workflow.Sleep(ctx, 10*time.Hour)
+	}, workflow.RegisterOptions{Name: "Train"})
+	env.SetOnChildWorkflowCanceledListener(func(info *workflow.Info) { t.Errorf("%s was canceled", info.WorkflowExecution.ID) })
+	if r, err := w.runBuild(t, env, "1", handed(toWorkflow)); err != nil || r.State != rebased.StateReleased {
+		t.Fatalf("%+v, %v", r, err)
+	}
+}
+
 func TestTheNextBuildOfAVersionHandsOffWhatIsDueAndSaysWhatWentWrong(t *testing.T) {
 	w := newWorld()
 	yaml := handed(toWorkflow + ", " + toWebhook)

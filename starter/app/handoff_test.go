@@ -49,7 +49,7 @@ func TestAVersionIsHandedToTheTargetsThatDoNotHaveIt(t *testing.T) {
 	}
 	w.want(args("versions handoff squad --to sqs"), 2, "", `rebased: version `+name+` of task squad is not handed to "sqs": its task file has workflow, webhook, command`+"\n")
 	_, shown, _ := w.run("versions", "show", "squad")
-	for _, line := range []string{"hand-off     command failed 2026-11-22T03:00:00Z, exit status 3\n", "hand-off     webhook delivered 2026-11-22T03:00:00Z, {\"ok\":true}\n"} {
+	for _, line := range []string{"hand-off     command failed 2026-11-22T03:00:00Z, exit status 3\n", "hand-off     webhook delivered 2026-11-22T03:00:00Z, { \"ok\": true }\n"} {
 		if !strings.Contains(shown, line) {
 			t.Errorf("it does not say %q:\n%s", line, shown)
 		}
