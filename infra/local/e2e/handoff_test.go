@@ -147,14 +147,13 @@ func TestAReleasedVersionIsHandedToEachTarget(t *testing.T) {
 		"webhook":  map[string]any{"url": hook.URL + "/versions"},
 		"command":  map[string]any{"name": "train"},
 	}
-	s, task := demoStack(t, stacktest.Options{Env: []string{
+	s, task := demoStack(t, stacktest.Options{Nexus: true, Env: []string{
 		"REBASED_WEBHOOK_SECRET=" + hookSecret, "REBASED_WEBHOOK_ALLOW=" + strings.TrimPrefix(hook.URL, "http://"), "REBASED_HANDOFF_COMMANDS=train=" + program,
 	}}, 40, map[string]any{"handoff": to})
 	pipelines(t, s)
 	r := result(t, must(t, s, "build", "-f", task, "--json"))
 	waitUntil(t, "all four have ended", func() bool {
 		v, ended := show(t, s), 0
-		t.Logf("DEBUG %+v", v)
 		for _, d := range v.Deliveries {
 			if d.State != "started" {
 				ended++
@@ -189,7 +188,7 @@ func TestAReleasedVersionIsHandedToEachTarget(t *testing.T) {
 	}
 	must(t, s, "versions", "handoff", "demo")
 	waitUntil(t, "the command has run again", func() bool { return show(t, s).Deliveries["command"].State == "delivered" })
-	if d := show(t, s).Deliveries["command"]; !strings.Contains(string(d.Result), `"idempotency_key": "handoff/demo/`+r.Version) || calls != 2 {
+	if d := show(t, s).Deliveries["command"]; !strings.Contains(string(d.Result), `"idempotency_key":"handoff/demo/`+r.Version) || calls != 2 {
 		t.Errorf("command: %+v, %d calls of the webhook", d, calls)
 	}
 }
