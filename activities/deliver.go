@@ -11,16 +11,17 @@ import (
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/publish"
 )
 
 // Delivery is what became of a hand-off to one target.
 type Delivery = handoff.Delivery
 
 // Message is what a target is told of a released version.
-type Message = handoff.Message
+type Message = publish.Message
 
 // Publishers reach the targets that are no workflows, by their names.
-type Publishers map[string]handoff.Publisher
+type Publishers map[string]publish.Publisher
 
 // check says what keeps this worker from handing versions of a task off.
 func (p Publishers) check(ctx context.Context, to rebased.Handoff) error {
@@ -69,8 +70,10 @@ func (a *Handoff) order(ctx context.Context, in OrderInput) (Order, error) {
 	if err != nil {
 		return Order{}, err
 	}
-	order.Message.URI = a.uri(in.Task, in.Version)
-	return Order{To: task.Handoff, Message: order.Message, Earlier: order.Earlier, Due: order.Due}, nil
+	return Order{To: task.Handoff, Earlier: order.Earlier, Due: order.Due, Message: Message{
+		Task: in.Task, Version: in.Version, Build: order.Build, URI: a.uri(in.Task, in.Version), Manifest: rebased.VersionKey(in.Task, in.Version, "manifest.json"),
+		ReleasedAt: order.ReleasedAt, IdempotencyKey: publish.Key(in.Task, in.Version),
+	}}, nil
 }
 
 // DeliverInput is a message for a target.
@@ -106,13 +109,13 @@ func (a *Handoff) Deliver(ctx context.Context, in DeliverInput) (Delivery, error
 	return Delivery{}, temporal.NewApplicationErrorWithOptions(failure.Message(), failure.Type(), options)
 }
 
-func (a *Handoff) deliver(ctx context.Context, in DeliverInput) (handoff.Receipt, error) {
+func (a *Handoff) deliver(ctx context.Context, in DeliverInput) (publish.Receipt, error) {
 	publisher, ok := a.Publishers[in.Target]
 	if !ok {
-		return handoff.Receipt{}, rebased.E(rebased.Invalid, "this worker does not know the target %s of a hand-off", strconv.Quote(in.Target))
+		return publish.Receipt{}, rebased.E(rebased.Invalid, "this worker does not know the target %s of a hand-off", strconv.Quote(in.Target))
 	}
 	if err := publisher.Check(ctx, in.To); err != nil {
-		return handoff.Receipt{}, err
+		return publish.Receipt{}, err
 	}
 	return publisher.Publish(ctx, in.To, in.Message)
 }
@@ -133,7 +136,7 @@ const MaxSaid = 32 << 10
 func (a *Handoff) Delivered(ctx context.Context, in DeliveredInput) (Delivery, error) {
 	out := in.Delivery
 	if in.Size > 0 {
-		out.Result = handoff.ResultOf(in.Said, in.Size)
+		out.Result = publish.ResultOf(in.Said, in.Size)
 	}
 	return out, translate(ctx, a.versions().Delivered(ctx, in.Task, in.Version, in.Target, out))
 }

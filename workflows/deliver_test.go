@@ -21,6 +21,7 @@ import (
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/publish"
 	"github.com/rebased/rebased/workflows"
 )
 
@@ -112,8 +113,8 @@ func TestTheNextBuildOfAVersionHandsOffWhatIsDueAndSaysWhatWentWrong(t *testing.
 	if _, started := w.builds(t, "2", yaml); len(started) != 2 {
 		t.Errorf("nothing was handed off yet: %+v started", started)
 	}
-	w.hook.Answer = func(context.Context, handoff.Message) (handoff.Receipt, error) {
-		return handoff.Receipt{}, rebased.E(rebased.NotFound, "410 Gone")
+	w.hook.Answer = func(context.Context, publish.Message) (publish.Receipt, error) {
+		return publish.Receipt{}, rebased.E(rebased.NotFound, "410 Gone")
 	}
 	if _, err := w.deliver(t, w.environment(t), r.Version, "webhook", false); err == nil || !strings.Contains(err.Error(), "hand-off to webhook undelivered: 410 Gone") {
 		t.Errorf("got %v", err)
@@ -278,14 +279,14 @@ func TestAWebhookIsTriedUntilItTakesTheVersion(t *testing.T) {
 	r := w.released(t, handed(toWebhook))
 	env := w.environment(t)
 	began := env.Now()
-	w.hook.Answer = func(context.Context, handoff.Message) (handoff.Receipt, error) {
+	w.hook.Answer = func(context.Context, publish.Message) (publish.Receipt, error) {
 		switch len(w.hook.Messages()) {
 		case 1:
-			return handoff.Receipt{}, &rebased.Error{Kind: rebased.Throttled, Op: "hook", RetryAfter: 12 * time.Hour}
+			return publish.Receipt{}, &rebased.Error{Kind: rebased.Throttled, Op: "hook", RetryAfter: 12 * time.Hour}
 		case 2, 3:
-			return handoff.Receipt{}, rebased.E(rebased.Unavailable, "down")
+			return publish.Receipt{}, rebased.E(rebased.Unavailable, "down")
 		}
-		return handoff.Receipt{ID: "42", Result: json.RawMessage(`{"ok":true}`)}, nil
+		return publish.Receipt{ID: "42", Result: json.RawMessage(`{"ok":true}`)}, nil
 	}
 	if _, err := w.deliver(t, env, r.Version, "webhook", false); err != nil {
 		t.Fatal(err)
@@ -312,8 +313,8 @@ func TestAWebhookIsTriedUntilItTakesTheVersion(t *testing.T) {
 func TestAWebhookThatStaysDownIsGivenUp(t *testing.T) {
 	w := newWorld()
 	r := w.released(t, handed(toWebhook))
-	w.hook.Answer = func(context.Context, handoff.Message) (handoff.Receipt, error) {
-		return handoff.Receipt{}, rebased.E(rebased.Unavailable, "down")
+	w.hook.Answer = func(context.Context, publish.Message) (publish.Receipt, error) {
+		return publish.Receipt{}, rebased.E(rebased.Unavailable, "down")
 	}
 	_, err := w.deliver(t, w.environment(t), r.Version, "webhook", false)
 	if d := w.delivery(t, r.Version, "webhook"); err == nil || d.State != "undelivered" || d.Attempts != 10 || d.Error != "down" {

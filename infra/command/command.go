@@ -1,5 +1,5 @@
 // Package command hands released versions to programs of the worker's own machine. It is off until the operator lists programs in the worker's
-// environment; a task file names one of the list and can say nothing else to it. There is no shell. It stands behind handoff.Publisher.
+// environment; a task file names one of the list and can say nothing else to it. There is no shell. It stands behind publish.Publisher.
 package command
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/publish"
 )
 
 // Bounds of a run.
@@ -35,13 +35,13 @@ type Config struct {
 	Grace    time.Duration // from SIGTERM to SIGKILL; 0 = ten seconds
 }
 
-// Publisher implements handoff.Publisher.
+// Publisher implements publish.Publisher.
 type Publisher struct {
 	programs map[string]string // absolute paths by name
 	grace    time.Duration
 }
 
-var _ handoff.Publisher = (*Publisher)(nil)
+var _ publish.Publisher = (*Publisher)(nil)
 
 // New checks the list.
 func New(c Config) (*Publisher, error) {
@@ -62,7 +62,7 @@ func New(c Config) (*Publisher, error) {
 	return p, nil
 }
 
-// Check implements handoff.Publisher.
+// Check implements publish.Publisher.
 func (p *Publisher) Check(_ context.Context, to rebased.Handoff) error {
 	_, err := p.program(to)
 	return err
@@ -86,17 +86,17 @@ func (p *Publisher) program(to rebased.Handoff) (string, error) {
 	return path, nil
 }
 
-// Publish implements handoff.Publisher: it runs the program with the message on standard input, and waits for its end. Exit status 0 is done, 75 asks for
+// Publish implements publish.Publisher: it runs the program with the message on standard input, and waits for its end. Exit status 0 is done, 75 asks for
 // another run later, any other has failed; the end of what it printed is the result. It gets no variable of the worker, whose environment has secrets, no
 // argument, and / as its folder. When its time is over or the hand-off is canceled, it and what it started in its process group get SIGTERM, then SIGKILL.
-func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m handoff.Message) (handoff.Receipt, error) {
+func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m publish.Message) (publish.Receipt, error) {
 	path, err := p.program(to)
 	if err != nil {
-		return handoff.Receipt{}, err
+		return publish.Receipt{}, err
 	}
 	body, err := json.Marshal(m)
 	if err != nil {
-		return handoff.Receipt{}, fmt.Errorf("encode the message: %w", err)
+		return publish.Receipt{}, fmt.Errorf("encode the message: %w", err)
 	}
 	limit := to.Command.Limit()
 	work, cancel := context.WithTimeout(ctx, limit)
@@ -107,25 +107,25 @@ func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m handoff.M
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(body, '\n')), output, output
 	cmd.WaitDelay = p.grace
 	if err := group(cmd); err != nil {
-		return handoff.Receipt{}, err
+		return publish.Receipt{}, err
 	}
 	if err := cmd.Start(); err != nil {
-		return handoff.Receipt{}, unstarted(to.Command.Name, err)
+		return publish.Receipt{}, unstarted(to.Command.Name, err)
 	}
 	err = cmd.Wait()
 	if work.Err() != nil {
 		kill(cmd) // what is left of its group
 	}
 	said := output.bytes()
-	receipt := handoff.Receipt{Result: handoff.ResultOf(said, 0)}
+	receipt := publish.Receipt{Result: publish.ResultOf(said, 0)}
 	switch exit, _ := errors.AsType[*exec.ExitError](err); {
 	case ctx.Err() != nil:
-		return handoff.Receipt{}, ctx.Err()
+		return publish.Receipt{}, ctx.Err()
 	case work.Err() != nil:
 		receipt.Failed = fmt.Sprintf("command %s did not end within %v and was killed", to.Command.Name, limit)
 	case exit == nil: // done, with a status of 0: what it left running may still hold its output
 	case exit.ExitCode() == busy:
-		return handoff.Receipt{}, rebased.E(rebased.Unavailable, "command %s asks to be run again (exit status %d): %s", to.Command.Name, busy, rebased.Quote(string(said), ""))
+		return publish.Receipt{}, rebased.E(rebased.Unavailable, "command %s asks to be run again (exit status %d): %s", to.Command.Name, busy, rebased.Quote(string(said), ""))
 	default:
 		receipt.Failed = fmt.Sprintf("command %s: %s", to.Command.Name, exit.ProcessState)
 	}

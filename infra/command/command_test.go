@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/publish"
 	"github.com/rebased/rebased/infra/porttest"
 )
 
@@ -46,7 +46,7 @@ func to(seconds rebased.Seconds) rebased.Handoff {
 	return rebased.Handoff{Command: &rebased.CommandSpec{Name: "train", Timeout: seconds}}
 }
 
-var released = handoff.Message{Task: "squad", Version: "0123456789ab", IdempotencyKey: "handoff/squad/0123456789ab"}
+var released = publish.Message{Task: "squad", Version: "0123456789ab", IdempotencyKey: "handoff/squad/0123456789ab"}
 
 func TestPublisherKeepsItsPromises(t *testing.T) {
 	porttest.Publisher(t, func(t *testing.T) porttest.Receiver {

@@ -6,22 +6,22 @@ import (
 	"sync"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/publish"
 )
 
-// Publisher is a handoff.Publisher whose target is a list. It takes what is handed to the webhook of a task.
+// Publisher is a publish.Publisher whose target is a list. It takes what is handed to the webhook of a task.
 type Publisher struct {
 	// Answer says what comes of a message; nil = it is taken.
-	Answer func(context.Context, handoff.Message) (handoff.Receipt, error)
+	Answer func(context.Context, publish.Message) (publish.Receipt, error)
 	Refuse error // of Check; nil = none
 
 	mu       sync.Mutex
 	messages [][]byte
 }
 
-var _ handoff.Publisher = (*Publisher)(nil)
+var _ publish.Publisher = (*Publisher)(nil)
 
-// Check implements handoff.Publisher.
+// Check implements publish.Publisher.
 func (p *Publisher) Check(_ context.Context, to rebased.Handoff) error {
 	if to.Webhook == nil {
 		return rebased.E(rebased.Invalid, "the task names no webhook")
@@ -29,14 +29,14 @@ func (p *Publisher) Check(_ context.Context, to rebased.Handoff) error {
 	return p.Refuse
 }
 
-// Publish implements handoff.Publisher.
-func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m handoff.Message) (handoff.Receipt, error) {
+// Publish implements publish.Publisher.
+func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m publish.Message) (publish.Receipt, error) {
 	if err := p.Check(ctx, to); err != nil {
-		return handoff.Receipt{}, err
+		return publish.Receipt{}, err
 	}
 	body, err := json.Marshal(m)
 	if err != nil {
-		return handoff.Receipt{}, err
+		return publish.Receipt{}, err
 	}
 	p.mu.Lock()
 	p.messages = append(p.messages, body)
@@ -44,7 +44,7 @@ func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m handoff.M
 	if p.Answer != nil {
 		return p.Answer(ctx, m)
 	}
-	return handoff.Receipt{}, nil
+	return publish.Receipt{}, nil
 }
 
 // Messages are those that came so far, as JSON.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/publish"
 	"github.com/rebased/rebased/infra/mem"
 	"github.com/rebased/rebased/infra/porttest"
 )
@@ -16,7 +16,7 @@ func TestPublisherKeepsItsPromises(t *testing.T) {
 		p := &mem.Publisher{}
 		fails := func(err error) func() {
 			return func() {
-				p.Answer = func(context.Context, handoff.Message) (handoff.Receipt, error) { return handoff.Receipt{}, err }
+				p.Answer = func(context.Context, publish.Message) (publish.Receipt, error) { return publish.Receipt{}, err }
 			}
 		}
 		return porttest.Receiver{
@@ -26,16 +26,16 @@ func TestPublisherKeepsItsPromises(t *testing.T) {
 			Refuses: fails(rebased.E(rebased.NotFound, "it is gone")),
 			Hangs: func() <-chan struct{} {
 				taken := make(chan struct{})
-				p.Answer = func(ctx context.Context, _ handoff.Message) (handoff.Receipt, error) {
+				p.Answer = func(ctx context.Context, _ publish.Message) (publish.Receipt, error) {
 					close(taken)
 					<-ctx.Done()
-					return handoff.Receipt{}, ctx.Err()
+					return publish.Receipt{}, ctx.Err()
 				}
 				return taken
 			},
 			Says: func(said string) {
-				p.Answer = func(context.Context, handoff.Message) (handoff.Receipt, error) {
-					return handoff.Receipt{Result: handoff.ResultOf([]byte(said), 0)}, nil
+				p.Answer = func(context.Context, publish.Message) (publish.Receipt, error) {
+					return publish.Receipt{Result: publish.ResultOf([]byte(said), 0)}, nil
 				}
 			},
 		}

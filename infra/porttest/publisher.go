@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/publish"
 )
 
 // Receiver is a target of hand-offs with the publisher that reaches it. What a kind of target has no way to do is nil.
 type Receiver struct {
-	Publisher handoff.Publisher
+	Publisher publish.Publisher
 	To        rebased.Handoff
 	Received  func() [][]byte // messages that came so far, as JSON
 
@@ -28,18 +28,18 @@ type Receiver struct {
 }
 
 // message is a message of the n-th version.
-func message(n int) handoff.Message {
+func message(n int) publish.Message {
 	version := fmt.Sprintf("%012x", n)
-	return handoff.Message{
+	return publish.Message{
 		Task: "squad", Version: version, Build: "20260101-000000", URI: "s3://bucket/datasets/squad/" + version + "/",
 		Manifest: "datasets/squad/" + version + "/manifest.json", ReleasedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
 		IdempotencyKey: "handoff/squad/" + version,
 	}
 }
 
-// Publisher holds the promises of handoff.Publisher. open gives a target that takes everything until it is told otherwise.
+// Publisher holds the promises of publish.Publisher. open gives a target that takes everything until it is told otherwise.
 func Publisher(t *testing.T, open func(t *testing.T) Receiver) {
-	publish := func(t *testing.T, r Receiver, n int) handoff.Receipt {
+	publish := func(t *testing.T, r Receiver, n int) publish.Receipt {
 		t.Helper()
 		receipt, err := r.Publisher.Publish(t.Context(), r.To, message(n))
 		if err != nil || receipt.Failed != "" {
@@ -162,7 +162,7 @@ func wantMessages(t *testing.T, r Receiver, want ...int) {
 		t.Fatalf("%d messages came, want %d", len(got), len(want))
 	}
 	for i, n := range want {
-		var m handoff.Message
+		var m publish.Message
 		if err := json.Unmarshal(got[i], &m); err != nil || m != message(n) {
 			t.Errorf("message %d is %s, %v", i, got[i], err)
 		}

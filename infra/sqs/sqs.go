@@ -1,6 +1,6 @@
 // Package sqs hands released versions to a queue of Amazon SQS: one SendMessage of the JSON protocol (docs.aws.amazon.com, "Amazon SQS API Reference").
 // The wire format is spoken here; credentials, region and signature are those of the AWS SDK's core, as in infra/teacher/bedrock. It stands behind
-// handoff.Publisher.
+// publish.Publisher.
 package sqs
 
 import (
@@ -22,7 +22,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/publish"
 )
 
 // Bounds of one request.
@@ -40,7 +40,7 @@ type Config struct {
 	Now         func() time.Time // nil = time.Now
 }
 
-// Publisher implements handoff.Publisher.
+// Publisher implements publish.Publisher.
 type Publisher struct {
 	config Config
 	own    string // origin of Endpoint
@@ -48,7 +48,7 @@ type Publisher struct {
 	signer *v4.Signer
 }
 
-var _ handoff.Publisher = (*Publisher)(nil)
+var _ publish.Publisher = (*Publisher)(nil)
 
 // New checks the settings; it makes no connection.
 func New(c Config) (*Publisher, error) {
@@ -79,7 +79,7 @@ type queue struct {
 	fifo                  bool
 }
 
-// Check implements handoff.Publisher. The credentials are looked up, which may ask a service of the machine for them.
+// Check implements publish.Publisher. The credentials are looked up, which may ask a service of the machine for them.
 func (p *Publisher) Check(ctx context.Context, to rebased.Handoff) error {
 	if _, err := p.queue(to); err != nil {
 		return err
@@ -144,15 +144,15 @@ type attribute struct {
 	StringValue string `json:"StringValue"`
 }
 
-// Publish implements handoff.Publisher. A FIFO queue takes the message once within its five minutes, by the idempotency key, in order for each task.
-func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m handoff.Message) (handoff.Receipt, error) {
+// Publish implements publish.Publisher. A FIFO queue takes the message once within its five minutes, by the idempotency key, in order for each task.
+func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m publish.Message) (publish.Receipt, error) {
 	q, err := p.queue(to)
 	if err != nil {
-		return handoff.Receipt{}, err
+		return publish.Receipt{}, err
 	}
 	text, err := json.Marshal(m)
 	if err != nil {
-		return handoff.Receipt{}, fmt.Errorf("encode the message: %w", err)
+		return publish.Receipt{}, fmt.Errorf("encode the message: %w", err)
 	}
 	in := message{QueueURL: q.url, Body: string(text), Attributes: map[string]attribute{"idempotency_key": {"String", m.IdempotencyKey}}}
 	if q.fifo {
@@ -160,22 +160,22 @@ func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m handoff.M
 	}
 	body, err := json.Marshal(in)
 	if err != nil {
-		return handoff.Receipt{}, fmt.Errorf("encode the request: %w", err)
+		return publish.Receipt{}, fmt.Errorf("encode the request: %w", err)
 	}
 	code, said, err := p.send(ctx, q, body)
 	if err != nil {
-		return handoff.Receipt{}, err
+		return publish.Receipt{}, err
 	}
 	var reply struct {
 		MessageID string `json:"MessageId"`
 	}
 	switch {
 	case code != http.StatusOK:
-		return handoff.Receipt{}, refusal(q, code, said)
+		return publish.Receipt{}, refusal(q, code, said)
 	case json.Unmarshal(said, &reply) != nil || reply.MessageID == "":
-		return handoff.Receipt{}, rebased.E(rebased.Unavailable, "send to %s: the reply names no message: %s", q.endpoint, rebased.Quote(string(said), ""))
+		return publish.Receipt{}, rebased.E(rebased.Unavailable, "send to %s: the reply names no message: %s", q.endpoint, rebased.Quote(string(said), ""))
 	}
-	return handoff.Receipt{ID: reply.MessageID}, nil
+	return publish.Receipt{ID: reply.MessageID}, nil
 }
 
 func (p *Publisher) send(ctx context.Context, q queue, body []byte) (status int, said []byte, err error) {

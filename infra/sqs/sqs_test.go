@@ -17,7 +17,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/publish"
 	"github.com/rebased/rebased/infra/porttest"
 )
 
@@ -132,7 +132,7 @@ func open(t *testing.T, endpoint string) *Publisher {
 
 func to(queue string) rebased.Handoff { return rebased.Handoff{SQS: &rebased.SQSSpec{QueueURL: queue}} }
 
-var released = handoff.Message{Task: "squad", Version: "0123456789ab", IdempotencyKey: "handoff/squad/0123456789ab"}
+var released = publish.Message{Task: "squad", Version: "0123456789ab", IdempotencyKey: "handoff/squad/0123456789ab"}
 
 func TestPublisherKeepsItsPromises(t *testing.T) {
 	for _, queue := range []string{"/1/versions", "/1/versions.fifo"} {

@@ -1,5 +1,5 @@
 // Package webhook hands released versions to a web server: one POST by the rules of Standard Webhooks 1.0 (standardwebhooks.com), signed with secrets that
-// the worker alone has. It stands behind handoff.Publisher. The address comes from a task file, which whoever may start builds can write, so it is not
+// the worker alone has. It stands behind publish.Publisher. The address comes from a task file, which whoever may start builds can write, so it is not
 // trusted: see addresses.
 package webhook
 
@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/publish"
 )
 
 // Bounds of one request.
@@ -40,7 +40,7 @@ type Config struct {
 	Now         func() time.Time // nil = time.Now
 }
 
-// Publisher implements handoff.Publisher.
+// Publisher implements publish.Publisher.
 type Publisher struct {
 	signers   signers
 	addresses addresses
@@ -50,7 +50,7 @@ type Publisher struct {
 	dial      func(ctx context.Context, network, address string) (net.Conn, error) // of tests; nil = by addresses
 }
 
-var _ handoff.Publisher = (*Publisher)(nil)
+var _ publish.Publisher = (*Publisher)(nil)
 
 // New checks the settings. Errors are Invalid and hold no secret.
 func New(c Config) (*Publisher, error) {
@@ -72,10 +72,10 @@ func New(c Config) (*Publisher, error) {
 type event struct {
 	Type      string          `json:"type"`
 	Timestamp time.Time       `json:"timestamp"`
-	Data      handoff.Message `json:"data"`
+	Data      publish.Message `json:"data"`
 }
 
-// Check implements handoff.Publisher.
+// Check implements publish.Publisher.
 func (p *Publisher) Check(_ context.Context, to rebased.Handoff) error {
 	_, err := p.target(to)
 	return err
@@ -98,36 +98,36 @@ func (p *Publisher) target(to rebased.Handoff) (*url.URL, error) {
 	return address, nil
 }
 
-// Publish implements handoff.Publisher. The server has the message once it answers with a status of 2xx, whatever it says then.
-func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m handoff.Message) (handoff.Receipt, error) {
+// Publish implements publish.Publisher. The server has the message once it answers with a status of 2xx, whatever it says then.
+func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m publish.Message) (publish.Receipt, error) {
 	address, err := p.target(to)
 	if err != nil {
-		return handoff.Receipt{}, err
+		return publish.Receipt{}, err
 	}
 	work, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	request, err := p.request(work, address, m)
 	if err != nil {
-		return handoff.Receipt{}, err
+		return publish.Receipt{}, err
 	}
 	transport := p.transport(address)
 	defer transport.CloseIdleConnections()
 	response, err := transport.RoundTrip(request) // a client would follow redirects
 	if err != nil {
-		return handoff.Receipt{}, broken(ctx, address, err)
+		return publish.Receipt{}, broken(ctx, address, err)
 	}
 	defer func() { _ = response.Body.Close() }() // read to its end, or given up
 	said, err := io.ReadAll(io.LimitReader(response.Body, maxReply))
 	if response.StatusCode/100 == 2 {
-		return handoff.Receipt{Result: handoff.ResultOf(said, int(min(response.ContentLength, 1<<40)))}, nil
+		return publish.Receipt{Result: publish.ResultOf(said, int(min(response.ContentLength, 1<<40)))}, nil
 	}
 	if ctx.Err() != nil {
-		return handoff.Receipt{}, broken(ctx, address, err)
+		return publish.Receipt{}, broken(ctx, address, err)
 	}
-	return handoff.Receipt{}, p.refusal(address, response, said)
+	return publish.Receipt{}, p.refusal(address, response, said)
 }
 
-func (p *Publisher) request(ctx context.Context, address *url.URL, m handoff.Message) (*http.Request, error) {
+func (p *Publisher) request(ctx context.Context, address *url.URL, m publish.Message) (*http.Request, error) {
 	body, err := json.Marshal(event{Type: "version.released", Timestamp: m.ReleasedAt.UTC(), Data: m})
 	if err != nil {
 		return nil, fmt.Errorf("encode the message: %w", err)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/rebased/rebased"
-	"github.com/rebased/rebased/activities/handoff"
+	"github.com/rebased/rebased/activities/publish"
 	"github.com/rebased/rebased/infra/porttest"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
@@ -107,7 +107,7 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-var released = handoff.Message{
+var released = publish.Message{
 	Task: "squad", Version: "0123456789ab", Build: "1", ReleasedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), IdempotencyKey: "handoff/squad/0123456789ab",
 }
 
