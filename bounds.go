@@ -2,6 +2,7 @@ package rebased
 
 import (
 	"fmt"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -31,7 +32,7 @@ func ValidCorpusName(name string) bool { return corpusPattern.MatchString(name) 
 
 // Validate checks every bound and gives the first value that is out of it, as a *FieldError.
 func (t Task) Validate() error {
-	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateJudge, validateGates, validateDedupe, validateGiven, validateBalance, validateOutput, validateApproval, validateRest}
+	checks := []func(Task) *FieldError{validateHead, validateExamples, validateRetrieve, validateLists, validateTeacher, validateConstraints, validateReason, validateJudge, validateGates, validateDedupe, validateGiven, validateBalance, validateOutput, validateApproval, validateHandoff, validateRest}
 	for _, check := range checks {
 		if err := check(t); err != nil {
 			return err
@@ -459,14 +460,63 @@ func validateOutput(t Task) *FieldError {
 	return nil
 }
 
-func validateRest(t Task) *FieldError {
+func validateHandoff(t Task) *FieldError {
+	const at = "handoff."
+	h := t.Handoff
+	var required [][3]string // key, value, what it is
+	if w := h.Workflow; w != nil {
+		required = append(required, [3]string{"workflow.type", w.Type, "the workflow type to start"},
+			[3]string{"workflow.task_queue", w.TaskQueue, "the queue of the training pipeline's worker"})
+	}
+	if n := h.Nexus; n != nil {
+		required = append(required, [3]string{"nexus.endpoint", n.Endpoint, "the name of the Nexus endpoint"},
+			[3]string{"nexus.service", n.Service, "the service behind the endpoint"}, [3]string{"nexus.operation", n.Operation, "the operation of the service"})
+	}
+	for _, r := range required {
+		switch key, value, what := at+r[0], r[1], r[2]; {
+		case strings.TrimSpace(value) == "":
+			return fieldError(key, "is required: %s", what)
+		case len(value) > 1000:
+			return fieldError(key, "must have at most 1000 bytes, has %d", len(value))
+		}
+	}
+	if h.Webhook != nil {
+		if err := validateAddress(at+"webhook.url", h.Webhook.URL); err != nil {
+			return err
+		}
+	}
+	if h.SQS != nil {
+		if err := validateAddress(at+"sqs.queue_url", h.SQS.QueueURL); err != nil {
+			return err
+		}
+	}
 	switch {
-	case !(t.Output.Validation >= 0 && t.Output.Validation <= 0.5):
+	case h.Command == nil:
+	case !namePattern.MatchString(h.Command.Name):
+		return fieldError(at+"command.name", "must be 1 to 63 of a-z, 0-9 and -, a name of the worker's REBASED_HANDOFF_COMMANDS, got %.80q", h.Command.Name)
+	case h.Command.Timeout < 0 || h.Command.Timeout > 86_400:
+		return fieldError(at+"command.timeout", "must be at most 86400 seconds, got %d", h.Command.Timeout)
+	}
+	return nil
+}
+
+// validateAddress checks a URL that something is sent to.
+func validateAddress(at, address string) *FieldError {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		return fieldError(at, "must be https:// and a host, got %.80q", address)
+	case u.User != nil:
+		return fieldError(at, "must not hold credentials: they come from the worker's environment")
+	case u.Fragment != "" || len(address) > 2000:
+		return fieldError(at, "must have at most 2000 bytes and no fragment (#), has %d bytes", len(address))
+	}
+	return nil
+}
+
+func validateRest(t Task) *FieldError {
+	if !(t.Output.Validation >= 0 && t.Output.Validation <= 0.5) {
 		return fieldError("output.validation", "must be between 0 and 0.5, got %v", t.Output.Validation)
-	case t.Handoff.Workflow != nil && t.Handoff.Workflow.Type == "":
-		return fieldError("handoff.workflow.type", "is required: the workflow type to start")
-	case t.Handoff.Workflow != nil && t.Handoff.Workflow.TaskQueue == "":
-		return fieldError("handoff.workflow.task_queue", "is required: the queue of the training pipeline's worker")
 	}
 	if name := t.Output.Tokenizer; name != strings.TrimSpace(name) || len(name) > 1000 {
 		return fieldError("output.tokenizer", "must be a folder with a tokenizer.json, or hf://owner/name, got %.80q", name)

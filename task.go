@@ -394,7 +394,7 @@ const (
 // Delta reports whether versions hold new rows only.
 func (o Output) Delta() bool { return o.Mode == OutputDelta }
 
-// Handoff says what happens when a version is ready.
+// Handoff says what happens when a version is ready: which targets are told of it.
 type Handoff struct {
 	Approval bool `json:"approval"` // wait for a person
 	// ApprovalDeadline is how long a version waits for approval, as time.ParseDuration reads it; "" = until a person decides.
@@ -402,6 +402,10 @@ type Handoff struct {
 	// ApprovalDefault is what is decided then, approve or reject; "" = reject.
 	ApprovalDefault string        `json:"approval_default,omitempty"`
 	Workflow        *WorkflowSpec `json:"workflow,omitempty"`
+	Nexus           *NexusSpec    `json:"nexus,omitempty"`
+	Webhook         *WebhookSpec  `json:"webhook,omitempty"`
+	SQS             *SQSSpec      `json:"sqs,omitempty"`
+	Command         *CommandSpec  `json:"command,omitempty"`
 }
 
 // The values of Handoff.ApprovalDefault.
@@ -420,6 +424,67 @@ func (h Handoff) Deadline() time.Duration {
 type WorkflowSpec struct {
 	Type      string `json:"type"`
 	TaskQueue string `json:"task_queue"`
+}
+
+// NexusSpec names an operation of another Temporal namespace.
+type NexusSpec struct {
+	Endpoint  string `json:"endpoint"`
+	Service   string `json:"service"`
+	Operation string `json:"operation"`
+}
+
+// WebhookSpec says where a signed request is sent. The secret is the worker's.
+type WebhookSpec struct {
+	URL string `json:"url"`
+}
+
+// SQSSpec names a queue of Amazon SQS. The credentials are the worker's.
+type SQSSpec struct {
+	QueueURL string `json:"queue_url"`
+}
+
+// CommandSpec names a command of the worker's own list.
+type CommandSpec struct {
+	Name    string  `json:"name"`
+	Timeout Seconds `json:"timeout,omitempty"` // 0 = ten minutes
+}
+
+// Limit is how long the command may take.
+func (c CommandSpec) Limit() time.Duration {
+	const standard = 10 * time.Minute
+	if c.Timeout == 0 {
+		return standard
+	}
+	return c.Timeout.Duration()
+}
+
+// Targets of a hand-off, called as their keys of the task file.
+const (
+	TargetWorkflow = "workflow"
+	TargetNexus    = "nexus"
+	TargetWebhook  = "webhook"
+	TargetSQS      = "sqs"
+	TargetCommand  = "command"
+)
+
+// Targets lists what a version is handed to, in the order of the task file's reference.
+func (h Handoff) Targets() []string {
+	var all []string
+	for _, target := range []struct {
+		name  string
+		given bool
+	}{
+		{TargetWorkflow, h.Workflow != nil},
+		{TargetNexus, h.Nexus != nil},
+		{TargetWebhook, h.Webhook != nil},
+		{TargetSQS, h.SQS != nil},
+		{TargetCommand, h.Command != nil},
+	} {
+		if target.given {
+			all = append(all, target.name)
+		}
+	}
+	return all
 }
 
 // DefaultTask holds every default of the task file.

@@ -68,6 +68,13 @@ func TestValuesAtTheirBoundsAreAccepted(t *testing.T) {
 		"workflow to follow": func(t *rebased.Task) {
 			t.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train", TaskQueue: "training"}
 		},
+		"every target": func(t *rebased.Task) {
+			t.Handoff = rebased.Handoff{
+				Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "training"}, Nexus: &rebased.NexusSpec{Endpoint: "e", Service: "s", Operation: "o"},
+				Webhook: &rebased.WebhookSpec{URL: "https://[2001:db8::1]:8443/x"}, SQS: &rebased.SQSSpec{QueueURL: "http://localhost:9324/q"},
+				Command: &rebased.CommandSpec{Name: "train", Timeout: 86_400},
+			}
+		},
 	} {
 		task := smallTask()
 		change(&task)
@@ -176,6 +183,17 @@ func TestAValueOutOfBoundsIsRefusedWithItsPathAndItsBound(t *testing.T) {
 		{"handoff.approval_deadline", "1m to 8760h", func(t *rebased.Task) { t.Handoff.ApprovalDeadline = "30s" }},
 		{"handoff.approval_default", "approve, reject", func(t *rebased.Task) { t.Handoff.ApprovalDefault = "yes" }},
 		{"handoff.workflow.type", "required", func(t *rebased.Task) { t.Handoff.Workflow = &rebased.WorkflowSpec{TaskQueue: "q"} }},
+		{"handoff.nexus.service", "required", func(t *rebased.Task) { t.Handoff.Nexus = &rebased.NexusSpec{Endpoint: "e", Operation: "o"} }},
+		{"handoff.nexus.operation", "1000 bytes, has 1001", func(t *rebased.Task) {
+			t.Handoff.Nexus = &rebased.NexusSpec{Endpoint: "e", Service: "s", Operation: strings.Repeat("o", 1001)}
+		}},
+		{"handoff.webhook.url", `https:// and a host, got "ftp://a"`, func(t *rebased.Task) { t.Handoff.Webhook = &rebased.WebhookSpec{URL: "ftp://a"} }},
+		{"handoff.webhook.url", "https:// and a host", func(t *rebased.Task) { t.Handoff.Webhook = &rebased.WebhookSpec{URL: "https://:443/"} }},
+		{"handoff.webhook.url", "credentials", func(t *rebased.Task) { t.Handoff.Webhook = &rebased.WebhookSpec{URL: "https://ann:hush@a/"} }},
+		{"handoff.webhook.url", "fragment", func(t *rebased.Task) { t.Handoff.Webhook = &rebased.WebhookSpec{URL: "https://a/#b"} }},
+		{"handoff.sqs.queue_url", "https:// and a host", func(t *rebased.Task) { t.Handoff.SQS = &rebased.SQSSpec{QueueURL: "versions"} }},
+		{"handoff.command.name", "REBASED_HANDOFF_COMMANDS", func(t *rebased.Task) { t.Handoff.Command = &rebased.CommandSpec{Name: "../train"} }},
+		{"handoff.command.timeout", "86400 seconds, got 86401", func(t *rebased.Task) { t.Handoff.Command = &rebased.CommandSpec{Name: "train", Timeout: 86_401} }},
 		{"handoff.workflow.task_queue", "required", func(t *rebased.Task) { t.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train"} }},
 	} {
 		t.Run(fmt.Sprintf("%s says %s", c.path, c.says), func(t *testing.T) {

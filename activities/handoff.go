@@ -21,6 +21,7 @@ import (
 type Handoff struct {
 	*Build
 	Tokenizers Tokenizers
+	Publishers Publishers
 	URI        string // of the store, s3://bucket[/prefix]
 }
 
@@ -50,6 +51,9 @@ type StageResult struct {
 	Released bool   `json:"released"` // it is the latest of the task already
 	// Unstarted is the build that released it and whose hand-off to the task's workflow is not recorded; "" = there is none to start.
 	Unstarted string `json:"unstarted,omitempty"`
+	// Due are the targets of the task's hand-off that it was not handed to, or that did not get it; Undelivered says what went wrong, a sentence each.
+	Due         []string `json:"due,omitempty"`
+	Undelivered []string `json:"undelivered,omitempty"`
 	// Closed are the task's gates that it does not pass, Warnings what a person should look at; a sentence each.
 	Closed   []string `json:"closed,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
@@ -132,7 +136,7 @@ func (a *Handoff) stage(ctx context.Context, in StageInput) (StageResult, error)
 	}
 	return StageResult{
 		Version: staged.Version, URI: a.uri(in.Task, staged.Version), Released: staged.Released, Unstarted: staged.Unstarted,
-		Closed: staged.Closed, Warnings: staged.Manifest.Quality.Warnings, MaxDrop: task.Gates.MaxDrop,
+		Due: staged.Due, Undelivered: staged.Undelivered, Closed: staged.Closed, Warnings: staged.Manifest.Quality.Warnings, MaxDrop: task.Gates.MaxDrop,
 	}, nil
 }
 

@@ -68,6 +68,7 @@ type Plan struct {
 	ShardedFrom int
 
 	Benchmarks *Benchmarks
+	Publishers Publishers
 }
 
 // PlanInput names the task file that the starter put into the bucket.
@@ -107,6 +108,7 @@ type PlanResult struct {
 	Against  int                   `json:"against,omitempty"`           // versions and files that rows must not repeat
 	Sharded  int                   `json:"sharded_from,omitempty"`      // rows from which deduplication is split over workers; 0 = never
 	Trigger  *rebased.WorkflowSpec `json:"trigger,omitempty"`
+	Targets  []string              `json:"targets,omitempty"` // of the hand-off; none in a plan of an older program, which knew Trigger alone
 }
 
 // JudgePlan is what asking the judge depends on.
@@ -166,6 +168,9 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 	if _, err := a.Benchmarks.open(ctx, task.Decontaminate); err != nil {
 		return PlanResult{}, err
 	}
+	if err := a.Publishers.check(ctx, task.Handoff); err != nil {
+		return PlanResult{}, err
+	}
 	teacher, err := a.teacher(ctx, &task.Transform.Teacher, "transform.teacher")
 	if err != nil {
 		return PlanResult{}, err
@@ -200,7 +205,8 @@ func (a *Plan) check(ctx context.Context, in PlanInput) (PlanResult, error) {
 		TaskKey: frozen, Corpus: task.Corpus, Revision: from.Revision, Encoder: from.Encoder, Deduplicated: deduplicated, Endpoint: teacher.Endpoint(),
 		InFlight: task.Transform.Teacher.Limits.InFlight, RPM: task.Transform.Teacher.Limits.RPM, TPM: task.Transform.Teacher.Limits.TPM,
 		Price: price, Budget: task.Budget, Batch: task.Transform.Batch, Reason: task.Reason.Mode, Judge: judge, Rows: task.Retrieve.Rows, Target: target, TargetKey: key,
-		Approval: task.Handoff.Approval, Deadline: task.Handoff.Deadline(), Approves: task.Handoff.ApprovalDefault == rebased.ApprovalApprove, Trigger: task.Handoff.Workflow, Delta: task.Output.Delta(), Against: len(task.Dedupe.Against), Sharded: a.shardedFrom(task),
+		Approval: task.Handoff.Approval, Deadline: task.Handoff.Deadline(), Approves: task.Handoff.ApprovalDefault == rebased.ApprovalApprove,
+		Trigger: task.Handoff.Workflow, Targets: task.Handoff.Targets(), Delta: task.Output.Delta(), Against: len(task.Dedupe.Against), Sharded: a.shardedFrom(task),
 	}, nil
 }
 

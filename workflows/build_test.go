@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -15,7 +14,6 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
@@ -284,25 +282,6 @@ func TestACanceledBuildReleasesNothingAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestTheTrainingPipelineIsStartedOnceWithTheVersion(t *testing.T) {
-	w := newWorld()
-	w.indexed(t, 120)
-	env := w.environment(t)
-	var got []workflows.HandoffInput
-	env.RegisterWorkflowWithOptions(func(_ workflow.Context, in workflows.HandoffInput) error {
-		got = append(got, in)
-		return nil
-	}, workflow.RegisterOptions{Name: "Train"})
-	r, err := w.runBuild(t, env, "1", taskYAML+"handoff: {workflow: {type: Train, task_queue: training}}\n")
-	if err != nil || len(got) != 1 || got[0].Version != r.Version || got[0].URI != r.URI {
-		t.Fatalf("started with %+v for %+v, %v", got, r, err)
-	}
-	body, _, err := w.objects.Get(t.Context(), rebased.ReleaseKey("numbers", r.Version))
-	if err != nil || !strings.Contains(string(body), workflows.HandoffID("numbers", r.Version)) {
-		t.Errorf("the release record does not name the run: %s, %v", body, err)
-	}
-}
-
 func TestExcludedDatasetsNeverAppear(t *testing.T) {
 	w := newWorld()
 	w.indexed(t, 120)
@@ -337,45 +316,5 @@ func TestTheFoldersOfABuildHoldFilesOfRowsAlone(t *testing.T) {
 	}
 	if !said {
 		t.Error("nothing says which rows were passed over")
-	}
-}
-
-func TestAHandoffThatWasNotRecordedIsStartedByTheNextBuild(t *testing.T) {
-	w := newWorld()
-	w.indexed(t, 120)
-	var started []workflows.HandoffInput
-	build := func(id string) rebased.BuildResult {
-		env := w.environment(t)
-		env.RegisterWorkflowWithOptions(func(_ workflow.Context, in workflows.HandoffInput) error {
-			started = append(started, in)
-			return nil
-		}, workflow.RegisterOptions{Name: "Train"})
-		r, err := w.runBuild(t, env, id, taskYAML+"handoff: {workflow: {type: Train, task_queue: training}}\n")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-	first := build("1")
-	key := rebased.ReleaseKey("numbers", first.Version)
-	body, _, err := w.objects.Get(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	handed := regexp.MustCompile(`"handoff": ".+"`)
-	if _, err := w.objects.Put(t.Context(), key, handed.ReplaceAll(body, []byte(`"handoff": ""`))); err != nil { // as if the build had been terminated before
-		t.Fatal(err)
-	}
-	for _, id := range []string{"2", "3"} {
-		if r := build(id); r.State != rebased.StateUnchanged {
-			t.Fatalf("%+v", r)
-		}
-	}
-	again, _, err := w.objects.Get(t.Context(), key)
-	if err != nil || !handed.Match(body) || !handed.Match(again) {
-		t.Errorf("%v: %s", err, again)
-	}
-	if len(started) != 2 || started[1] != started[0] {
-		t.Errorf("started with %+v", started)
 	}
 }

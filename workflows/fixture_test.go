@@ -33,6 +33,7 @@ type world struct {
 	teacher *mem.Batcher
 	answers *llm.Store
 	vectors mem.Vectors
+	hook    mem.Publisher    // what webhooks reach
 	down    map[string]error // connections that fail: bucket, index
 	origins map[string]ingest.Origin
 	open    []gc.Build // under way
@@ -118,6 +119,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	env.RegisterWorkflowWithOptions(workflows.Preview, workflow.RegisterOptions{Name: workflows.PreviewName})
 	env.RegisterWorkflowWithOptions(workflows.Estimate, workflow.RegisterOptions{Name: workflows.EstimateName})
 	env.RegisterWorkflowWithOptions(workflows.CollectGarbage, workflow.RegisterOptions{Name: workflows.CollectName})
+	env.RegisterWorkflowWithOptions(workflows.Deliver, workflow.RegisterOptions{Name: workflows.DeliverName})
 	rows, datasets := mem.NewTable[rebased.Row](w.objects), mem.NewTable[rebased.Dataset](w.objects)
 	importer, err := ingest.New(ingest.Config{Objects: w.objects, Rows: rows, Datasets: datasets, Parquet: source.Parquet{}, Limits: ingest.DefaultLimits(), Origins: w.origins})
 	if err != nil {
@@ -134,11 +136,12 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	}
 	w.teacher.Now = env.Now
 	bucket, server := connection{"bucket", w}, connection{"index", w}
+	publishers := activities.Publishers{rebased.TargetWebhook: &w.hook}
 	for _, steps := range []any{
 		&activities.Ingest{Objects: w.objects, Bucket: bucket, Importer: importer},
 		&activities.Index{Objects: w.objects, Rows: rows, Datasets: datasets, Writer: writer{w.index, w}, Server: server, Encoders: w},
 		&activities.Plan{Objects: w.objects, Bucket: bucket, Index: server, Tasks: tasks{}, Teachers: teachers{w}, Prices: prices{}, Encoders: w, Parquet: source.Parquet{},
-			Examples: build.Examples, Benchmarks: benchmarks, ShardedFrom: w.shardedFrom},
+			Examples: build.Examples, Benchmarks: benchmarks, ShardedFrom: w.shardedFrom, Publishers: publishers},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: w.index, Encoders: w},
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
@@ -147,7 +150,7 @@ func (w *world) environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 		&activities.Judge{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
 		&activities.Dedupe{Build: build, Encoders: w, Vectors: &w.vectors, Parquet: source.Parquet{}},
-		&activities.Handoff{Build: build, URI: "s3://bucket"},
+		&activities.Handoff{Build: build, URI: "s3://bucket", Publishers: publishers},
 		&activities.Collect{Objects: w.objects, Examples: build.Examples, Rejects: build.Rejects, Answers: w.answers, Running: w.running},
 		&activities.Nights{Objects: w.objects, Builds: &w.fleet, Batches: teaching.Batches},
 	} {

@@ -36,7 +36,7 @@ func (b *build) handoff(ctx workflow.Context) (rebased.BuildResult, error) {
 		if err := b.handOffLate(ctx, staged); err != nil {
 			return rebased.BuildResult{}, err
 		}
-		return end(rebased.StateUnchanged, ""), nil
+		return end(rebased.StateUnchanged, strings.Join(staged.Undelivered, "; ")), nil
 	}
 	release := activities.ReleaseInput{Task: b.ref.Task, Version: staged.Version, Build: b.ref.Build, Gates: staged.Closed, MaxDrop: staged.MaxDrop}
 	state := rebased.StateAwaitingApproval
@@ -100,10 +100,13 @@ func (b *build) release(ctx workflow.Context, in *activities.ReleaseInput, uri s
 	if released.State == rebased.StateAwaitingApproval {
 		in.Gates = released.Closed
 	}
-	if b.state.Plan.Trigger == nil || released.State != rebased.StateReleased {
+	if len(b.targets()) == 0 || released.State != rebased.StateReleased {
 		return released.State, nil
 	}
 	b.state.Progress.Phase = "trigger"
+	if delivers(ctx) {
+		return released.State, b.deliver(whole, in.Version, b.targets())
+	}
 	run, err := b.trigger(whole, *in, uri)
 	if err != nil {
 		return "", err
@@ -113,8 +116,12 @@ func (b *build) release(ctx workflow.Context, in *activities.ReleaseInput, uri s
 	return released.State, plain(err)
 }
 
-// handOffLate starts the training pipeline for a version that an earlier build released and could not hand off.
+// handOffLate hands off a version that an earlier build released and could not hand off.
 func (b *build) handOffLate(ctx workflow.Context, staged activities.StageResult) error {
+	if len(staged.Due) > 0 && delivers(ctx) {
+		b.state.Progress.Phase = "trigger"
+		return b.deliver(ctx, staged.Version, staged.Due)
+	}
 	if staged.Unstarted == "" || b.state.Plan.Trigger == nil {
 		return nil
 	}

@@ -17,6 +17,7 @@ const (
 	PreviewName      = "Preview"
 	EstimateName     = "Estimate"
 	CollectName      = "CollectGarbage"
+	DeliverName      = "Deliver"
 
 	QueryProgress = "progress" // rebased.Progress for builds, CorpusProgress for imports and indexes
 	UpdateApprove = "approve"  // Decision -> rebased.Progress
@@ -201,14 +202,20 @@ type CorpusProgress struct {
 	State rebased.State `json:"state"`
 }
 
-// HandoffInput starts the training pipeline's workflow: where the released version is.
-type HandoffInput struct {
-	Task           string `json:"task"`
-	Version        string `json:"version"`
-	Build          string `json:"build"`
-	URI            string `json:"uri"`      // of the version's folder, s3://…
-	Manifest       string `json:"manifest"` // key of its manifest in the bucket
-	IdempotencyKey string `json:"idempotency_key"`
+// HandoffInput starts the training pipeline's workflow, and is what every other target of a hand-off is told: where the released version is.
+type HandoffInput = activities.Message
+
+// DeliverInput starts Deliver, which hands one released version to one target and ends in an activities.Delivery.
+type DeliverInput struct {
+	Task    string `json:"task"`
+	Version string `json:"version"`
+	Target  string `json:"target"`          // rebased.TargetWorkflow, …
+	Again   bool   `json:"again,omitempty"` // a person wants it, whatever came of an earlier one
+}
+
+// DeliverID is the workflow id of the hand-off of a version to a target.
+func DeliverID(task, version, target string) string {
+	return "deliver/" + task + "/" + version + "/" + target
 }
 
 // HandoffID is the workflow id of the training pipeline's workflow for a version: it starts once.

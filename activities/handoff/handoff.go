@@ -15,6 +15,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 
 	"github.com/rebased/rebased"
 )
@@ -70,6 +71,9 @@ type Staged struct {
 	Released       bool // it is the latest of its task already
 	// Unstarted is the build that made it the latest where the task hands it to a workflow and no start of that is recorded; "" = else.
 	Unstarted string
+	// Due are the targets that the version was not handed to, or that did not get it; Undelivered says what went wrong, a sentence each. Both of the latest
+	// version of its task alone.
+	Due, Undelivered []string
 	// Closed are the gates of the task that the version does not pass, a sentence each, judged against what is the latest version now.
 	Closed []string
 }
@@ -104,10 +108,7 @@ func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 		return staged, err
 	}
 	if staged.Released = found && latest.Version == staged.Version; staged.Released {
-		if in.Task.Handoff.Workflow != nil {
-			staged.Unstarted, err = v.unstarted(ctx, latest)
-		}
-		return staged, err
+		return v.handed(ctx, in.Task.Handoff.Targets(), latest, staged)
 	}
 	before := 0
 	if found && in.Task.Gates.MaxDrop > 0 {
@@ -126,6 +127,26 @@ func (v Versions) Stage(ctx context.Context, in Input) (Staged, error) {
 		staged.Closed = append(staged.Closed, refused)
 	}
 	return staged, err
+}
+
+// handed adds what became of the hand-off of the latest version, which may be the work of an earlier build that was ended in between.
+func (v Versions) handed(ctx context.Context, targets []string, latest Latest, staged Staged) (Staged, error) {
+	if len(targets) == 0 {
+		return staged, nil
+	}
+	record, err := v.Record(ctx, latest.Task, latest.Version)
+	if err != nil {
+		return staged, err
+	}
+	release := record.madeBy()
+	if release == nil || release.Build != latest.Build { // it is the latest by a rollback
+		return staged, nil
+	}
+	staged.Due, staged.Undelivered = record.undelivered(targets)
+	if slices.Contains(staged.Due, rebased.TargetWorkflow) {
+		staged.Unstarted = release.Build
+	}
+	return staged, nil
 }
 
 // versionLength is that of a version's name, hex digits.

@@ -49,6 +49,8 @@ type Record struct {
 	Collected *Collected `json:"collected,omitempty"`
 	// Rejected are the decisions not to release this version. A record may hold these alone.
 	Rejected []Rejection `json:"rejected,omitempty"`
+	// Deliveries tell what became of the hand-off, by target.
+	Deliveries map[string]Delivery `json:"deliveries,omitempty"`
 }
 
 // Rejection is a decision not to release a version.
@@ -97,7 +99,7 @@ type Release struct {
 	Gates      []string  `json:"gates,omitempty"` // that the version did not pass when it was released all the same
 	// Before is the version that was the latest then, and how many fewer rows this one has.
 	Before  *Before `json:"before,omitempty"`
-	Handoff string  `json:"handoff"`
+	Handoff string  `json:"handoff"` // the workflow's id and run; "" = there is none
 }
 
 // Before compares a version with the one that it takes the place of.
@@ -359,20 +361,6 @@ func (v Versions) Record(ctx context.Context, task, version string) (Record, err
 		return Record{}, rebased.E(rebased.Invalid, "%s: %w", key, err)
 	}
 	return record, nil
-}
-
-// unstarted gives the build that released a version, if its hand-off is not recorded.
-func (v Versions) unstarted(ctx context.Context, latest Latest) (build string, err error) {
-	record, err := v.Record(ctx, latest.Task, latest.Version)
-	if err != nil {
-		return "", err
-	}
-	for _, r := range record.Releases {
-		if r.Build == latest.Build && r.Made() && r.Handoff == "" {
-			return r.Build, nil
-		}
-	}
-	return "", nil
 }
 
 // HandedOff records the hand-off of a version to its build's release.

@@ -2,26 +2,13 @@ package taskfile
 
 import (
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/rebased/rebased"
 )
 
-// unavailable are keys of the task file's full form that this version cannot honour. They are refused by name, since a build that ignores one
-// of them is worse than one that does not start.
-func unavailable() []string {
-	return []string{
-		"handoff.sqs",
-		"handoff.webhook",
-	}
-}
-
 func (r *reader) unknown(line int, parent, key string, of reflect.Type) error {
 	at := join(parent, key)
-	if slices.Contains(unavailable(), at) {
-		return r.refuse(line, at, "is not available in this version: remove it")
-	}
 	if hint := suggest(parent, key, of); hint != "" {
 		return r.refuse(line, at, "is not a key of the task file: did you mean %s?", hint)
 	}

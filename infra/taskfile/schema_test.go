@@ -180,6 +180,9 @@ func decodeWith(t *testing.T, at string, value any) error {
 		if key == "judge" {
 			inner["rubric"] = "r"
 		}
+		if key == "command" {
+			inner["name"] = "c"
+		}
 		into[key] = inner
 		into = inner
 	}

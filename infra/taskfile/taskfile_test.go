@@ -81,7 +81,9 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 		{"mistyped key", minimal + "retrieve:\n  row: 5\n", "task.yaml:8: retrieve.row: is not a key of the task file: did you mean retrieve.rows?"},
 		{"key in the wrong place", minimal + "temperature: 1\n", "task.yaml:7: temperature: is not a key of the task file: did you mean transform.teacher.temperature?"},
 		{"strange key", minimal + "dedupe: {wibble: 1}\n", "task.yaml:7: dedupe.wibble: is not a key of the task file: known here are exact, minhash, semantic, against"},
-		{"key of later versions", minimal + "handoff: {sqs: []}\n", "task.yaml:7: handoff.sqs: is not available in this version: remove it"},
+		{"queue as a list", minimal + "handoff: {sqs: []}\n", "task.yaml:7: handoff.sqs: must be a mapping of keys to values, got a list"},
+		{"credentials of a webhook", minimal + "handoff:\n  webhook: {url: \"https://ann:hush@ci.test/\"}\n", "task.yaml:8: handoff.webhook.url: must not hold credentials: they come from the worker's environment"},
+		{"command with a path", minimal + "handoff:\n  command: {name: /bin/sh}\n", `task.yaml:8: handoff.command.name: must be 1 to 63 of a-z, 0-9 and -, a name of the worker's REBASED_HANDOFF_COMMANDS, got "/bin/sh"`},
 		{"meaning by words", minimal + "dedupe:\n  semantic: {encoder: static}\n", `task.yaml:8: dedupe.semantic.encoder: must be transformer:<model> or openai:<model>, ` +
 			`got "static": a static encoder sums up words, so that rows which differ in their order, a number or a "not" are one to it`},
 		{"meaning by nothing", minimal + "dedupe: {semantic: {threshold: 0.9}}\n",
@@ -164,22 +166,6 @@ func TestDecodeRefusesInOneLineWithFileLineAndKey(t *testing.T) {
 	}
 }
 
-func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
-	for _, path := range []string{
-		"handoff.sqs", "handoff.webhook",
-	} {
-		keys := strings.Split(path, ".")
-		value := "1"
-		for i := len(keys) - 1; i > 0; i-- {
-			value = "{" + keys[i] + ": " + value + "}"
-		}
-		_, err := taskfile.Decode("task.yaml", []byte(minimal+keys[0]+": "+value+"\n"))
-		if want := "task.yaml:7: " + path + ": is not available in this version: remove it"; err == nil || err.Error() != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
-	}
-}
-
 func TestErrorAtNamesTheLineOfAKeyOrOfTheOneAboveIt(t *testing.T) {
 	for path, want := range map[string]string{
 		"corpus":               `task.yaml:2: corpus: "hub" is not imported`,
@@ -218,6 +204,9 @@ func everyField() rebased.Task {
 		Gates: rebased.Gates{MinParsed: 0.1, MinAgreement: 0.2, MinInInput: 0.3, MaxDuplicates: 0.4, MaxLabelShare: 0.5, MaxDrop: 0.6, MaxByRule: 0.7},
 		Handoff: rebased.Handoff{
 			Approval: true, ApprovalDeadline: "72h30m", ApprovalDefault: rebased.ApprovalApprove, Workflow: &rebased.WorkflowSpec{Type: "Train", TaskQueue: "gpu"},
+			Nexus:   &rebased.NexusSpec{Endpoint: "e", Service: "s", Operation: "o"},
+			Webhook: &rebased.WebhookSpec{URL: "https://ci.test/x?y=1"}, SQS: &rebased.SQSSpec{QueueURL: "https://sqs.eu-west-1.amazonaws.com/1/q.fifo"},
+			Command: &rebased.CommandSpec{Name: "train", Timeout: 30},
 		},
 		Budget: rebased.Budget{USD: 0.5, Tokens: 6},
 	}
@@ -236,7 +225,7 @@ func TestEncodeIsReadBackByDecode(t *testing.T) {
 	off.Judge = nil
 	off.Dedupe.Semantic, off.Dedupe.Against, off.Output.Mode = nil, nil, rebased.OutputDelta
 	off.Output.Configs, off.Output.Student, off.Output.System = nil, "", rebased.SystemNone
-	off.Dedupe.Exact, off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff.Workflow = true, 0, []string{}, []string{}, nil
+	off.Dedupe.Exact, off.Dedupe.MinHash, off.Retrieve.Exclude, off.Output.Formats, off.Handoff = true, 0, []string{}, []string{}, rebased.Handoff{}
 	for _, want := range []rebased.Task{minimalTask, everyField(), off} {
 		data, err := taskfile.Encode(want)
 		if err != nil {
@@ -412,6 +401,17 @@ handoff:
   workflow:
     type: Train
     task_queue: gpu
+  nexus:
+    endpoint: e
+    service: s
+    operation: o
+  webhook:
+    url: "https://ci.test/x?y=1"
+  sqs:
+    queue_url: "https://sqs.eu-west-1.amazonaws.com/1/q.fifo"
+  command:
+    name: train
+    timeout: 30
 budget:
   usd: 0.5
   tokens: 6

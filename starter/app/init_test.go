@@ -29,10 +29,15 @@ func TestTheTemplateShowsEveryKeyWithItsDefault(t *testing.T) {
 	want.Examples = []rebased.TaskExample{{Input: "a", Output: "b", Answer: "c"}}
 	want.Output.Balance = &rebased.Balance{}
 	want.Handoff.Workflow = &rebased.WorkflowSpec{Type: "Train", TaskQueue: "training"}
+	want.Handoff.Nexus = &rebased.NexusSpec{Endpoint: "training", Service: "train", Operation: "start"}
+	want.Handoff.Webhook = &rebased.WebhookSpec{URL: "https://ci.example.com/rebased"}
+	want.Handoff.SQS = &rebased.SQSSpec{QueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/versions"}
+	want.Handoff.Command = &rebased.CommandSpec{Name: "train"}
 	want.Judge = &rebased.Judge{Rubric: "Right, and clear.", Teacher: &rebased.Teacher{}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
+	got.Handoff.Command.Timeout = 1 // not said where it is the default
 	encoded, err := taskfile.Encode(got)
 	if err != nil {
 		t.Fatal(err)

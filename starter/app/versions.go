@@ -23,7 +23,7 @@ func (a *app) versionsCommand() *cobra.Command {
 		Short: "List, compare and choose the dataset versions of a task",
 		RunE:  group,
 	}
-	cmd.AddCommand(a.versionsListCommand(), a.versionsShowCommand(), a.versionsDiffCommand(), a.versionsRollbackCommand(), a.versionsRecallCommand())
+	cmd.AddCommand(a.versionsListCommand(), a.versionsShowCommand(), a.versionsDiffCommand(), a.versionsRollbackCommand(), a.versionsRecallCommand(), a.versionsHandoffCommand())
 	return cmd
 }
 
@@ -55,6 +55,8 @@ type versionSummary struct {
 	Train      int       `json:"train"` // rows
 	Validation int       `json:"validation"`
 	URI        string    `json:"uri"`
+	// Deliveries tell what became of its hand-off, by target.
+	Deliveries map[string]handoff.Delivery `json:"deliveries,omitempty"`
 }
 
 func (a *app) versionsListCommand() *cobra.Command {
@@ -132,6 +134,7 @@ func readVersion(ctx context.Context, bucket store, task, name, latest string) (
 	case err != nil:
 		return v, manifest, err
 	}
+	v.Deliveries = record.Deliveries
 	if n := len(record.Releases); n > 0 {
 		last := record.Releases[n-1]
 		v.Released, v.ReleasedAt, v.ApprovedBy = true, last.ReleasedAt, last.ApprovedBy
@@ -186,7 +189,7 @@ func (a *app) showVersion(ctx context.Context, bucket store, task, name string) 
 }
 
 func writeVersion(w io.Writer, v versionSummary, m handoff.Manifest) {
-	console.Table(w, nil, [][]string{
+	console.Table(w, nil, slices.Concat([][]string{
 		{"version", v.Task + "@" + v.Version},
 		{"released", v.released()},
 		{"approved by", orDash(v.ApprovedBy)},
@@ -197,7 +200,7 @@ func writeVersion(w io.Writer, v versionSummary, m handoff.Manifest) {
 		{"teacher", orDash(m.Teacher.Model)},
 		{"encoder", m.Encoder},
 		{"uri", v.URI},
-	})
+	}, deliveryLines(v.Deliveries)))
 	fmt.Fprintln(w)
 	rows := make([][]string, len(m.Files))
 	for i, f := range m.Files {

@@ -17,7 +17,14 @@ import (
 // version stages a version of the task squad and gives its name; released says whether it is also released.
 func (w *world) version(released bool, outputs ...string) string {
 	w.t.Helper()
+	return w.versionTo(rebased.Handoff{}, released, outputs...)
+}
+
+// versionTo stages a version that is handed to targets.
+func (w *world) versionTo(to rebased.Handoff, released bool, outputs ...string) string {
+	w.t.Helper()
 	task := rebased.DefaultTask()
+	task.Handoff = to
 	task.Name, task.Corpus, task.Instruction = "squad", "hub", "Answer."
 	task.Examples = []rebased.TaskExample{{Input: "a", Output: "b"}}
 	frozen, err := taskfile.Encode(task)

@@ -58,6 +58,13 @@ func (c *Cluster) CancelCollect(ctx context.Context) error {
 	return c.translate("cancel "+id, c.temporal.CancelWorkflow(ctx, id, ""))
 }
 
+// StartDeliver starts the hand-off of a version to a target. One that runs already is Conflict, and nothing is started.
+func (c *Cluster) StartDeliver(ctx context.Context, in workflows.DeliverInput) error {
+	options := again(workflows.DeliverID(in.Task, in.Version, in.Target))
+	options.StaticSummary = "hand-off of " + in.Task + " to " + in.Target
+	return c.start(ctx, options, workflows.DeliverName, in)
+}
+
 // StartPreview starts a preview, as StartBuild does a build.
 func (c *Cluster) StartPreview(ctx context.Context, id string, in workflows.PreviewInput) error {
 	return c.start(ctx, once(id), workflows.PreviewName, in)

@@ -22,6 +22,7 @@ import (
 	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/activities/ingest"
 	"github.com/rebased/rebased/activities/llm"
+	"github.com/rebased/rebased/infra/command"
 	"github.com/rebased/rebased/infra/hub"
 	"github.com/rebased/rebased/infra/parquet"
 	"github.com/rebased/rebased/infra/payload"
@@ -29,10 +30,12 @@ import (
 	"github.com/rebased/rebased/infra/qdrant"
 	"github.com/rebased/rebased/infra/s3"
 	"github.com/rebased/rebased/infra/source"
+	"github.com/rebased/rebased/infra/sqs"
 	"github.com/rebased/rebased/infra/taskfile"
 	"github.com/rebased/rebased/infra/teacher/bedrock"
 	teacherclient "github.com/rebased/rebased/infra/teacher/client"
 	"github.com/rebased/rebased/infra/telemetry"
+	"github.com/rebased/rebased/infra/webhook"
 	"github.com/rebased/rebased/workflows"
 )
 
@@ -154,6 +157,7 @@ type ports struct {
 	dedupe     dedupeSettings
 	seen       *telemetry.Telemetry
 	grace      time.Duration
+	publishers activities.Publishers
 }
 
 func open(ctx context.Context, s settings, seen *telemetry.Telemetry) (*ports, error) {
@@ -173,6 +177,10 @@ func open(ctx context.Context, s settings, seen *telemetry.Telemetry) (*ports, e
 	prices, err := pricing.Open(s.prices)
 	if err != nil {
 		return nil, fmt.Errorf("REBASED_PRICES: %w", err)
+	}
+	publishers, err := newPublishers(s, signs)
+	if err != nil {
+		return nil, err
 	}
 	index, err := qdrant.Open(qdrant.Config{URL: s.qdrantURL, APIKey: s.qdrantAPIKey, CA: s.qdrantCA, Collection: s.collection, Watch: seen.Watch(telemetry.Qdrant)})
 	if err != nil {
@@ -195,8 +203,25 @@ func open(ctx context.Context, s settings, seen *telemetry.Telemetry) (*ports, e
 	return &ports{
 		objects: objects, uri: s.store, index: index, importer: importer, tokenizers: tokenizers{folders},
 		teachers: newTeachers(s, signs, pool), encoders: newEncoders(ctx, s, folders), answers: llm.NewStore(objects), prices: prices,
-		dedupe: s.dedupe, codec: codec, seen: seen, grace: s.grace,
+		dedupe: s.dedupe, codec: codec, seen: seen, grace: s.grace, publishers: publishers,
 	}, nil
+}
+
+// newPublishers opens what brings released versions to targets. It connects to nothing.
+func newPublishers(s settings, signs bedrock.Account) (activities.Publishers, error) {
+	hooks, err := webhook.New(webhook.Config{Secrets: s.webhookSecrets, Allow: s.webhookAllow})
+	if err != nil {
+		return nil, err
+	}
+	queues, err := sqs.New(sqs.Config{Region: signs.Region, Credentials: signs.Credentials, Endpoint: s.sqsEndpoint})
+	if err != nil {
+		return nil, err
+	}
+	commands, err := command.New(command.Config{Commands: s.commands})
+	if err != nil {
+		return nil, err
+	}
+	return activities.Publishers{rebased.TargetWebhook: hooks, rebased.TargetSQS: queues, rebased.TargetCommand: commands}, nil
 }
 
 // register wires the adapters into the activities: the one list of what this program is made of.
@@ -207,6 +232,7 @@ func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Lo
 	w.RegisterWorkflowWithOptions(workflows.Preview, workflow.RegisterOptions{Name: workflows.PreviewName})
 	w.RegisterWorkflowWithOptions(workflows.Estimate, workflow.RegisterOptions{Name: workflows.EstimateName})
 	w.RegisterWorkflowWithOptions(workflows.CollectGarbage, workflow.RegisterOptions{Name: workflows.CollectName})
+	w.RegisterWorkflowWithOptions(workflows.Deliver, workflow.RegisterOptions{Name: workflows.DeliverName})
 
 	rows, datasets := parquet.Rows(p.objects), parquet.Datasets(p.objects)
 	benchmarks := &activities.Benchmarks{Objects: p.objects, Parquet: source.Parquet{}, Origins: p.importer.Origins}
@@ -223,7 +249,7 @@ func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Lo
 		&activities.Ingest{Objects: p.objects, Bucket: p.objects, Importer: p.importer},
 		&activities.Index{Objects: p.objects, Rows: rows, Datasets: datasets, Writer: p.index, Server: p.index, Encoders: p.encoders},
 		&activities.Plan{Objects: p.objects, Bucket: p.objects, Index: p.index, Tasks: tasks{}, Teachers: p.teachers, Prices: p.prices, Encoders: p.encoders, Tokenizers: p.tokenizers, Parquet: source.Parquet{},
-			Examples: build.Examples, Benchmarks: benchmarks, ShardedFrom: p.dedupe.shardedFrom},
+			Examples: build.Examples, Benchmarks: benchmarks, ShardedFrom: p.dedupe.shardedFrom, Publishers: p.publishers},
 		&activities.Retrieve{Build: build, Rows: rows, Datasets: datasets, Index: p.index, Vectors: p.index, Encoders: p.encoders},
 		&activities.Redrive{Build: build},
 		&activities.Transform{Teaching: teaching},
@@ -232,7 +258,7 @@ func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Lo
 		&activities.Judge{Teaching: teaching},
 		&activities.Batch{Teaching: teaching},
 		&activities.Nights{Objects: p.objects, Builds: builds{temporal}, Batches: batches},
-		&activities.Handoff{Build: build, Tokenizers: p.tokenizers, URI: p.uri},
+		&activities.Handoff{Build: build, Tokenizers: p.tokenizers, Publishers: p.publishers, URI: p.uri},
 		&activities.Collect{Objects: p.objects, Examples: build.Examples, Rejects: build.Rejects, Answers: p.answers, Running: running{temporal, p.codec.Values()}.ask},
 		&activities.Dedupe{Build: build, Encoders: p.encoders, Vectors: p.index, Parquet: source.Parquet{}, InMemory: p.dedupe.memory},
 	} {

@@ -46,6 +46,11 @@ Settings come from the environment:
   AWS_ENDPOINT_URL_BEDROCK_RUNTIME
                           Bedrock, where it is not that of AWS_REGION; AWS_BEARER_TOKEN_BEDROCK, or AWS_* credentials
   REBASED_TEACHER_ORIGINS other origins that may be sent a provider's key, separated by commas
+  REBASED_WEBHOOK_SECRET  whsec_… that webhooks of handoff are signed with; several, separated by spaces, while they are rotated
+  REBASED_WEBHOOK_ALLOW   host:port and networks (CIDR), separated by commas, that webhooks may reach besides https on the public internet
+  REBASED_HANDOFF_COMMANDS
+                          name=/path/to/program, separated by commas, that versions may be handed to; default none
+  AWS_ENDPOINT_URL_SQS    SQS, where it is another server
   REBASED_PRICES          file of what models cost, before the built-in table
   REBASED_DEDUPE_MEMORY_MIB
                           what a deduplication holds of shingles and vectors before they go to a file in TMPDIR, default 16

@@ -43,6 +43,11 @@ type settings struct {
 	bedrockBaseURL string // "" = that of the AWS region
 	bedrockAPIKey  string // "" = requests are signed
 
+	webhookSecrets string // that requests are signed with; "" = there are no webhooks
+	webhookAllow   string // targets that are no addresses of the public internet
+	sqsEndpoint    string // "" = SQS's own
+	commands       string // that versions may be handed to; "" = none
+
 	origins       []string      // that may be sent the key, beside that of openAIBaseURL
 	prices        string        // file; "" = none
 	healthAddress string        // "" = none
@@ -142,6 +147,8 @@ func settingsFrom(environ []string) (settings, error) {
 		anthropicBaseURL: e.get("ANTHROPIC_BASE_URL", ""), anthropicAPIKey: e.get("ANTHROPIC_API_KEY", ""),
 		bedrockBaseURL: e.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", ""), bedrockAPIKey: e.get("AWS_BEARER_TOKEN_BEDROCK", ""),
 		hubEndpoint: e.get("HF_ENDPOINT", ""), hubToken: e.get("HF_TOKEN", ""),
+		webhookSecrets: e.get("REBASED_WEBHOOK_SECRET", ""), webhookAllow: e.get("REBASED_WEBHOOK_ALLOW", ""),
+		sqsEndpoint: e.get("AWS_ENDPOINT_URL_SQS", ""), commands: e.get("REBASED_HANDOFF_COMMANDS", ""),
 		prices:        e.get("REBASED_PRICES", ""),
 		onnxruntime:   e.get("ORT_DYLIB_PATH", ""),
 		healthAddress: healthAddressOf(e),

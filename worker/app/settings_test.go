@@ -52,6 +52,7 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 				"REBASED_QDRANT_CA=/ca.pem", "REBASED_QDRANT_COLLECTION=shards=6,int8",
 				"REBASED_DEDUPE_MEMORY_MIB=256", "REBASED_STOP_GRACE_SECONDS=60", "REBASED_LOG=text,debug", "REBASED_DEDUPE_SHARD_ROWS=0",
 				"TEMPORAL_DEPLOYMENT_NAME=rebased", "TEMPORAL_WORKER_BUILD_ID=2026.11",
+				"REBASED_WEBHOOK_SECRET=" + secret, "REBASED_WEBHOOK_ALLOW=10.0.0.0/8", "REBASED_HANDOFF_COMMANDS=a=/b", "AWS_ENDPOINT_URL_SQS=http://sqs:1",
 			},
 			settings{
 				store: "s3://bucket/prefix", qdrantURL: "http://127.0.0.1:6334", qdrantAPIKey: "q", openAIBaseURL: "http://own:8000/v1", openAIAPIKey: secret,
@@ -59,6 +60,7 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 				bedrockBaseURL: "https://gateway/b", bedrockAPIKey: secret, origins: []string{"https://a.example", "http://b:1"},
 				dedupe: dedupeSettings{memory: 256 << 20}, version: worker.WorkerDeploymentVersion{DeploymentName: "rebased", BuildID: "2026.11"},
 				grace: time.Minute, log: telemetry.LogForm{Text: true, Level: slog.LevelDebug},
+				webhookSecrets: secret, webhookAllow: "10.0.0.0/8", commands: "a=/b", sqsEndpoint: "http://sqs:1",
 			},
 		},
 	} {

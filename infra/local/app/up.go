@@ -21,13 +21,14 @@ func (p *program) up() *cobra.Command {
 		Short: "Run the whole stack and one worker until Ctrl-C",
 		Long: "Run Temporal and its web UI, the S3 gateway, the server of Qdrant's protocol, the demo teacher and one worker until Ctrl-C. All that they\n" +
 			"know is in the data folder: up on the same folder goes on where a stack ended, however it ended.\n\n" +
-			"Ports, from --port-base on: web UI +0, S3 +1, Qdrant +2, Temporal +3 (and +4, +5, +7 for its own services), teacher +6, worker health +9.",
+			"Ports, from --port-base on: web UI +0, S3 +1, Qdrant +2, Temporal +3 (and +4, +5, +7 for its own services; +8 with --nexus), teacher +6, worker health +9.",
 		Args: noArguments,
 	}
 	where := addFolderFlags(cmd, defaultDir)
 	how := addTeacherFlags(cmd)
 	noWorker := cmd.Flags().Bool("no-worker", false, "run the servers only")
 	events := cmd.Flags().Int("history-events", 0, "length of a history at which Temporal suggests to continue as new; 0 takes its default, 4096")
+	nexus := cmd.Flags().Bool("nexus", false, "let workflows call Nexus endpoints, by way of Temporal's HTTP API on port +8, which web pages in a browser of this machine reach too")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := p.stack(where, how, stack.All())
 		if err != nil {
@@ -36,7 +37,7 @@ func (p *program) up() *cobra.Command {
 		if *events < 0 {
 			return misuse(cmd, fmt.Errorf("--history-events must not be negative, got %d", *events))
 		}
-		c.HistoryEvents = *events
+		c.HistoryEvents, c.Nexus = *events, *nexus
 		if !*noWorker {
 			if c.Worker, err = p.worker(); err != nil {
 				return err

@@ -33,6 +33,7 @@ const (
 	TemporalMatching Service = 5
 	Teacher          Service = 6
 	TemporalWorker   Service = 7
+	TemporalHTTP     Service = 8 // on demand
 	Worker           Service = 9 // health and metrics
 
 	portsOfStack = 10
@@ -43,6 +44,7 @@ func (s Service) String() string {
 	names := map[Service]string{
 		UI: "web UI", S3: "s3", Qdrant: "qdrant", Temporal: "temporal", TemporalHistory: "temporal history",
 		TemporalMatching: "temporal matching", Teacher: "teacher", Worker: "worker health", TemporalWorker: "temporal worker service",
+		TemporalHTTP: "temporal http",
 	}
 	return names[s]
 }
@@ -132,7 +134,7 @@ func freePorts() (Ports, error) {
 	var err error
 	for range tries {
 		p := Ports{Base: low + portsOfStack*rand.IntN((high-low)/portsOfStack)}
-		if err = p.Check(UI, S3, Qdrant, Temporal, TemporalHistory, TemporalMatching, Teacher, Worker, TemporalWorker); err == nil {
+		if err = p.Check(UI, S3, Qdrant, Temporal, TemporalHistory, TemporalMatching, Teacher, Worker, TemporalWorker, TemporalHTTP); err == nil {
 			return p, nil
 		}
 	}

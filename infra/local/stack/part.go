@@ -28,7 +28,7 @@ func All() []Part { return []Part{Temporal, S3, Qdrant, Teacher} }
 func (p Part) Services() []folder.Service {
 	switch p {
 	case Temporal:
-		return []folder.Service{folder.Temporal, folder.UI, folder.TemporalHistory, folder.TemporalMatching, folder.TemporalWorker}
+		return []folder.Service{folder.Temporal, folder.UI, folder.TemporalHistory, folder.TemporalMatching, folder.TemporalWorker, folder.TemporalHTTP}
 	case S3:
 		return []folder.Service{folder.S3}
 	case Qdrant:
@@ -73,7 +73,10 @@ func (c Config) open(p Part, log io.Writer) (server, error) {
 }
 
 func (c Config) temporal(log io.Writer) (server, error) {
-	ports := c.Folder.Ports
+	ports, http := c.Folder.Ports, 0
+	if c.Nexus {
+		http = ports.Port(folder.TemporalHTTP)
+	}
 	return temporal.New(temporal.Config{
 		Dir:       c.Folder.Path("temporal"),
 		Namespace: folder.Namespace,
@@ -82,6 +85,7 @@ func (c Config) temporal(log io.Writer) (server, error) {
 		Matching:  ports.Port(folder.TemporalMatching),
 		Worker:    ports.Port(folder.TemporalWorker),
 		UI:        ports.Port(folder.UI),
+		HTTP:      http,
 		Log:       log,
 
 		HistoryEvents: c.HistoryEvents,

@@ -28,6 +28,8 @@ type Config struct {
 	Teacher TeacherConfig
 	// HistoryEvents is the length of a history at which Temporal suggests to continue as new; 0 = its default.
 	HistoryEvents int
+	// Nexus lets workflows call Nexus endpoints, by way of Temporal's HTTP API, which any program of the machine then reaches.
+	Nexus bool
 	// Worker is the worker to run beside them; nil for none.
 	Worker *Worker
 	// Log takes what a person should know of a running stack.

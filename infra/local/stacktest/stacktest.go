@@ -24,6 +24,8 @@ type Options struct {
 	Latency time.Duration
 	// Apart runs each server as a process of its own, for KillPart and StartPart.
 	Apart bool
+	// Nexus lets workflows call Nexus endpoints. It is for stacks whose servers are not Apart.
+	Nexus bool
 	// NoWorker leaves the worker out, until StartWorker.
 	NoWorker bool
 	// Env are variables, as NAME=value, for the worker and the commands, over those of the stack.
@@ -163,6 +165,9 @@ func (s *Stack) startServers(flags ...string) {
 		return
 	}
 	args := append([]string{"up", "--no-worker", "--allow-faults", "--dir", s.dir}, flags...)
+	if s.options.Nexus {
+		args = append(args, "--nexus")
+	}
 	s.servers = start(s.t, "rebased-local", exec.Command(s.programs.Local, append(args, s.teacherFlags()...)...))
 	s.servers.waitForLine("ready")
 }

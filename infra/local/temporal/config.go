@@ -48,6 +48,11 @@ func (c Config) server(store *config.SQL) *config.Config {
 	for service, port := range c.ports() {
 		conf.Services[string(service)] = config.Service{RPC: config.RPC{GRPCPort: port, BindOnIP: host}}
 	}
+	if c.HTTP > 0 {
+		frontend := conf.Services[string(primitives.FrontendService)]
+		frontend.RPC.HTTPPort = c.HTTP
+		conf.Services[string(primitives.FrontendService)] = frontend
+	}
 	return conf
 }
 

@@ -34,6 +34,9 @@ type Config struct {
 	Frontend, History, Matching, Worker int
 	// UI is the port of the web UI.
 	UI int
+	// HTTP is the port of Temporal's HTTP API, by which the server calls Nexus endpoints of its own namespaces; 0 = none, and no Nexus. Whatever runs on the
+	// machine can use it, web pages in a browser too.
+	HTTP int
 	// Log takes warnings and errors, one JSON object a line.
 	Log io.Writer
 	// HistoryEvents is the length of a history at which the server suggests to continue as new; 0 = its default.
@@ -48,6 +51,9 @@ func (c Config) validate() error {
 		if port < 1 || port > 65535 {
 			return fmt.Errorf("temporal: port %s is %d, not 1 to 65535", name, port)
 		}
+	}
+	if c.HTTP < 0 || c.HTTP > 65535 {
+		return fmt.Errorf("temporal: port HTTP is %d, not 0 to 65535", c.HTTP)
 	}
 	return nil
 }
