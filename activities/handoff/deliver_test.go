@@ -20,10 +20,10 @@ func everyTarget() rebased.Handoff {
 
 func TestWhatBecameOfAHandoffStandsInTheReleaseRecord(t *testing.T) {
 	ctx := context.Background()
-	v, a, _ := twoVersions(t)
+	v, _, _ := twoVersions(t)
 	in := input()
 	in.Task.Handoff = everyTarget()
-	a = stage(t, v, in).Version // the task file of a version names its targets
+	a := stage(t, v, in).Version // the task file of a version names its targets
 	mustRelease(t, v, release(a, "b1", 0))
 	again := func() Staged {
 		t.Helper()

@@ -102,7 +102,7 @@ func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m publish.M
 	work, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	output := &tail{}
-	cmd := exec.CommandContext(work, path)
+	cmd := exec.CommandContext(work, path) //nolint:gosec // a program of the operator's own list
 	cmd.Env, cmd.Dir = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}, "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(body, '\n')), output, output
 	cmd.WaitDelay = p.grace

@@ -133,13 +133,9 @@ func deliveryLines(deliveries map[string]handoff.Delivery) [][]string {
 	var lines [][]string
 	for _, target := range slices.Sorted(maps.Keys(deliveries)) {
 		d := deliveries[target]
-		line := target + " " + d.State + " " + d.At.UTC().Format(time.RFC3339)
-		for _, more := range []string{d.ID, d.Error, rebased.Quote(string(d.Result), "")} {
-			if more != "" {
-				line += ", " + more
-			}
-		}
-		lines = append(lines, []string{"hand-off", line})
+		said := []string{target + " " + d.State + " " + d.At.UTC().Format(time.RFC3339), d.ID, d.Error, rebased.Quote(string(d.Result), "")}
+		said = slices.DeleteFunc(said, func(s string) bool { return s == "" })
+		lines = append(lines, []string{"hand-off", strings.Join(said, ", ")})
 	}
 	return lines
 }
