@@ -192,7 +192,7 @@ func begin(ctx context.Context, r *Runner, p Params, rows int) (*run, error) {
 	}
 	out.sending, out.stop = context.WithCancelCause(ctx)
 	if r.Sending != nil {
-		context.AfterFunc(r.Sending, func() { out.stop(context.Cause(r.Sending)) })
+		context.AfterFunc(r.Sending, func() { out.stop(context.Cause(r.Sending)) }) //nolint:contextcheck // another end than that of ctx
 	}
 	return out, nil
 }

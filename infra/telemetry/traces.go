@@ -96,8 +96,8 @@ func (t *Traces) start(ctx context.Context, name string, attributes ...attribute
 	if !t.On() {
 		return ctx, func(string) {}
 	}
-	ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...))
-	return ctx, func(outcome string) {
+	ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...)) //nolint:spancheck // ends with the call
+	return ctx, func(outcome string) {                                                                                    //nolint:spancheck // see above
 		span.SetAttributes(attribute.String("rebased.outcome", outcome))
 		switch outcome {
 		case "ok", "not_found", "conflict": // answers, to who asks for them
