@@ -218,5 +218,15 @@ func DeliverID(task, version, target string) string {
 	return "deliver/" + task + "/" + version + "/" + target
 }
 
+// ParseDeliverID takes an id of DeliverID apart.
+func ParseDeliverID(id string) (task, version string, ok bool) {
+	rest, ok := strings.CutPrefix(id, "deliver/")
+	parts := strings.Split(rest, "/")
+	if !ok || len(parts) != 3 {
+		return "", "", false
+	}
+	return parts[0], parts[1], true
+}
+
 // HandoffID is the workflow id of the training pipeline's workflow for a version: it starts once.
 func HandoffID(task, version string) string { return HandoffPrefix + task + "/" + version }

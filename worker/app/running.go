@@ -56,6 +56,14 @@ func (r running) ask(ctx context.Context) (out gc.Running, err error) {
 	if err != nil {
 		return out, err
 	}
+	err = r.each(ctx, fmt.Sprintf("WorkflowType = %q", workflows.DeliverName), func(e *workflowpb.WorkflowExecutionInfo) {
+		if task, version, ok := workflows.ParseDeliverID(e.GetExecution().GetWorkflowId()); ok {
+			out.Handoffs = append(out.Handoffs, rebased.VersionRef(task, version))
+		}
+	})
+	if err != nil {
+		return out, err
+	}
 	out.Schedules, err = r.schedules(ctx)
 	return out, err
 }
