@@ -88,6 +88,10 @@ func writeBuild(w io.Writer, r rebased.BuildResult) {
 // nextStep says what a person can do about a build.
 func nextStep(r rebased.BuildResult, name string) string {
 	switch r.State {
+	case rebased.StateSuperseded:
+		if r.SupersededBy != "" {
+			return "rebased builds show " + r.Task + "/" + r.SupersededBy
+		}
 	case rebased.StateRunning:
 		return "rebased builds watch " + name
 	case rebased.StateAwaitingApproval:

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -27,8 +28,11 @@ next   2026-11-23T02:00:00Z
 	w.want(create, 2, "", "rebased: task squad has a schedule already: rebased schedule update gives it another task file; for other times delete it first (rebased schedule delete squad)\n")
 	w.want(args("schedule trigger squad"), 0, "started squad/nightly-2026-11-22T22:00:00Z: rebased builds watch squad/nightly-2026-11-22T22:00:00Z\n", "")
 	first := w.temporal.Runs()[0]
-	first.End(rebased.BuildResult{State: rebased.StateSuperseded, SupersededBy: "nightly-2026-11-22T22:01:00Z"}, nil)
+	first.End(rebased.BuildResult{Task: "squad", Build: "nightly-2026-11-22T22:00:00Z", State: rebased.StateSuperseded, SupersededBy: "nightly-2026-11-22T22:01:00Z"}, nil)
 	w.want(args("schedule trigger squad"), 0, "started squad/nightly-2026-11-22T22:01:00Z: …", "")
+	if status, out, _ := w.run("builds", "show", "squad/nightly-2026-11-22T22:00:00Z"); status != 0 || !strings.Contains(out, "rebased builds show squad/nightly-2026-11-22T22:01:00Z") {
+		t.Errorf("status %d: %s", status, out)
+	}
 	w.want([]string{"schedule", "pause", "squad", "--reason", "moving house"}, 0, "task     squad\nwhen     0 2 * * *, Europe/Berlin\nstate    paused: moving house\n"+
 		"started  2026-11-22T22:00:00Z  squad/nightly-2026-11-22T22:00:00Z  superseded by nightly-2026-11-22T22:01:00Z\n"+
 		"started  2026-11-22T22:01:00Z  squad/nightly-2026-11-22T22:01:00Z  running\nnext     2026-11-23T02:00:00Z\n", "")
