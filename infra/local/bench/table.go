@@ -72,7 +72,7 @@ func median(values []float64) float64 {
 
 // sizes are those of the programs.
 func (p programs) sizes() ([]figure, error) {
-	figures := []figure{{name: "rebased-worker, size of the binary", target: 70e6}, {name: "rebased, size of the binary"}, {name: "rebased-local, size of the binary"}}
+	figures := []figure{{name: "rebased-worker, size of the binary", target: 71e6}, {name: "rebased, size of the binary"}, {name: "rebased-local, size of the binary"}}
 	for i := range figures {
 		program, _, _ := strings.Cut(figures[i].name, ",")
 		info, err := os.Stat(p.path(program))
