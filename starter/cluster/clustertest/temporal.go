@@ -345,7 +345,7 @@ func (t *Temporal) cancel(id string) error {
 	}
 	select {
 	case <-run.done:
-		return serviceerror.NewNotFound("workflow execution already completed")
+		return nil // as Temporal does
 	default:
 		close(run.canceled)
 		return nil
