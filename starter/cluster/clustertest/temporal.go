@@ -283,6 +283,11 @@ func copyInto(into, from any) error {
 
 // QueryWorkflow implements cluster.Temporal: without a worker nobody answers.
 func (t *Temporal) QueryWorkflow(_ context.Context, id, _, _ string, _ ...any) (converter.EncodedValue, error) {
+	if t.Drop != nil {
+		if err := t.Drop("QueryWorkflow"); err != nil {
+			return nil, err
+		}
+	}
 	run, err := t.find(id)
 	if err != nil {
 		return nil, err
