@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/otel/trace"
@@ -18,14 +19,17 @@ type LogForm struct {
 	Level slog.Level
 }
 
-// ParseLogForm reads json or text and a level (debug, info, warn, error), separated by a comma; each may be left out. Invalid: anything else.
+// ParseLogForm reads json or text and a level (debug, info, warn, error), separated by a comma; each once, or left out. Invalid: anything else.
 func ParseLogForm(s string) (f LogForm, err error) {
+	var form, level bool // given
 	for part := range strings.SplitSeq(s, ",") {
-		switch part = strings.TrimSpace(part); part {
-		case "", "json":
-		case "text":
-			f.Text = true
-		case "debug", "info", "warn", "error":
+		part = strings.TrimSpace(part)
+		switch {
+		case part == "":
+		case slices.Contains([]string{"json", "text"}, part) && !form:
+			form, f.Text = true, part == "text"
+		case slices.Contains([]string{"debug", "info", "warn", "error"}, part) && !level:
+			level = true
 			_ = f.Level.UnmarshalText([]byte(part)) // these are slog's names
 		default:
 			return f, rebased.E(rebased.Invalid, "must be json or text, and debug, info, warn or error, separated by a comma, got %.40q", part)

@@ -110,8 +110,10 @@ func TestLogFormsAreRead(t *testing.T) {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
-	if _, err := ParseLogForm("yaml"); rebased.KindOf(err) != rebased.Invalid {
-		t.Errorf("got %v", err)
+	for _, text := range []string{"yaml", "json,text", "text,text", "debug,info"} {
+		if _, err := ParseLogForm(text); rebased.KindOf(err) != rebased.Invalid {
+			t.Errorf("%q: got %v", text, err)
+		}
 	}
 }
 

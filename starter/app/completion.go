@@ -42,9 +42,11 @@ func (a *app) complete(root *cobra.Command) {
 		"builds approve": a.completeBuilds(is(rebased.StateAwaitingApproval)), "builds reject": a.completeBuilds(is(rebased.StateAwaitingApproval)),
 		"builds resume": a.completeBuilds(is(rebased.StatePaused)), "builds raise-budget": a.completeBuilds(open),
 		"builds redrive": a.completeBuilds(func(s rebased.State) bool { return s != rebased.StateRunning }),
-		"versions ls":    first(a.completeTasks), "versions show": versions, "versions diff": both, "versions rollback": a.completeRollback, "export": versions,
+		"versions ls":    first(a.completeTasks), "versions show": versions, "versions diff": both, "versions rollback": a.completeRollback,
+		"versions handoff": versions, "export": versions, "push": versions,
 		"corpus show": corpora, "index": corpora,
-		"schedule show": schedules, "schedule pause": schedules, "schedule resume": schedules, "schedule trigger": schedules, "schedule delete": schedules,
+		"schedule show": schedules, "schedule pause": schedules, "schedule resume": schedules, "schedule trigger": schedules,
+		"schedule backfill": schedules, "schedule delete": schedules,
 	} {
 		if cmd, _, err := root.Find(strings.Fields(path)); err == nil && cmd != root {
 			cmd.ValidArgsFunction = a.offer(offer)
@@ -138,11 +140,11 @@ func (a *app) completeVersions(ctx context.Context, typed []string, prefix strin
 	return refs
 }
 
-// completeRollback offers a task, then its versions.
+// completeRollback offers tasks and TASK@VERSION, and the versions behind TASK alone.
 func (a *app) completeRollback(ctx context.Context, typed []string, prefix string) []string {
 	switch len(typed) {
 	case 0:
-		return a.completeTasks(ctx, typed, prefix)
+		return a.completeVersions(ctx, typed, prefix)
 	case 1:
 		return a.released(ctx, typed[0])
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -166,15 +167,18 @@ func writeChanges(w io.Writer, what string, changes []handoff.Change) {
 func (a *app) versionsRollbackCommand() *cobra.Command {
 	var by, reason string
 	cmd := &cobra.Command{
-		Use:   "rollback TASK VERSION",
+		Use:   "rollback TASK@VERSION",
 		Short: "Make a version that was released before the latest one again",
 		Long: `Make a version that was released before the latest one again: latest.json is switched at once, nothing is built. The version that it takes the
 place of is marked: a build that makes the same one again waits for approval and says why.`,
-		Args: arguments(2, 2),
+		Args: arguments(1, 2), // TASK VERSION too
 		RunE: func(cmd *cobra.Command, args []string) error {
-			task, version, err := versionRef(args[0] + "@" + args[1])
+			task, version, err := versionRef(strings.Join(args, "@"))
 			if err != nil {
 				return err
+			}
+			if version == "" {
+				return misuse(cmd, fmt.Errorf("which version of %s? name it as %s@VERSION: rebased versions ls %s lists them", task, task, task))
 			}
 			bucket, err := a.bucket(cmd.Context())
 			if err != nil {

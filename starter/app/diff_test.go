@@ -45,8 +45,8 @@ func TestAVersionIsRolledBack(t *testing.T) {
 	w := newWorld(t)
 	first := w.version(true, "x")
 	second := w.version(true, "y", "z")
-	w.want(args("versions rollback squad"), 2, "", "…")
-	w.want(args("versions rollback squad "+second), 2, "", "rebased: version "+second+" of task squad is the latest already\n")
+	w.want(args("versions rollback squad"), 2, "", "rebased: which version of squad? name it as squad@VERSION: …")
+	w.want(args("versions rollback squad@"+second), 2, "", "rebased: version "+second+" of task squad is the latest already\n")
 	*w.bucket.down = rebased.LatestKey("squad")
 	w.want(args("versions rollback squad "+first), 1, "", "rebased: version "+second+" is marked as rolled back, "+first+" is not yet the latest, run the same again: …")
 	*w.bucket.down = ""

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -21,6 +22,11 @@ type collecting struct {
 	dryRun, cancel          bool
 }
 
+// stopping is the answer to --cancel.
+type stopping struct {
+	Canceled bool `json:"canceled"`
+}
+
 func (a *app) gcCommand() *cobra.Command {
 	var in collecting
 	kept := gc.DefaultPolicy()
@@ -32,7 +38,12 @@ versions with --keep-versions, and stored answers that no kept version or build 
 nothing of a build under way, and nothing that a kept version, task file or schedule names. A worker does it; Ctrl-C leaves it running, and the same
 command finds it again.`,
 		Args: arguments(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.gc(cmd.Context(), in) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if in.cancel && in.dryRun {
+				return misuse(cmd, errors.New("--cancel and --dry-run exclude each other"))
+			}
+			return a.gc(cmd.Context(), in)
+		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&in.dryRun, "dry-run", "n", false, "say what would be removed, and remove nothing")
@@ -65,8 +76,9 @@ func (a *app) gc(ctx context.Context, in collecting) error {
 		} else if err != nil {
 			return err
 		}
-		a.console.Notef("the collection stops")
-		return nil
+		return a.console.Result(stopping{true}, func(w io.Writer) {
+			fmt.Fprintln(w, "the collection stops; who follows it ends with status 4")
+		})
 	}
 	temporal, err := a.connectToWorker(ctx)
 	if err != nil {

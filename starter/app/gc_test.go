@@ -42,6 +42,7 @@ func TestGCWithNothingToDo(t *testing.T) {
 func TestGCRefusesAPolicyBeforeItStarts(t *testing.T) {
 	w := newWorld(t)
 	w.want(args("gc --keep-answers 1h"), 2, "", "rebased: --keep-answers must be 48h0m0s or more: what is younger may be in use, got 1h0m0s\n")
+	w.want(args("gc --keep-builds 30d"), 2, "", `rebased: invalid argument "30d" for "--keep-builds" flag: give hours, minutes or seconds, for instance 720h: see rebased gc --help`+"\n")
 	w.want(args("gc --keep-versions -1"), 2, "", "rebased: --keep-versions must be 0 (all) or more, got -1\n")
 	if len(w.temporal.Runs()) != 0 {
 		t.Error("something was started")
@@ -63,8 +64,10 @@ func TestAGCThatRunsIsFollowedAndCanBeStopped(t *testing.T) {
 		followed <- status
 	}()
 	<-begun
-	w.want(args("gc --cancel"), 0, "", "the collection stops\n")
+	w.want(args("gc --cancel --json"), 0, `{"canceled":true}`+"\n", "")
 	if status := <-followed; status != 4 {
 		t.Errorf("who follows it ends with status %d", status)
 	}
+	w.want(args("gc --cancel"), 2, "", "rebased: no collection runs\n")
+	w.want(args("gc --cancel --dry-run"), 2, "", "rebased: --cancel and --dry-run exclude each other: see rebased gc --help\n")
 }

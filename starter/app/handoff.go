@@ -1,7 +1,9 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,7 +72,7 @@ func (a *app) handOff(ctx context.Context, bucket store, wanted handedOff, again
 		wanted.Version = latest.Version
 	}
 	record, err := versionsOf(bucket).Record(ctx, wanted.Task, wanted.Version)
-	if rebased.KindOf(err) == rebased.NotFound {
+	if rebased.KindOf(err) == rebased.NotFound || err == nil && len(record.Releases) == 0 { // a record may hold rejections alone
 		return rebased.E(rebased.NotFound, "version %s of task %s was never released: approve its build, or build again", wanted.Version, wanted.Task)
 	}
 	if err != nil {
@@ -100,8 +102,8 @@ func (a *app) handOff(ctx context.Context, bucket store, wanted handedOff, again
 		}
 		all = append(all, one)
 	}
-	return console.List(a.console, all, "", []string{"TARGET", "HAND-OFF"}, func(h handedOff) []string {
-		return []string{h.Target, strings.ReplaceAll(h.State, "_", " ")}
+	return console.List(a.console, all, "", []string{"TARGET", "STATE"}, func(h handedOff) []string {
+		return []string{h.Target, h.State}
 	})
 }
 
@@ -128,12 +130,21 @@ func targetsOf(ctx context.Context, bucket store, wanted handedOff) ([]string, e
 	return []string{wanted.Target}, nil
 }
 
+// compact writes JSON without white space.
+func compact(result json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Compact(&b, result) != nil {
+		return string(result)
+	}
+	return b.String()
+}
+
 // deliveryLines tell what became of a version's hand-off, a line for each target.
 func deliveryLines(deliveries map[string]handoff.Delivery) [][]string {
 	var lines [][]string
 	for _, target := range slices.Sorted(maps.Keys(deliveries)) {
 		d := deliveries[target]
-		said := []string{target + " " + d.State + " " + d.At.UTC().Format(time.RFC3339), d.ID, d.Error, rebased.Quote(string(d.Result), "")}
+		said := []string{target + " " + d.State + " " + d.At.UTC().Format(time.RFC3339), d.ID, d.Error, rebased.Quote(compact(d.Result), "")}
 		said = slices.DeleteFunc(said, func(s string) bool { return s == "" })
 		lines = append(lines, []string{"hand-off", strings.Join(said, ", ")})
 	}

@@ -21,6 +21,10 @@ func TestAVersionIsHandedToTheTargetsThatDoNotHaveIt(t *testing.T) {
 	}
 	staged := w.versionTo(to, false, "x", "y", "z")
 	w.want(args("versions handoff squad@"+staged), 2, "", "rebased: version "+staged+" of task squad was never released: approve its build, or build again\n")
+	if err := versionsOf(w.bucket).Reject(w.ctx, "squad", staged, handoff.Rejection{Build: "by", By: "ada"}); err != nil {
+		t.Fatal(err)
+	}
+	w.want(args("versions handoff squad@"+staged), 2, "", "rebased: version "+staged+" of task squad was never released: approve its build, or build again\n")
 	name := w.versionTo(to, true, "x", "y")
 	at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 	for target, d := range map[string]handoff.Delivery{
@@ -31,8 +35,8 @@ func TestAVersionIsHandedToTheTargetsThatDoNotHaveIt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.want(args("versions handoff squad"), 0, "TARGET    HAND-OFF\nworkflow  started\nwebhook   delivered\ncommand   started\n", "")
-	w.want(args("versions handoff squad"), 0, "TARGET    HAND-OFF\nworkflow  under way\nwebhook   delivered\ncommand   under way\n", "")
+	w.want(args("versions handoff squad"), 0, "TARGET    STATE\nworkflow  started\nwebhook   delivered\ncommand   started\n", "")
+	w.want(args("versions handoff squad"), 0, "TARGET    STATE\nworkflow  under_way\nwebhook   delivered\ncommand   under_way\n", "")
 	w.want(args("versions handoff squad@"+name+" --to webhook --again --json"), 0, `{"task":"squad","version":"`+name+`","target":"webhook","state":"started"}`+"\n", "")
 	started := map[string]string{}
 	for _, run := range w.temporal.Runs() {
@@ -49,7 +53,7 @@ func TestAVersionIsHandedToTheTargetsThatDoNotHaveIt(t *testing.T) {
 	}
 	w.want(args("versions handoff squad --to sqs"), 2, "", `rebased: version `+name+` of task squad is not handed to "sqs": its task file has workflow, webhook, command`+"\n")
 	_, shown, _ := w.run("versions", "show", "squad")
-	for _, line := range []string{"hand-off     command failed 2026-11-22T03:00:00Z, exit status 3\n", "hand-off     webhook delivered 2026-11-22T03:00:00Z, { \"ok\": true }\n"} {
+	for _, line := range []string{"hand-off     command failed 2026-11-22T03:00:00Z, exit status 3\n", "hand-off     webhook delivered 2026-11-22T03:00:00Z, {\"ok\":true}\n"} {
 		if !strings.Contains(shown, line) {
 			t.Errorf("it does not say %q:\n%s", line, shown)
 		}

@@ -132,6 +132,10 @@ func writeRescheduled(w io.Writer, r rescheduled) {
 		fmt.Fprintf(w, "the schedule of %s has this task from the next run on\n", r.Task)
 		return
 	}
+	if len(r.Changes) == 0 {
+		fmt.Fprintln(w, "--yes changes the schedule's other settings: what is given of --catch-up and --pause-on-failure, and the ways of one that an older version made")
+		return
+	}
 	fmt.Fprintln(w, "nothing is changed yet: the same command with --yes changes the schedule")
 }
 

@@ -19,7 +19,7 @@ func TestAScheduleGetsAnotherTaskFileItsCostFirst(t *testing.T) {
 	file := w.task()
 	w.want([]string{"schedule", "update", "-f", file}, 2, "", "rebased: task squad has no schedule: rebased schedule ls lists those there are\n")
 	w.want([]string{"schedule", "create", "-f", file, "--every", "24h", "--pause-on-failure"}, 0, "…", "")
-	w.want([]string{"schedule", "update", "-f", file}, 0, "nothing changes in the task\nnothing is changed yet: the same command with --yes changes the schedule\n", "")
+	w.want([]string{"schedule", "update", "-f", file}, 0, "nothing changes in the task\n--yes changes the schedule's other settings: …", "")
 	input := func() (client.ScheduleOptions, workflows.BuildInput) {
 		made, _ := w.temporal.Scheduled("schedule/squad")
 		in, _ := made.Action.(*client.ScheduleWorkflowAction).Args[0].(workflows.BuildInput)

@@ -32,7 +32,11 @@ Settings come from flags, else from the environment: REBASED_STORE, TEMPORAL_*, 
 	flags.StringVar(&a.temporalAddress, "temporal-address", "", "host:port of Temporal (default $TEMPORAL_ADDRESS, else localhost:7233)")
 	flags.StringVar(&a.temporalNamespace, "temporal-namespace", "", "namespace of Temporal (default $TEMPORAL_NAMESPACE, else default)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return misuse(cmd, errors.New(parserNoise.ReplaceAllString(err.Error(), ""))) //nolint:err113 // pflag's own
+		said := parserNoise.ReplaceAllString(err.Error(), "")
+		if strings.Contains(said, "time: unknown unit") {
+			said = durationNoise.ReplaceAllString(said, ": give hours, minutes or seconds, for instance 720h")
+		}
+		return misuse(cmd, errors.New(said)) //nolint:err113 // pflag's own
 	})
 	root.AddCommand(
 		a.initCommand(), a.schemaCommand(), a.previewCommand(), a.estimateCommand(), a.corpusCommand(), a.indexCommand(), a.buildCommand(), a.buildsCommand(),
@@ -40,12 +44,18 @@ Settings come from flags, else from the environment: REBASED_STORE, TEMPORAL_*, 
 	)
 	root.SetVersionTemplate("rebased {{.Version}}\n")
 	root.InitDefaultCompletionCmd()
+	if cmd, _, err := root.Find([]string{"completion"}); err == nil {
+		cmd.Args, cmd.RunE = cobra.ArbitraryArgs, group
+	}
 	a.complete(root)
 	return root
 }
 
 // parserNoise is what the flags' parser says of itself: the flag and the value stand before it.
 var parserNoise = regexp.MustCompile(`: strconv\.Parse\w+: parsing ".*": invalid syntax`)
+
+// durationNoise is the same of durations.
+var durationNoise = regexp.MustCompile(`: time: unknown unit .*`)
 
 // group runs a command that only holds others: alone it prints its help, an unknown word is refused.
 func group(cmd *cobra.Command, args []string) error {

@@ -43,7 +43,12 @@ func (a *app) scheduleCreateCommand() *cobra.Command {
 			if err := checkSpec(spec); err != nil {
 				return misuse(cmd, err)
 			}
-			if index.Corpus != "" {
+			switch {
+			case index.Corpus != "" && file != "":
+				return misuse(cmd, errors.New("--index and --file exclude each other: a schedule builds a task or indexes a corpus"))
+			case index.Corpus == "" && file == "":
+				return misuse(cmd, errors.New("schedule what? give a task file with -f task.yaml, or a corpus with --index CORPUS"))
+			case index.Corpus != "":
 				return a.createIndexSchedule(cmd, index, spec)
 			}
 			t, err := a.readTask(cmd, file)
@@ -57,17 +62,37 @@ func (a *app) scheduleCreateCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&index.Corpus, "index", "", "the corpus whose index is brought up to date, in place of a task file")
 	flags.StringVar(&index.Encoder, "encoder", rebased.DefaultTask().Retrieve.Encoder, "with --index: the encoder, as in the task file")
-	cmd.MarkFlagsMutuallyExclusive("index", "file")
 	flags.StringVar(&spec.Cron, "cron", "", "minute hour day month weekday, or @daily and the like")
 	flags.DurationVar(&spec.Every, "every", 0, "how often, for instance 24h; counted from midnight UTC on 1 January 1970")
 	flags.StringVar(&spec.TimeZone, "timezone", "UTC", "IANA name of the time zone of --cron, for instance Europe/Berlin")
 	flags.DurationVar(&spec.Jitter, "jitter", 0, "start up to so much later, by chance")
 	flags.DurationVar(&spec.CatchUp, "catch-up", cluster.CatchUp, "start what was missed while Temporal was down, so much later at most")
 	flags.BoolVar(&spec.PauseOnFailure, "pause-on-failure", false, "start nothing more after a run that failed, until the schedule is resumed")
-	flags.TextVar(&spec.Start, "start", time.Time{}, "start nothing before, for instance 2026-12-01T00:00:00Z")
-	flags.TextVar(&spec.End, "end", time.Time{}, "start nothing after")
+	flags.Var((*moment)(&spec.Start), "start", "start nothing before, for instance 2026-12-01T00:00:00Z")
+	flags.Var((*moment)(&spec.End), "end", "start nothing after")
 	return cmd
 }
+
+// moment is a flag of a point in time, in RFC 3339; the zero time is none.
+type moment time.Time
+
+func (m *moment) Set(s string) error {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return errors.New("give date, time and zone, for instance 2026-11-20T00:00:00Z")
+	}
+	*m = moment(t)
+	return nil
+}
+
+func (m *moment) String() string {
+	if t := time.Time(*m); !t.IsZero() {
+		return t.Format(time.RFC3339)
+	}
+	return ""
+}
+
+func (m *moment) Type() string { return "time" }
 
 // minCatchUp is the least that Temporal takes.
 const minCatchUp = 10 * time.Second
@@ -142,7 +167,9 @@ func (a *app) showSchedule(cmd *cobra.Command, temporal *cluster.Cluster, task s
 		}
 		if s.Corpus != "" {
 			rows[0] = []string{"index", s.Corpus}
-			rows = append(rows, []string{"skipped", fmt.Sprintf("%d, because the run before still ran", s.Skipped)})
+			if s.Skipped > 0 {
+				rows = append(rows, []string{"skipped", fmt.Sprintf("%d, because the run before still ran", s.Skipped)})
+			}
 		}
 		for _, b := range s.Last {
 			rows = append(rows, []string{"started", b.At.UTC().Format(time.RFC3339) + "  " + s.Task + "/" + b.Build + "  " + outcome(b)})
@@ -162,11 +189,11 @@ func outcome(b cluster.LastBuild) string {
 		return "not known: Temporal does not tell"
 	case b.SupersededBy != "":
 		words += " by " + b.SupersededBy
-	case b.State == rebased.StateSkipped, b.State == rebased.StateFailed, b.State == rebased.StateRejected:
+	case b.Detail != "" && (b.State == rebased.StateSkipped || b.State == rebased.StateFailed || b.State == rebased.StateRejected):
 		words += ": " + console.OneLine(b.Detail)
 	}
 	if b.Version != "" {
-		words += " " + b.Version
+		words += ", version " + b.Version
 	}
 	if b.Rows > 0 {
 		words += ", " + console.Thousands(b.Rows) + " rows"
@@ -265,7 +292,7 @@ func (a *app) scheduleResumeCommand() *cobra.Command {
 func (a *app) scheduleTriggerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "trigger TASK|index/CORPUS",
-		Short: "Start what the schedule starts now",
+		Short: "Start now what the schedule starts",
 		Args:  arguments(1, 1),
 		RunE: a.onSchedule(func(cmd *cobra.Command, temporal *cluster.Cluster, task string) error {
 			build, err := temporal.TriggerSchedule(cmd.Context(), task)
@@ -321,8 +348,8 @@ skipped, since it runs.`,
 			})
 		}),
 	}
-	cmd.Flags().TextVar(&from, "from", time.Time{}, "the begin, RFC 3339")
-	cmd.Flags().TextVar(&to, "to", time.Time{}, "the end, RFC 3339")
+	cmd.Flags().Var((*moment)(&from), "from", "the begin, for instance 2026-11-20T00:00:00Z")
+	cmd.Flags().Var((*moment)(&to), "to", "the end")
 	return cmd
 }
 

@@ -202,5 +202,9 @@ func (a again) String() string {
 	if a.Seconds > 0 {
 		when = "in " + short(time.Duration(a.Seconds*float64(time.Second)))
 	}
-	return fmt.Sprintf("%s failed %d times and is tried again, %s: %s", a.Step, max(1, a.Attempt-1), when, a.Why)
+	times := "once"
+	if a.Attempt > 2 {
+		times = fmt.Sprintf("%d times", a.Attempt-1)
+	}
+	return fmt.Sprintf("%s failed %s and is tried again, %s: %s", a.Step, times, when, a.Why)
 }

@@ -55,6 +55,8 @@ type versionSummary struct {
 	Train      int       `json:"train"` // rows
 	Validation int       `json:"validation"`
 	URI        string    `json:"uri"`
+	// Rejected are the decisions not to release it.
+	Rejected []handoff.Rejection `json:"rejected,omitempty"`
 	// Deliveries tell what became of its hand-off, by target.
 	Deliveries map[string]handoff.Delivery `json:"deliveries,omitempty"`
 }
@@ -78,7 +80,7 @@ func (a *app) versionsListCommand() *cobra.Command {
 			}
 			empty := fmt.Sprintf("task %s has no version yet", args[0])
 			return console.List(a.console, versions, empty, []string{"VERSION", "RELEASED", "TRAIN", "VALIDATION", "BUILD"}, func(v versionSummary) []string {
-				return []string{v.Version, v.released(), console.Thousands(v.Train), console.Thousands(v.Validation), v.Build}
+				return []string{v.Version, v.released(), console.Thousands(v.Train), console.Thousands(v.Validation), orDash(v.Build)}
 			})
 		},
 	}
@@ -90,6 +92,9 @@ func (v versionSummary) released() string {
 		return v.ReleasedAt.UTC().Format(time.RFC3339) + " (latest)"
 	case v.Released:
 		return v.ReleasedAt.UTC().Format(time.RFC3339)
+	}
+	if n := len(v.Rejected); n > 0 {
+		return "no, rejected by " + v.Rejected[n-1].By
 	}
 	return "no"
 }
@@ -134,7 +139,7 @@ func readVersion(ctx context.Context, bucket store, task, name, latest string) (
 	case err != nil:
 		return v, manifest, err
 	}
-	v.Deliveries = record.Deliveries
+	v.Rejected, v.Deliveries = record.Rejected, record.Deliveries
 	if n := len(record.Releases); n > 0 {
 		last := record.Releases[n-1]
 		v.Released, v.ReleasedAt, v.ApprovedBy = true, last.ReleasedAt, last.ApprovedBy
@@ -204,7 +209,11 @@ func writeVersion(w io.Writer, v versionSummary, m handoff.Manifest) {
 	fmt.Fprintln(w)
 	rows := make([][]string, len(m.Files))
 	for i, f := range m.Files {
-		rows[i] = []string{f.Name, console.Thousands(f.Rows), console.Thousands(int(f.Size)), f.SHA256}
+		count := "-" // it holds no rows
+		if f.Rows > 0 {
+			count = console.Thousands(f.Rows)
+		}
+		rows[i] = []string{f.Name, count, console.Thousands(int(f.Size)), f.SHA256}
 	}
 	console.Table(w, []string{"FILE", rowsHeader, "BYTES", "SHA-256"}, rows)
 }

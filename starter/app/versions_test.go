@@ -65,8 +65,15 @@ func TestVersionsAreListedTheLastReleasedFirst(t *testing.T) {
 	w.want(args("versions ls squad"), 0, `VERSION       RELEASED                       TRAIN  VALIDATION  BUILD
 `+second+`  2026-11-22T02:02:00Z (latest)  2      0           bx
 `+first+`  2026-11-22T02:01:00Z           1      0           bx
-`+staged+`  no                             1      0           
+`+staged+`  no                             1      0           -
 `, "")
+	rejection := handoff.Rejection{Build: "by", By: "ada", Reason: "labels", At: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
+	if err := versionsOf(w.bucket).Reject(w.ctx, "squad", staged, rejection); err != nil {
+		t.Fatal(err)
+	}
+	if _, shown, _ := w.run("versions", "ls", "squad"); !strings.Contains(shown, staged+"  no, rejected by ada ") {
+		t.Errorf("it does not say who rejected it:\n%s", shown)
+	}
 	_, stdout, _ := w.run("versions", "ls", "squad", "--json")
 	if want := `{"task":"squad","version":"` + second + `","latest":true,"released":true,"released_at":"2026-11-22T02:02:00Z","build":"bx",` +
 		`"approved_by":"ada","train":2,"validation":0,"uri":"s3://bucket/datasets/squad/` + second + `/"}` + "\n"; !strings.HasPrefix(stdout, want) {

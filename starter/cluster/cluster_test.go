@@ -469,6 +469,16 @@ func TestCancelWaitsForTheEnd(t *testing.T) {
 	wantError(t, err, rebased.Invalid, "cancel squad/1: it has ended: rebased builds show squad/1 says how")
 }
 
+func TestAQueryThatNoWorkerAnswersSaysSo(t *testing.T) {
+	server := &clustertest.Temporal{Workers: 1}
+	server.Add("build/squad/1", workflows.BuildDatasetName)
+	server.Drop = func(string) error {
+		return serviceerror.NewDeadlineExceeded("query timed out before a worker could process it")
+	}
+	_, err := cluster.Query[rebased.Progress](t.Context(), connect(server), "build/squad/1")
+	wantError(t, err, rebased.Unavailable, "ask build/squad/1: no worker answered: rebased doctor says whether there is one")
+}
+
 func TestRequireSearchAttributesSaysHowToMakeThem(t *testing.T) {
 	wantError(t, connect(&clustertest.Temporal{Attributes: []string{"RebasedTask"}}).RequireSearchAttributes(t.Context()), rebased.Invalid,
 		"namespace default has no search attribute RebasedState: temporal operator search-attribute create --name RebasedState --type Keyword")

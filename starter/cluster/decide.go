@@ -65,9 +65,13 @@ func (c *Cluster) effect(ctx context.Context, op string, b Build, err error) err
 func (c *Cluster) Cancel(ctx context.Context, b Build) (Build, error) {
 	call, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
+	over := rebased.E(rebased.Invalid, "cancel %s: it has ended: rebased builds show %s says how", b.Name(), b.Name())
+	if now, err := c.Describe(call, b.Task, b.Build); err == nil && now.State.Final() { // Temporal takes the cancellation of what has ended too
+		return now, over
+	}
 	if err := c.temporal.CancelWorkflow(call, b.ID(), ""); err != nil {
 		if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
-			return b, rebased.E(rebased.Invalid, "cancel %s: it has ended: rebased builds show %s says how", b.Name(), b.Name())
+			return b, over
 		}
 		return b, c.effect(call, "cancel", b, err)
 	}

@@ -103,8 +103,9 @@ func Query[P any](ctx context.Context, c *Cluster, id string) (progress P, err e
 		if _, missing := errors.AsType[*serviceerror.NotFound](err); missing {
 			return progress, rebased.E(rebased.NotFound, "%s does not exist", id)
 		}
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return progress, rebased.E(rebased.Unavailable, "ask %s: no worker answered", id)
+		_, unasked := errors.AsType[*serviceerror.DeadlineExceeded](err) // Temporal's own patience
+		if unasked || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return progress, rebased.E(rebased.Unavailable, "ask %s: no worker answered: rebased doctor says whether there is one", id)
 		}
 		return progress, c.translate("ask "+id, err)
 	}

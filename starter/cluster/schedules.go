@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -249,8 +250,13 @@ func (c *Cluster) ScheduledBuild(ctx context.Context, task string) (in workflows
 		return in, c.scheduleError("look at", task, err)
 	}
 	if action, ok := found.Schedule.Action.(*client.ScheduleWorkflowAction); ok && len(action.Args) == 1 {
-		if payload, ok := action.Args[0].(*commonpb.Payload); ok && c.values.FromPayload(payload, &in) == nil && in.Task == task {
-			return in, nil
+		if payload, ok := action.Args[0].(*commonpb.Payload); ok {
+			switch err := c.values.FromPayload(payload, &in); {
+			case err == nil && in.Task == task:
+				return in, nil
+			case rebased.KindOf(err) == rebased.Unauthorized: // it lacks a key
+				return in, fmt.Errorf("%s: read its schedule: %w", subject(task), err)
+			}
 		}
 	}
 	return in, rebased.E(rebased.Invalid, "%s: its schedule cannot be read: rebased schedule delete %s, then create it anew", subject(task), task)

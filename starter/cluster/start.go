@@ -50,12 +50,19 @@ func (c *Cluster) StartCollect(ctx context.Context, in workflows.CollectInput) e
 	return c.start(ctx, again(workflows.CollectID(in.DryRun)), workflows.CollectName, in)
 }
 
-// CancelCollect asks the collection that runs to stop.
+// CancelCollect asks the collection that runs to stop; NotFound when none does.
 func (c *Cluster) CancelCollect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
 	id := workflows.CollectID(false)
-	return c.translate("cancel "+id, c.temporal.CancelWorkflow(ctx, id, ""))
+	run, err := c.temporal.DescribeWorkflowExecution(ctx, id, "") // Temporal takes the cancellation of what has ended too
+	if err == nil && run.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return rebased.E(rebased.NotFound, "cancel %s: it has ended", id)
+	}
+	if err == nil {
+		err = c.temporal.CancelWorkflow(ctx, id, "")
+	}
+	return c.translate("cancel "+id, err)
 }
 
 // StartDeliver starts the hand-off of a version to a target. One that runs already is Conflict, and nothing is started.

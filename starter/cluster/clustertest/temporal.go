@@ -283,6 +283,11 @@ func copyInto(into, from any) error {
 
 // QueryWorkflow implements cluster.Temporal: without a worker nobody answers.
 func (t *Temporal) QueryWorkflow(_ context.Context, id, _, _ string, _ ...any) (converter.EncodedValue, error) {
+	if t.Drop != nil {
+		if err := t.Drop("QueryWorkflow"); err != nil {
+			return nil, err
+		}
+	}
 	run, err := t.find(id)
 	if err != nil {
 		return nil, err
@@ -345,7 +350,7 @@ func (t *Temporal) cancel(id string) error {
 	}
 	select {
 	case <-run.done:
-		return serviceerror.NewNotFound("workflow execution already completed")
+		return nil // as Temporal does
 	default:
 		close(run.canceled)
 		return nil
