@@ -70,8 +70,11 @@ func (b *build) listen(ctx workflow.Context) error {
 // statesCounter counts the states that builds come into, by state.
 const statesCounter = "rebased_build_states"
 
-// setState changes the state that query and search attribute show.
+// setState changes the state that query and search attribute show. A build that gives way stays superseded, whatever its steps that are ending say.
 func (b *build) setState(ctx workflow.Context, state rebased.State, detail string) {
+	if b.superseded != nil && !state.Final() {
+		return
+	}
 	b.state.Progress.State, b.state.Progress.Detail = state, detail
 	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"state": string(state)}).Counter(statesCounter).Inc(1)
 	if err := workflow.UpsertTypedSearchAttributes(ctx, attributeState.ValueSet(string(state))); err != nil {
