@@ -73,15 +73,18 @@ type Order struct {
 	Due        bool
 }
 
-// Order reads what a target is to be told of a released version. Error: NotFound when it was never released.
+// Order reads what a target is to be told of a released version. Error: NotFound when it was never released, be there a rejection of it, or was collected.
 func (v Versions) Order(ctx context.Context, task, version, target string) (Order, error) {
 	record, err := v.Record(ctx, task, version)
-	if err != nil {
+	if err != nil && rebased.KindOf(err) != rebased.NotFound {
 		return Order{}, err
 	}
 	release := record.madeBy()
-	if release == nil {
-		return Order{}, rebased.E(rebased.NotFound, "%s: no build released this version", rebased.ReleaseKey(task, version))
+	switch {
+	case release == nil:
+		return Order{}, rebased.E(rebased.NotFound, "version %s of task %s was never released: approve its build, or build again", version, task)
+	case record.Collected != nil: // its files are about to go
+		return Order{}, v.missing(ctx, task, version)
 	}
 	order := Order{Build: release.Build, ReleasedAt: release.ReleasedAt, Due: record.due(target)}
 	if d, known := record.Deliveries[target]; known {
