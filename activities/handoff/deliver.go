@@ -93,6 +93,18 @@ func (v Versions) Order(ctx context.Context, task, version, target string) (Orde
 	return order, nil
 }
 
+// Refused is Invalid for a version that was put aside after its last release: it was rolled back, or a later build's making of it was rejected.
+func (v Versions) Refused(ctx context.Context, task, version string) error {
+	record, err := v.Record(ctx, task, version)
+	if err != nil {
+		return err
+	}
+	if said := record.refused(); said != "" {
+		return rebased.E(rebased.Invalid, "%s", said)
+	}
+	return nil
+}
+
 // Delivered records what became of a hand-off, in place of what was known of this target. It is idempotent.
 func (v Versions) Delivered(ctx context.Context, task, version, target string, d Delivery) error {
 	key := rebased.ReleaseKey(task, version)
