@@ -181,6 +181,8 @@ type TakeOverResult struct {
 	Left       []string `json:"left,omitempty"`  // wait on: a person's own build of another task file, or one that did not answer
 	Runs       string   `json:"runs,omitempty"`  // goes on, since a person has just let it
 	Batches    int      `json:"batches,omitempty"`
+	// Since is when deadlines for the approval of versions of theirs began to run, by version.
+	Since map[string]time.Time `json:"since,omitempty"`
 }
 
 // answerWithin is how long a waiting build has to end. Its steps that are under way hear of it with their heartbeats.
@@ -219,6 +221,7 @@ func (a *Nights) takeOver(ctx context.Context, in TakeOverInput, build string, o
 	case p.State == rebased.StateSuperseded:
 		log.Info("superseded a build", "build", build)
 		out.Superseded = append(out.Superseded, build)
+		out.waited(p)
 	case p.State.Waits():
 		out.Left = append(out.Left, build)
 		return nil
@@ -236,6 +239,19 @@ func (a *Nights) takeOver(ctx context.Context, in TakeOverInput, build string, o
 	n, err := a.Batches.Adopt(ctx, buildName(BuildRef{Task: in.Task, Build: build}), buildName(in.BuildRef))
 	out.Batches += n
 	return err
+}
+
+// waited keeps since when a version has waited for the longest.
+func (r *TakeOverResult) waited(p rebased.Progress) {
+	if p.Since.IsZero() {
+		return
+	}
+	if r.Since == nil {
+		r.Since = map[string]time.Time{}
+	}
+	if earlier, known := r.Since[p.Version]; !known || p.Since.Before(earlier) {
+		r.Since[p.Version] = p.Since
+	}
 }
 
 // PauseScheduleInput says why a schedule is to start nothing more.

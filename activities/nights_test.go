@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/mem"
@@ -127,5 +128,16 @@ func TestADamagedNightSaysWhichObjectToRemove(t *testing.T) {
 	_, err := (&Nights{Objects: objects, Builds: known{}}).enter(t.Context(), BuildRef{Task: "squad", Build: "nightly-1"})
 	if rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "nights/squad.json") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestANightHearsSinceWhenTheVersionsHaveWaitedWhosePlaceItTakes(t *testing.T) {
+	at := time.Date(2026, 11, 26, 2, 0, 0, 0, time.UTC)
+	var out TakeOverResult
+	for _, p := range []rebased.Progress{{Version: "a", Since: at}, {Version: "a", Since: at.Add(-time.Hour)}, {Version: "a", Since: at.Add(time.Hour)}, {Version: "b"}} {
+		out.waited(p)
+	}
+	if len(out.Since) != 1 || !out.Since["a"].Equal(at.Add(-time.Hour)) {
+		t.Errorf("%v", out.Since)
 	}
 }
