@@ -106,12 +106,34 @@ func (a *Nights) enter(ctx context.Context, in BuildRef) (out EnterResult, err e
 			return out, err
 		case state.Waits():
 			out.Waiting = append(out.Waiting, Waiter{build, state})
-		case state.Final() || strings.HasPrefix(build, NightPrefix): // a night that runs and was not found before has yet to enter
+		case state.Final():
+		case strings.HasPrefix(build, NightPrefix): // it was not found before: it has yet to enter, or never does
+			planned, err := a.planned(ctx, in.Task, build)
+			if err != nil {
+				return out, err
+			}
+			if planned {
+				return EnterResult{Runs: build}, nil
+			}
 		default:
 			return EnterResult{Runs: build}, nil
 		}
 	}
 	return out, nil
+}
+
+// planned tells whether a build has made its plan, which a night does after it has entered. One that has and does not stand in the record is of an older
+// program, or the record was removed.
+func (a *Nights) planned(ctx context.Context, task, build string) (bool, error) {
+	key := rebased.BuildKey(task, build, "task.yaml")
+	_, _, err := a.Objects.Get(ctx, key)
+	switch {
+	case err == nil:
+		return true, nil
+	case rebased.KindOf(err) == rebased.NotFound:
+		return false, nil
+	}
+	return false, fmt.Errorf("read %s: %w", key, err)
 }
 
 // tryEnter is one round of compare-and-swap. Conflict: another night was faster.

@@ -141,3 +141,18 @@ func TestANightHearsSinceWhenTheVersionsHaveWaitedWhosePlaceItTakes(t *testing.T
 		t.Errorf("%v", out.Since)
 	}
 }
+
+// A night that an older program started, or whose record was removed, is found by its plan: it never enters.
+func TestANightThatHasPlannedRunsWhateverTheRecordSays(t *testing.T) {
+	builds := known{"nightly-1": rebased.StateRunning, "nightly-2": rebased.StateRunning}
+	objects := mem.NewObjects()
+	for _, c := range []struct{ night, runs string }{{"nightly-2", ""}, {"nightly-2", "nightly-1"}} {
+		n := &Nights{Objects: objects, Builds: builds}
+		if out, err := n.enter(t.Context(), BuildRef{Task: "squad", Build: c.night}); err != nil || out.Runs != c.runs {
+			t.Errorf("%+v, %v; want %q", out, err, c.runs)
+		}
+		if _, err := objects.Put(t.Context(), rebased.BuildKey("squad", "nightly-1", "task.yaml"), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
