@@ -76,12 +76,12 @@ const (
 )
 
 // secrets are what must stand in no log.
-func (s settings) secrets() []string {
+func (s *settings) secrets() []string {
 	secrets := []string{
 		s.qdrantAPIKey, s.openAIAPIKey, s.anthropicAPIKey, s.bedrockAPIKey, s.hubToken, s.environ.get("TEMPORAL_API_KEY", ""),
 		s.environ.get("AWS_SECRET_ACCESS_KEY", ""), s.environ.get("AWS_SESSION_TOKEN", ""),
 	}
-	for _, entry := range strings.Fields(s.webhookSecrets) { // [origin=]whsec_…
+	for entry := range strings.FieldsSeq(s.webhookSecrets) { // [origin=]whsec_…
 		secrets = append(secrets, entry[max(0, strings.Index(entry, "whsec_")):])
 	}
 	for entry := range strings.SplitSeq(s.environ.get("REBASED_PAYLOAD_KEYS", ""), ",") { // name=key
