@@ -90,6 +90,9 @@ func (v Versions) Order(ctx context.Context, task, version, target string) (Orde
 	if d, known := record.Deliveries[target]; known {
 		order.Earlier = &d
 	}
+	if said := record.refused(); said != "" && order.Due { // before a worker came to it
+		order.Due, order.Earlier = false, &Delivery{State: DeliveryUndelivered, Error: said}
+	}
 	return order, nil
 }
 
