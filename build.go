@@ -1,5 +1,7 @@
 package rebased
 
+import "time"
+
 // State is where a build stands.
 type State string
 
@@ -64,8 +66,10 @@ type Progress struct {
 	ToAsk      int    `json:"to_ask"`            // at most so many in all: a row counts once for each such step
 	Batches    int    `json:"batches,omitempty"` // of the provider, that are waited for
 	Version    string `json:"version,omitempty"`
-	Spent      Spend  `json:"spent"` // by the shards that are done, what may have been billed included
-	Cap        Spend  `json:"cap"`   // the budget; 0 = none
+	// Since is when the deadline for the approval of Version began to run; zero = none runs.
+	Since time.Time `json:"since,omitzero"`
+	Spent Spend     `json:"spent"` // by the shards that are done, what may have been billed included
+	Cap   Spend     `json:"cap"`   // the budget; 0 = none
 	Counts
 }
 

@@ -81,6 +81,7 @@ type DeliverInput struct {
 	Target  string          `json:"target"`
 	To      rebased.Handoff `json:"to"`
 	Message Message         `json:"message"`
+	Again   bool            `json:"again,omitempty"` // a person wants it, whatever was decided about the version
 }
 
 // Deliver brings a message to a target. What the target refuses for good is a result, of state undelivered; an error is tried again, and has the number
@@ -116,6 +117,11 @@ func (a *Handoff) deliver(ctx context.Context, in DeliverInput) (publish.Receipt
 	}
 	if err := publisher.Check(ctx, in.To); err != nil {
 		return publish.Receipt{}, err
+	}
+	if !in.Again { // a target may have been down for days
+		if err := a.versions().Refused(ctx, in.Message.Task, in.Message.Version); err != nil {
+			return publish.Receipt{}, err
+		}
 	}
 	return publisher.Publish(ctx, in.To, in.Message)
 }

@@ -106,12 +106,34 @@ func (a *Nights) enter(ctx context.Context, in BuildRef) (out EnterResult, err e
 			return out, err
 		case state.Waits():
 			out.Waiting = append(out.Waiting, Waiter{build, state})
-		case state.Final() || strings.HasPrefix(build, NightPrefix): // a night that runs and was not found before has yet to enter
+		case state.Final():
+		case strings.HasPrefix(build, NightPrefix): // it was not found before: it has yet to enter, or never does
+			planned, err := a.planned(ctx, in.Task, build)
+			if err != nil {
+				return out, err
+			}
+			if planned {
+				return EnterResult{Runs: build}, nil
+			}
 		default:
 			return EnterResult{Runs: build}, nil
 		}
 	}
 	return out, nil
+}
+
+// planned tells whether a build has made its plan, which a night does after it has entered. One that has and does not stand in the record is of an older
+// program, or the record was removed.
+func (a *Nights) planned(ctx context.Context, task, build string) (bool, error) {
+	key := rebased.BuildKey(task, build, "task.yaml")
+	_, _, err := a.Objects.Get(ctx, key)
+	switch {
+	case err == nil:
+		return true, nil
+	case rebased.KindOf(err) == rebased.NotFound:
+		return false, nil
+	}
+	return false, fmt.Errorf("read %s: %w", key, err)
 }
 
 // tryEnter is one round of compare-and-swap. Conflict: another night was faster.
@@ -181,6 +203,8 @@ type TakeOverResult struct {
 	Left       []string `json:"left,omitempty"`  // wait on: a person's own build of another task file, or one that did not answer
 	Runs       string   `json:"runs,omitempty"`  // goes on, since a person has just let it
 	Batches    int      `json:"batches,omitempty"`
+	// Since is when deadlines for the approval of versions of theirs began to run, by version.
+	Since map[string]time.Time `json:"since,omitempty"`
 }
 
 // answerWithin is how long a waiting build has to end. Its steps that are under way hear of it with their heartbeats.
@@ -219,6 +243,7 @@ func (a *Nights) takeOver(ctx context.Context, in TakeOverInput, build string, o
 	case p.State == rebased.StateSuperseded:
 		log.Info("superseded a build", "build", build)
 		out.Superseded = append(out.Superseded, build)
+		out.waited(p)
 	case p.State.Waits():
 		out.Left = append(out.Left, build)
 		return nil
@@ -236,6 +261,19 @@ func (a *Nights) takeOver(ctx context.Context, in TakeOverInput, build string, o
 	n, err := a.Batches.Adopt(ctx, buildName(BuildRef{Task: in.Task, Build: build}), buildName(in.BuildRef))
 	out.Batches += n
 	return err
+}
+
+// waited keeps since when a version has waited for the longest.
+func (r *TakeOverResult) waited(p rebased.Progress) {
+	if p.Since.IsZero() {
+		return
+	}
+	if r.Since == nil {
+		r.Since = map[string]time.Time{}
+	}
+	if earlier, known := r.Since[p.Version]; !known || p.Since.Before(earlier) {
+		r.Since[p.Version] = p.Since
+	}
 }
 
 // PauseScheduleInput says why a schedule is to start nothing more.

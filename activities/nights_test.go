@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/infra/mem"
@@ -127,5 +128,31 @@ func TestADamagedNightSaysWhichObjectToRemove(t *testing.T) {
 	_, err := (&Nights{Objects: objects, Builds: known{}}).enter(t.Context(), BuildRef{Task: "squad", Build: "nightly-1"})
 	if rebased.KindOf(err) != rebased.Invalid || !strings.Contains(err.Error(), "nights/squad.json") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestANightHearsSinceWhenTheVersionsHaveWaitedWhosePlaceItTakes(t *testing.T) {
+	at := time.Date(2026, 11, 26, 2, 0, 0, 0, time.UTC)
+	var out TakeOverResult
+	for _, p := range []rebased.Progress{{Version: "a", Since: at}, {Version: "a", Since: at.Add(-time.Hour)}, {Version: "a", Since: at.Add(time.Hour)}, {Version: "b"}} {
+		out.waited(p)
+	}
+	if len(out.Since) != 1 || !out.Since["a"].Equal(at.Add(-time.Hour)) {
+		t.Errorf("%v", out.Since)
+	}
+}
+
+// A night that an older program started, or whose record was removed, is found by its plan: it never enters.
+func TestANightThatHasPlannedRunsWhateverTheRecordSays(t *testing.T) {
+	builds := known{"nightly-1": rebased.StateRunning, "nightly-2": rebased.StateRunning}
+	objects := mem.NewObjects()
+	for _, c := range []struct{ night, runs string }{{"nightly-2", ""}, {"nightly-2", "nightly-1"}} {
+		n := &Nights{Objects: objects, Builds: builds}
+		if out, err := n.enter(t.Context(), BuildRef{Task: "squad", Build: c.night}); err != nil || out.Runs != c.runs {
+			t.Errorf("%+v, %v; want %q", out, err, c.runs)
+		}
+		if _, err := objects.Put(t.Context(), rebased.BuildKey("squad", "nightly-1", "task.yaml"), nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -26,6 +26,20 @@ func (in PlanInput) Subject() Subject { return Subject{Task: in.Task, Build: in.
 // Subject tells what a release is about.
 func (in ReleaseInput) Subject() Subject { return Subject{Task: in.Task, Build: in.Build} }
 
+// Subject tells what a rejection is about.
+func (in RejectInput) Subject() Subject { return Subject{Task: in.Task, Build: in.Build} }
+
+// Subject tells which task's schedule is paused.
+func (in PauseScheduleInput) Subject() Subject { return Subject{Task: in.Task} }
+
+// Subject tells what a step of a hand-off is about.
+func (in OrderInput) Subject() Subject { return Subject{Task: in.Task} }
+
+// Subject tells what is delivered.
+func (in DeliverInput) Subject() Subject {
+	return Subject{Task: in.Message.Task, Build: in.Message.Build}
+}
+
 // Subject tells what a hand-off is about.
 func (in HandedOffInput) Subject() Subject { return Subject{Task: in.Task, Build: in.Build} }
 

@@ -5,7 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
+
 	"github.com/rebased/rebased"
+	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/workflows"
 )
 
@@ -77,6 +80,46 @@ func TestADeadlineDoesNotApproveWhatAGateHoldsOrAPersonHasRejected(t *testing.T)
 		r, err := w.runBuild(t, env, c.build, taskYAML+c.gates+"handoff: {approval: true, approval_deadline: 72h, approval_default: approve}\n")
 		if err != nil || r.State != rebased.StateRejected || r.DecidedBy != "ann" {
 			t.Errorf("%s: %+v, %v", c.build, r, err)
+		}
+	}
+}
+
+// A night that makes the version again which waits does not put its deadline off.
+func TestADeadlineGoesOnInTheBuildThatTakesThePlaceOfOneWithTheSameVersion(t *testing.T) {
+	const yaml = taskYAML + "handoff: {approval: true, approval_deadline: 72h, approval_default: approve}\n"
+	w := newWorld()
+	w.indexed(t, 120)
+	env := w.environment(t)
+	began := env.Now()
+	var answers []answer
+	env.RegisterDelayedCallback(func() {
+		env.UpdateWorkflow(workflows.UpdateSupersede, "", collector{&answers}, activities.Supersede{By: "nightly-2", TaskKey: w.build(t, yaml).TaskKey})
+	}, 71*time.Hour)
+	first, err := w.runBuild(t, env, "1", yaml)
+	if err != nil || first.State != rebased.StateSuperseded || len(answers) != 1 {
+		t.Fatalf("%+v, %v, %+v", first, err, answers)
+	}
+	p := answers[0].progress
+	if ran := p.Since.Sub(began); p.Version != first.Version || ran < 0 || ran > time.Hour {
+		t.Errorf("the newer build hears %+v", p)
+	}
+	for version, left := range map[string]time.Duration{first.Version: time.Hour, "000000000000": 72 * time.Hour} {
+		w.objects.Delete(t.Context(), rebased.LatestKey("numbers")) //nolint:errcheck // a bucket in memory
+		env := w.environment(t)
+		began := env.Now()
+		var a *activities.Nights
+		env.OnActivity(a.Enter, mock.Anything, mock.Anything).Return(activities.EnterResult{Waiting: []activities.Waiter{{Build: "nightly-1", State: rebased.StateAwaitingApproval}}}, nil)
+		env.OnActivity(a.TakeOver, mock.Anything, mock.Anything).Return(activities.TakeOverResult{
+			Superseded: []string{"nightly-1"}, Since: map[string]time.Time{version: began.Add(-71 * time.Hour)},
+		}, nil)
+		in := w.build(t, yaml)
+		in.Unattended = true
+		r, err := run[rebased.BuildResult](t, env, workflows.BuildID("numbers", "nightly-2"), workflows.BuildDatasetName, in)
+		if err != nil || r.State != rebased.StateReleased || r.DecidedBy != "handoff.approval_deadline" || r.Version != first.Version {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if took := env.Now().Sub(began); took < left || took > left+time.Hour {
+			t.Errorf("%s waited elsewhere: decided after %s", version, took)
 		}
 	}
 }

@@ -66,6 +66,7 @@ type build struct {
 	balance  string                 // what output.balance could not have
 
 	decidedBy  string                // who released or rejected the version
+	since      map[string]time.Time  // when deadlines of builds whose place it took began to run, by version
 	superseded *activities.Supersede // who takes its place; nil = nobody
 	stop       func()                // ends the run in favour of that
 	over       bool                  // it has ended so, and nothing of it is under way

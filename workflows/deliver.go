@@ -121,7 +121,7 @@ func (d *delivery) publish(ctx workflow.Context) activities.Delivery {
 		options.StartToCloseTimeout = c.Limit() + 5*time.Minute // the command's own limit ends it before
 	}
 	var out activities.Delivery
-	in := activities.DeliverInput{Target: d.in.Target, To: d.order.To, Message: d.order.Message}
+	in := activities.DeliverInput{Target: d.in.Target, To: d.order.To, Message: d.order.Message, Again: d.in.Again}
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), a.Deliver, in).Get(ctx, &out)
 	if err == nil {
 		return out

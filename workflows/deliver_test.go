@@ -322,6 +322,36 @@ func TestAWebhookThatStaysDownIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestAVersionThatIsRolledBackWhileItsTargetIsDownIsNotHandedOff(t *testing.T) {
+	w := newWorld()
+	r := w.released(t, handed(toWebhook))
+	w.hook.Answer = func(ctx context.Context, _ publish.Message) (publish.Receipt, error) {
+		key := rebased.ReleaseKey("numbers", r.Version)
+		body, _, err := w.objects.Get(ctx, key)
+		if err != nil {
+			return publish.Receipt{}, err
+		}
+		var record handoff.Record
+		if err := json.Unmarshal(body, &record); err != nil {
+			return publish.Receipt{}, err
+		}
+		record.RolledBack = append(record.RolledBack, handoff.Rollback{By: "ann", Reason: "wrong labels", At: record.Releases[0].ReleasedAt.Add(time.Hour)})
+		if body, err = json.Marshal(record); err == nil {
+			_, err = w.objects.Put(ctx, key, body)
+		}
+		return publish.Receipt{}, errors.Join(rebased.E(rebased.Unavailable, "down"), err)
+	}
+	_, err := w.deliver(t, w.environment(t), r.Version, "webhook", false)
+	d := w.delivery(t, r.Version, "webhook")
+	if err == nil || d.State != "undelivered" || !strings.Contains(d.Error, "rolled back by ann") || !strings.Contains(d.Error, "wrong labels") || len(w.hook.Messages()) != 1 {
+		t.Errorf("%d messages, %+v, %v", len(w.hook.Messages()), d, err)
+	}
+	w.hook.Answer = nil
+	if _, err := w.deliver(t, w.environment(t), r.Version, "webhook", true); err != nil || len(w.hook.Messages()) != 2 {
+		t.Errorf("a person wants it all the same: %v, %d messages", err, len(w.hook.Messages()))
+	}
+}
+
 func TestACanceledHandoffIsRecordedAndNotBegunAgain(t *testing.T) {
 	w := newWorld()
 	yaml := handed(toWorkflow)

@@ -7,11 +7,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
@@ -40,9 +43,10 @@ type flight struct {
 var _ activities.Builds = (*fleet)(nil)
 
 // launch starts a build in the background.
-func (w *world) launch(t *testing.T, id string, in workflows.BuildInput) *flight {
+func (w *world) launch(t *testing.T, id string, in workflows.BuildInput, intercept ...interceptor.WorkerInterceptor) *flight {
 	t.Helper()
 	f := &flight{env: w.environment(t), began: make(chan struct{}), done: make(chan struct{})}
+	f.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute, Interceptors: intercept})
 	f.env.SetWorkflowRunTimeout(0) // else the clock runs on to its end while nothing happens
 	f.env.SetOnActivityStartedListener(func(*activity.Info, context.Context, converter.EncodedValues) { f.once.Do(func() { close(f.began) }) })
 	w.fleet.mu.Lock()

@@ -61,6 +61,7 @@ func (b *build) takeOver(ctx workflow.Context, approval bool) (runs string, ende
 	}
 	b.state.Waiting = slices.DeleteFunc(b.state.Waiting, func(w activities.Waiter) bool { return slices.Contains(in.Of, w.Build) })
 	b.state.Adopted += out.Batches
+	b.since = out.Since
 	return out.Runs, len(out.Ended) > 0, nil
 }
 

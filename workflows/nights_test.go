@@ -5,6 +5,10 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
 	"github.com/rebased/rebased/activities/llm"
@@ -368,5 +372,60 @@ func TestTheBatchesOfAPausedNightAreTheNextOnes(t *testing.T) {
 		if [3]int{taken, canceled, total} != want || most != 1 {
 			t.Errorf("%q: %d batches, %d canceled, %d answers, the most for one request %d; want %v", changed, taken, canceled, total, most, want)
 		}
+	}
+}
+
+// late has all shards but the first end with a refused key once they are told to stop, as calls that are under way then may.
+type late struct {
+	interceptor.WorkerInterceptorBase
+}
+
+func (*late) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	in := &lateInbound{}
+	in.Next = next
+	return in
+}
+
+type lateInbound struct {
+	interceptor.WorkflowInboundInterceptorBase
+}
+
+func (l *lateInbound) Init(outbound interceptor.WorkflowOutboundInterceptor) error {
+	out := &lateOutbound{}
+	out.Next = outbound
+	return l.Next.Init(out)
+}
+
+type lateOutbound struct {
+	interceptor.WorkflowOutboundInterceptorBase
+}
+
+func (l *lateOutbound) ExecuteActivity(ctx workflow.Context, step string, args ...any) workflow.Future {
+	if in, ok := args[0].(activities.ShardInput); !ok || in.Shard == 0 {
+		return l.Next.ExecuteActivity(ctx, step, args...)
+	}
+	future, settle := workflow.NewFuture(ctx)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		ctx.Done().Receive(ctx, nil)
+		settle.SetError(temporal.NewNonRetryableApplicationError("the key is revoked", string(rebased.Unauthorized), nil))
+	})
+	return future
+}
+
+func TestWhatStepsSayWhileABuildGivesWayDoesNotMakeItWaitAgain(t *testing.T) {
+	w := newWorld()
+	w.indexed(t, 300)
+	w.quota(0)
+	first := w.launch(t, "nightly-1", w.build(t, budgetYAML), &late{})
+	first.waits(t, rebased.StatePaused)
+	var answers []answer
+	first.within(func() {
+		first.env.UpdateWorkflow(workflows.UpdateSupersede, "", collector{&answers}, activities.Supersede{By: "nightly-2", TaskKey: w.build(t, budgetYAML).TaskKey})
+	})
+	if r := first.landed(t); r.State != rebased.StateSuperseded {
+		t.Errorf("%+v", r)
+	}
+	if len(answers) != 1 || answers[0].progress.State != rebased.StateSuperseded {
+		t.Errorf("the newer build hears %+v", answers)
 	}
 }

@@ -70,8 +70,11 @@ func (b *build) listen(ctx workflow.Context) error {
 // statesCounter counts the states that builds come into, by state.
 const statesCounter = "rebased_build_states"
 
-// setState changes the state that query and search attribute show.
+// setState changes the state that query and search attribute show. A build that gives way stays superseded, whatever its steps that are ending say.
 func (b *build) setState(ctx workflow.Context, state rebased.State, detail string) {
+	if b.superseded != nil && !state.Final() {
+		return
+	}
 	b.state.Progress.State, b.state.Progress.Detail = state, detail
 	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"state": string(state)}).Counter(statesCounter).Inc(1)
 	if err := workflow.UpsertTypedSearchAttributes(ctx, attributeState.ValueSet(string(state))); err != nil {
@@ -110,9 +113,10 @@ func (b *build) until(ctx workflow.Context, met func() bool) error {
 const byDeadline = "handoff.approval_deadline"
 
 // awaitApproval waits for a person's word on a staged version, or for the deadline to decide. gates are those that hold it; none = the task asks for
-// approval. A deadline does not let a version through that a gate holds.
+// approval. A deadline does not let a version through that a gate holds. One that has begun to run for the same version, in a build whose place this one
+// took, goes on: else nights would put it off for ever.
 func (b *build) awaitApproval(ctx workflow.Context, gates []string) (decided, error) {
-	b.state.Progress.Phase, b.decision = "approval", nil
+	b.state.Progress.Phase, b.state.Progress.Since, b.decision = "approval", time.Time{}, nil
 	why, limit := strings.Join(gates, "; "), b.state.Plan.Deadline
 	verb := "rejected"
 	if b.state.Plan.Approves {
@@ -128,9 +132,15 @@ func (b *build) awaitApproval(ctx workflow.Context, gates []string) (decided, er
 			return decided{}, err
 		}
 	} else {
-		until := fmt.Sprintf("%s at %s unless somebody decides before", verb, workflow.Now(ctx).Add(limit).UTC().Format(time.RFC3339))
+		now := workflow.Now(ctx)
+		since, running := b.since[b.state.Progress.Version]
+		if !running {
+			since = now
+		}
+		b.state.Progress.Since, b.since = since.UTC(), nil
+		until := fmt.Sprintf("%s at %s unless somebody decides before", verb, since.Add(limit).UTC().Format(time.RFC3339))
 		b.setState(ctx, rebased.StateAwaitingApproval, strings.TrimPrefix(why+"; "+until, "; "))
-		ok, err := workflow.AwaitWithTimeout(ctx, limit, met)
+		ok, err := workflow.AwaitWithTimeout(ctx, max(0, since.Add(limit).Sub(now)), met)
 		switch {
 		case err != nil:
 			return decided{}, err

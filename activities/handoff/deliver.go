@@ -73,21 +73,39 @@ type Order struct {
 	Due        bool
 }
 
-// Order reads what a target is to be told of a released version. Error: NotFound when it was never released.
+// Order reads what a target is to be told of a released version. Error: NotFound when it was never released, be there a rejection of it, or was collected.
 func (v Versions) Order(ctx context.Context, task, version, target string) (Order, error) {
 	record, err := v.Record(ctx, task, version)
-	if err != nil {
+	if err != nil && rebased.KindOf(err) != rebased.NotFound {
 		return Order{}, err
 	}
 	release := record.madeBy()
-	if release == nil {
-		return Order{}, rebased.E(rebased.NotFound, "%s: no build released this version", rebased.ReleaseKey(task, version))
+	switch {
+	case release == nil:
+		return Order{}, rebased.E(rebased.NotFound, "version %s of task %s was never released: approve its build, or build again", version, task)
+	case record.Collected != nil: // its files are about to go
+		return Order{}, v.missing(ctx, task, version)
 	}
 	order := Order{Build: release.Build, ReleasedAt: release.ReleasedAt, Due: record.due(target)}
 	if d, known := record.Deliveries[target]; known {
 		order.Earlier = &d
 	}
+	if said := record.refused(); said != "" && order.Due { // before a worker came to it
+		order.Due, order.Earlier = false, &Delivery{State: DeliveryUndelivered, Error: said}
+	}
 	return order, nil
+}
+
+// Refused is Invalid for a version that was put aside after its last release: it was rolled back, or a later build's making of it was rejected.
+func (v Versions) Refused(ctx context.Context, task, version string) error {
+	record, err := v.Record(ctx, task, version)
+	if err != nil {
+		return err
+	}
+	if said := record.refused(); said != "" {
+		return rebased.E(rebased.Invalid, "%s", said)
+	}
+	return nil
 }
 
 // Delivered records what became of a hand-off, in place of what was known of this target. It is idempotent.

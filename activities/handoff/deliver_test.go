@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,7 +109,17 @@ func TestARollbackHandsNothingOff(t *testing.T) {
 	if err != nil || order.Build != "b1" || !order.Due {
 		t.Errorf("a person can hand it off: %+v, %v", order, err)
 	}
+	order, err = v.Order(t.Context(), "capitals", b, rebased.TargetSQS)
+	if err != nil || order.Due || order.Earlier == nil || order.Earlier.State != DeliveryUndelivered || !strings.Contains(order.Earlier.Error, "rolled back by Ada") {
+		t.Errorf("one that was rolled back before it was handed off: %+v, %v", order, err)
+	}
 	if _, err := v.Order(t.Context(), "capitals", "000000000000", rebased.TargetSQS); rebased.KindOf(err) != rebased.NotFound {
 		t.Errorf("of a version that was never released: %v", err)
+	}
+	if err := v.Collect(t.Context(), CollectInput{Task: "capitals", Version: b, Releases: 1, Collected: Collected{Why: "it is old"}}, func(rebased.Object) {}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Order(t.Context(), "capitals", b, rebased.TargetSQS); rebased.KindOf(err) != rebased.NotFound || !strings.Contains(err.Error(), "it was collected on") {
+		t.Errorf("of a version that was collected: %v", err)
 	}
 }

@@ -71,10 +71,10 @@ func (a *app) handOff(ctx context.Context, bucket store, wanted handedOff, again
 		}
 		wanted.Version = latest.Version
 	}
-	record, err := versionsOf(bucket).Record(ctx, wanted.Task, wanted.Version)
-	if rebased.KindOf(err) == rebased.NotFound || err == nil && len(record.Releases) == 0 { // a record may hold rejections alone
-		return rebased.E(rebased.NotFound, "version %s of task %s was never released: approve its build, or build again", wanted.Version, wanted.Task)
+	if _, err := versionsOf(bucket).Order(ctx, wanted.Task, wanted.Version, wanted.Target); err != nil {
+		return err
 	}
+	record, err := versionsOf(bucket).Record(ctx, wanted.Task, wanted.Version)
 	if err != nil {
 		return err
 	}

@@ -21,11 +21,17 @@ func TestAVersionIsHandedToTheTargetsThatDoNotHaveIt(t *testing.T) {
 	}
 	staged := w.versionTo(to, false, "x", "y", "z")
 	w.want(args("versions handoff squad@"+staged), 2, "", "rebased: version "+staged+" of task squad was never released: approve its build, or build again\n")
-	if err := versionsOf(w.bucket).Reject(w.ctx, "squad", staged, handoff.Rejection{Build: "by", By: "ada"}); err != nil {
+	if err := versionsOf(w.bucket).Reject(w.ctx, "squad", staged, handoff.Rejection{Build: "bx", By: "ann", Reason: "no"}); err != nil {
 		t.Fatal(err)
 	}
 	w.want(args("versions handoff squad@"+staged), 2, "", "rebased: version "+staged+" of task squad was never released: approve its build, or build again\n")
+	gone := w.versionTo(to, true, "old")
 	name := w.versionTo(to, true, "x", "y")
+	marked := handoff.CollectInput{Task: "squad", Version: gone, Releases: 1, Collected: handoff.Collected{At: time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC), Why: "it is old"}}
+	if err := versionsOf(w.bucket).Collect(w.ctx, marked, func(rebased.Object) {}); err != nil {
+		t.Fatal(err)
+	}
+	w.want(args("versions handoff squad@"+gone), 2, "", "rebased: task squad has no version "+gone+" any more: it was collected on 2026-11-23, it is old\n")
 	at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 	for target, d := range map[string]handoff.Delivery{
 		"webhook": {State: handoff.DeliveryDone, At: at, Attempts: 2, Result: json.RawMessage(`{"ok":true}`)},

@@ -224,16 +224,21 @@ func newPublishers(s settings, signs bedrock.Account) (activities.Publishers, er
 	return activities.Publishers{rebased.TargetWebhook: hooks, rebased.TargetSQS: queues, rebased.TargetCommand: commands}, nil
 }
 
-// register wires the adapters into the activities: the one list of what this program is made of.
-func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Logger) error {
+// registerWorkflows registers the workflows. A hand-off is open for as long as a training takes, or until somebody makes a Nexus endpoint: it moves on to the
+// current version of the code, else it would keep the workers of its own that long. Its recorded histories hold its code to that.
+func registerWorkflows(w worker.WorkflowRegistry) {
 	w.RegisterWorkflowWithOptions(workflows.BuildDataset, workflow.RegisterOptions{Name: workflows.BuildDatasetName})
 	w.RegisterWorkflowWithOptions(workflows.IndexCorpus, workflow.RegisterOptions{Name: workflows.IndexCorpusName})
 	w.RegisterWorkflowWithOptions(workflows.ImportCorpus, workflow.RegisterOptions{Name: workflows.ImportCorpusName})
 	w.RegisterWorkflowWithOptions(workflows.Preview, workflow.RegisterOptions{Name: workflows.PreviewName})
 	w.RegisterWorkflowWithOptions(workflows.Estimate, workflow.RegisterOptions{Name: workflows.EstimateName})
 	w.RegisterWorkflowWithOptions(workflows.CollectGarbage, workflow.RegisterOptions{Name: workflows.CollectName})
-	w.RegisterWorkflowWithOptions(workflows.Deliver, workflow.RegisterOptions{Name: workflows.DeliverName})
+	w.RegisterWorkflowWithOptions(workflows.Deliver, workflow.RegisterOptions{Name: workflows.DeliverName, VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade})
+}
 
+// register wires the adapters into the activities: the one list of what this program is made of.
+func (p *ports) register(w worker.Registry, temporal client.Client, log *slog.Logger) error {
+	registerWorkflows(w)
 	rows, datasets := parquet.Rows(p.objects), parquet.Datasets(p.objects)
 	benchmarks := &activities.Benchmarks{Objects: p.objects, Parquet: source.Parquet{}, Origins: p.importer.Origins}
 	build := &activities.Build{
