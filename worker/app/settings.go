@@ -82,11 +82,19 @@ func (s settings) secrets() []string {
 		s.environ.get("AWS_SECRET_ACCESS_KEY", ""), s.environ.get("AWS_SESSION_TOKEN", ""),
 	}
 	for _, entry := range strings.Fields(s.webhookSecrets) { // [origin=]whsec_…
-		secrets = append(secrets, entry[max(0, strings.Index(entry, "whsec_")):])
+		_, secret, named := strings.Cut(entry, "whsec_")
+		if !named {
+			secret = entry
+		}
+		secrets = append(secrets, secret)
 	}
-	for entry := range strings.SplitSeq(s.environ.get("REBASED_PAYLOAD_KEYS", ""), ",") { // name=key
-		if _, key, named := strings.Cut(strings.TrimSpace(entry), "="); named {
-			secrets = append(secrets, key)
+	lists := []string{s.environ.get("REBASED_PAYLOAD_KEYS", "")} // name=key
+	for _, of := range []string{"", "TRACES_", "METRICS_"} {
+		lists = append(lists, s.environ.get("OTEL_EXPORTER_OTLP_"+of+"HEADERS", ""))
+	}
+	for entry := range strings.FieldsFuncSeq(strings.Join(lists, ","), func(r rune) bool { return r == ',' || r == '\n' }) {
+		if _, value, named := strings.Cut(entry, "="); named {
+			secrets = append(secrets, strings.TrimSpace(value))
 		}
 	}
 	return secrets
