@@ -7,7 +7,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os/signal"
 	"slices"
@@ -88,7 +87,7 @@ func (a *app) deliver(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, tracesWithin)
 	defer cancel()
 	if err := a.traces.Close(ctx); err != nil {
-		fmt.Fprintf(a.console.Err, "rebased: the trace of this command was not delivered: %v: check OTEL_EXPORTER_OTLP_ENDPOINT\n", err)
+		a.console.Notef("rebased: the trace of this command was not delivered: %s: check OTEL_EXPORTER_OTLP_ENDPOINT", rebased.Quote(err.Error(), ""))
 	}
 }
 
