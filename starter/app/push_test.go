@@ -82,7 +82,7 @@ func TestAPushIsRefusedBeforeItBegins(t *testing.T) {
 	w.want(args("push squad owner/squad"), 2, "", `rebased: push to "owner/squad": name a dataset repository as hf://owner/name; …`)
 	w.want(args("push squad hf://owner/squad/extra"), 2, "", `rebased: push to "hf://owner/squad/extra": …`)
 	w.want(args("push squad hf://owner/squad --revision a..b?"), 2, "", `rebased: --revision "a..b?" is no branch …`)
-	w.want(args("push squad@000000000000 hf://owner/squad"), 2, "", "rebased: task squad has no version 000000000000\n")
+	w.want(args("push squad@000000000000 hf://owner/squad"), 2, "", "rebased: task squad has no version 000000000000: …")
 	w.want(args("push other hf://owner/squad"), 2, "", "rebased: task other has no released version: …")
 	w.environ = []string{"HF_ENDPOINT=" + s.URL}
 	w.want(args("push squad hf://owner/squad"), 2, "", "rebased: push to owner/squad: HF_TOKEN is not set: …")
