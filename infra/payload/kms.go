@@ -91,7 +91,7 @@ func (k *kms) unwrap(ctx context.Context, env Environment, id string, blob []byt
 // checkEndpoint refuses an address that keys would come from in plain.
 func checkEndpoint(endpoint string) error {
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && IsLoopback(u.Host)) {
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !IsLoopback(u.Host)) {
 		return rebased.E(rebased.Invalid, "AWS_ENDPOINT_URL_KMS must be https://host[:port], or http:// and this machine: what it answers are keys")
 	}
 	return nil

@@ -75,8 +75,8 @@ func (t *Traces) Temporal(o *client.Options) error {
 
 // startQuiet starts spans that say of an error what kind it is.
 func startQuiet(ctx context.Context, tracer trace.Tracer, name string, options ...trace.SpanStartOption) trace.Span {
-	_, span := tracer.Start(ctx, name, options...) //nolint:spancheck // ended by who asked for it
-	return &quiet{Span: span}
+	_, span := tracer.Start(ctx, name, options...) //nolint:spancheck // ends with what it is of
+	return &quiet{Span: span}                      //nolint:spancheck // see above
 }
 
 // quiet is a span that leaves the text of errors out: they repeat what servers say, which may be what rows and prompts say, and Temporal itself is given

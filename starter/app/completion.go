@@ -93,9 +93,7 @@ func (a *app) offer(offer offers) cobra.CompletionFunc {
 
 // plainWord refuses what a shell or a terminal would take for more than a name: names come from whoever may write to the namespace or the bucket.
 func plainWord(word string) bool {
-	return !strings.ContainsFunc(word, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._/@-", r))
-	})
+	return strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/@-") == ""
 }
 
 func (a *app) completeBuilds(fits func(rebased.State) bool) offers {

@@ -76,28 +76,24 @@ const (
 )
 
 // secrets are what must stand in no log.
-func (s settings) secrets() []string {
+func (s *settings) secrets() []string {
 	secrets := []string{
 		s.qdrantAPIKey, s.openAIAPIKey, s.anthropicAPIKey, s.bedrockAPIKey, s.hubToken, s.environ.get("TEMPORAL_API_KEY", ""),
 		s.environ.get("AWS_SECRET_ACCESS_KEY", ""), s.environ.get("AWS_SESSION_TOKEN", ""),
 	}
-	for _, entry := range strings.Fields(s.webhookSecrets) { // [origin=]whsec_…
+	for entry := range strings.FieldsSeq(s.webhookSecrets) { // [origin=]whsec_…
 		_, secret, named := strings.Cut(entry, "whsec_")
 		if !named {
 			secret = entry
 		}
 		secrets = append(secrets, secret)
 	}
-	lists := []string{s.environ.get("REBASED_PAYLOAD_KEYS", "")} // name=key
-	for _, of := range []string{"", "TRACES_", "METRICS_"} {
-		lists = append(lists, s.environ.get("OTEL_EXPORTER_OTLP_"+of+"HEADERS", ""))
-	}
-	for entry := range strings.FieldsFuncSeq(strings.Join(lists, ","), func(r rune) bool { return r == ',' || r == '\n' }) {
-		if _, value, named := strings.Cut(entry, "="); named {
-			secrets = append(secrets, strings.TrimSpace(value))
+	for entry := range strings.FieldsFuncSeq(s.environ.get("REBASED_PAYLOAD_KEYS", ""), func(r rune) bool { return r == ',' || r == '\n' }) { // name=key
+		if _, key, named := strings.Cut(entry, "="); named {
+			secrets = append(secrets, strings.TrimSpace(key))
 		}
 	}
-	return secrets
+	return append(secrets, telemetry.Secrets(func(name string) string { return s.environ.get(name, "") })...)
 }
 
 // number reads a whole number from least to most.
