@@ -350,6 +350,12 @@ func TestAHostileHubGetsNoFurther(t *testing.T) {
 		kind    rebased.Kind
 		part    string
 	}{
+		"a name that is a path": {map[string]http.HandlerFunc{"/revision/": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"id":"../../api/settings","private":true,"sha":"`+strings.Repeat("a", 40)+`"}`)
+		}}, rebased.Unavailable, "the answer names no repository"},
+		"a name that steers the terminal": {map[string]http.HandlerFunc{"/revision/": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"id":"owner/\u001b[2J","private":true,"sha":"`+strings.Repeat("a", 40)+`"}`)
+		}}, rebased.Unavailable, "the answer names no repository"},
 		"a redirect of a write": {map[string]http.HandlerFunc{"/preupload/": http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect).ServeHTTP}, rebased.Invalid, "leads elsewhere, which is not followed"},
 		"a redirect of the commit": {map[string]http.HandlerFunc{
 			objects: batch(nil), "/commit/": http.RedirectHandler(elsewhere.URL, http.StatusPermanentRedirect).ServeHTTP,

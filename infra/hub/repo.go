@@ -36,7 +36,10 @@ type infoReply struct {
 	} `json:"cardData"`
 }
 
-var commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+var (
+	commit     = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	repository = regexp.MustCompile(`^\w[\w.-]*(/\w[\w.-]*)?$`)
+)
 
 // Info asks what a repository is and which commit its revision stands for now. One that does not exist is NotFound, one that is gated or private
 // without access Unauthorized or NotFound: the hub does not tell what is private.
@@ -51,6 +54,8 @@ func (h *Hub) Info(ctx context.Context, repo Repo) (Info, error) {
 		return Info{}, &rebased.Error{Kind: rebased.Unauthorized, Op: op, Err: rebased.E(rebased.Unauthorized, "%s is disabled by the hub, see %s", repo, h.page(repo))}
 	case !commit.MatchString(reply.SHA):
 		return Info{}, rebased.E(rebased.Unavailable, "%s: the answer names no commit", op)
+	case reply.ID != "" && !repository.MatchString(reply.ID):
+		return Info{}, rebased.E(rebased.Unavailable, "%s: the answer names no repository", op)
 	}
 	return Info{
 		ID: cmp.Or(reply.ID, repo.ID), Commit: reply.SHA, License: licenseOf(reply.CardData.License, reply.CardData.LicenseName),

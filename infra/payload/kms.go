@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -63,6 +64,9 @@ func (k *kms) unwrap(ctx context.Context, env Environment, id string, blob []byt
 			}
 			k.endpoint = "https://kms." + settings.Region + "." + domain(settings.Region)
 		}
+		if err := checkEndpoint(k.endpoint); err != nil {
+			return nil, err
+		}
 		k.settings = &settings
 	}
 	body, err := json.Marshal(map[string]any{"CiphertextBlob": blob, "EncryptionContext": map[string]string{contextKey: id}})
@@ -84,13 +88,22 @@ func (k *kms) unwrap(ctx context.Context, env Environment, id string, blob []byt
 	}
 }
 
+// checkEndpoint refuses an address that keys would come from in plain.
+func checkEndpoint(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !IsLoopback(u.Host)) {
+		return rebased.E(rebased.Invalid, "AWS_ENDPOINT_URL_KMS must be https://host[:port], or http:// and this machine: what it answers are keys")
+	}
+	return nil
+}
+
 // call is one attempt.
 func (k *kms) call(ctx context.Context, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, kmsWait)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(k.endpoint, "/")+"/", bytes.NewReader(body))
 	if err != nil {
-		return nil, rebased.E(rebased.Invalid, "AWS_ENDPOINT_URL_KMS must look like https://kms.eu-central-1.amazonaws.com")
+		return nil, rebased.E(rebased.Invalid, "AWS_ENDPOINT_URL_KMS must be https://host[:port]")
 	}
 	request.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	request.Header.Set("X-Amz-Target", "TrentService.Decrypt")
@@ -98,18 +111,24 @@ func (k *kms) call(ctx context.Context, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, rebased.E(rebased.Unauthorized, "no credentials for AWS KMS: set AWS_*, a profile or a role: %s", rebased.Quote(err.Error(), ""))
 	}
+	quote := func(said string) string { // the token is sent, and some servers say back what was signed
+		if found.SessionToken != "" {
+			said = strings.ReplaceAll(said, found.SessionToken, "***")
+		}
+		return rebased.Quote(said, found.SecretAccessKey)
+	}
 	sum := sha256.Sum256(body)
 	region := k.settings.Region
 	if region == "" {
 		region = "us-east-1" // a name to sign with, for another server
 	}
 	if err := v4.NewSigner().SignHTTP(ctx, found, request, hex.EncodeToString(sum[:]), "kms", region, time.Now()); err != nil {
-		return nil, rebased.E(rebased.Invalid, "sign a request to AWS KMS: %s", rebased.Quote(err.Error(), found.SecretAccessKey))
+		return nil, rebased.E(rebased.Invalid, "sign a request to AWS KMS: %s", quote(err.Error()))
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, rebased.E(rebased.Unavailable, "ask AWS KMS at %s: %s", k.endpoint, rebased.Quote(err.Error(), found.SecretAccessKey))
+		return nil, rebased.E(rebased.Unavailable, "ask AWS KMS at %s: %s", k.endpoint, quote(err.Error()))
 	}
 	defer response.Body.Close()
 	said, err := io.ReadAll(io.LimitReader(response.Body, kmsLimit))
@@ -128,7 +147,7 @@ func (k *kms) call(ctx context.Context, body []byte) ([]byte, error) {
 			name = answer.Type
 		}
 		return nil, rebased.E(kindOf(response.StatusCode, name), "AWS KMS at %s does not unwrap it (%d %s %s): it needs kms:Decrypt, and the encryption context that it was wrapped with, %s=NAME",
-			k.endpoint, response.StatusCode, rebased.Quote(name, found.SecretAccessKey), rebased.Quote(answer.Message, found.SecretAccessKey), contextKey)
+			k.endpoint, response.StatusCode, quote(name), quote(answer.Message), contextKey)
 	}
 	if malformed != nil {
 		return nil, rebased.E(rebased.Invalid, "the answer of %s is not that of AWS KMS", k.endpoint)

@@ -35,7 +35,7 @@ func (s *keyService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.fail != nil {
 		if status, name := s.fail(s.calls); status != 0 {
 			w.WriteHeader(status)
-			fmt.Fprintf(w, `{"__type":%q,"message":"said with %s"}`, name, s.secret)
+			fmt.Fprintf(w, `{"__type":%q,"message":"said with %s and %s"}`, name, s.secret, r.Header.Get("X-Amz-Security-Token"))
 			return
 		}
 	}
@@ -94,7 +94,7 @@ func serveKeys(t *testing.T, s *keyService) environment {
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": s.secret, "AWS_SESSION_TOKEN": "", "AWS_REGION": "eu-west-1", "AWS_PROFILE": "",
+		"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": s.secret, "AWS_SESSION_TOKEN": "session-hush", "AWS_REGION": "eu-west-1", "AWS_PROFILE": "",
 		"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
 	} {
 		t.Setenv(name, value)
@@ -108,6 +108,19 @@ func TestAKeyThatKMSHasWrappedIsUnwrapped(t *testing.T) {
 	var got order
 	if err := options(open(t, "k2")).DataConverter.FromPayload(p, &got); err != nil || got != squad {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestAKeyIsUnwrappedOverTLSOnly(t *testing.T) {
+	for _, endpoint := range []string{"http://kms.example", "http://10.0.0.1:4566", "ftp://kms.example", "https://", "https://ada:hush@kms.example"} {
+		service := &keyService{}
+		env := serveKeys(t, service)
+		env["AWS_ENDPOINT_URL_KMS"] = endpoint
+		_, err := payload.Load(t.Context(), env)
+		wantError(t, err, rebased.Invalid, "AWS_ENDPOINT_URL_KMS must be https://")
+		if strings.Contains(err.Error(), "hush") {
+			t.Errorf("said: %v", err)
+		}
 	}
 }
 
@@ -130,7 +143,7 @@ func TestKMSThatIsDownIsAskedAgainAndARefusalIsTold(t *testing.T) {
 	}
 	service = &keyService{fail: func(int) (int, string) { return http.StatusBadRequest, "AccessDeniedException" }}
 	_, err := payload.Load(t.Context(), serveKeys(t, service))
-	wantError(t, err, rebased.Unauthorized, `AccessDeniedException said with ***`)
+	wantError(t, err, rebased.Unauthorized, `AccessDeniedException said with *** and ***`)
 	if service.calls != 1 {
 		t.Errorf("a refusal was asked for %d times", service.calls)
 	}

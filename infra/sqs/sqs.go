@@ -162,7 +162,7 @@ func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m publish.M
 	if err != nil {
 		return publish.Receipt{}, fmt.Errorf("encode the request: %w", err)
 	}
-	code, said, err := p.send(ctx, q, body)
+	code, said, quote, err := p.send(ctx, q, body)
 	if err != nil {
 		return publish.Receipt{}, err
 	}
@@ -171,26 +171,28 @@ func (p *Publisher) Publish(ctx context.Context, to rebased.Handoff, m publish.M
 	}
 	switch {
 	case code != http.StatusOK:
-		return publish.Receipt{}, refusal(q, code, said)
+		return publish.Receipt{}, refusal(q, code, said, quote)
 	case json.Unmarshal(said, &reply) != nil || reply.MessageID == "":
-		return publish.Receipt{}, rebased.E(rebased.Unavailable, "send to %s: the reply names no message: %s", q.endpoint, rebased.Quote(string(said), ""))
+		return publish.Receipt{}, rebased.E(rebased.Unavailable, "send to %s: the reply names no message: %s", q.endpoint, quote(string(said)))
 	}
 	return publish.Receipt{ID: reply.MessageID}, nil
 }
 
-func (p *Publisher) send(ctx context.Context, q queue, body []byte) (status int, said []byte, err error) {
+// send makes one request. quote repeats what was said, without the session's token: SQS says what it was to be signed over where a signature is wrong.
+func (p *Publisher) send(ctx context.Context, q queue, body []byte) (status int, said []byte, quote func(string) string, err error) {
 	used, err := p.credentials(ctx)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, nil, err
 	}
+	quote = func(said string) string { return rebased.Quote(said, used.SessionToken) }
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, q.endpoint, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, rebased.E(rebased.Invalid, "handoff.sqs.queue_url: %s", rebased.Quote(err.Error(), ""))
+		return 0, nil, nil, rebased.E(rebased.Invalid, "handoff.sqs.queue_url: %s", rebased.Quote(err.Error(), ""))
 	}
 	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	request.Header.Set("X-Amz-Target", "AmazonSQS.SendMessage")
 	if err := p.signer.SignHTTP(ctx, used, request, hash(body), "sqs", q.region, p.config.Now()); err != nil {
-		return 0, nil, rebased.E(rebased.Invalid, "sign a request to %s: %s", q.endpoint, rebased.Quote(err.Error(), used.SecretAccessKey))
+		return 0, nil, nil, rebased.E(rebased.Invalid, "sign a request to %s: %s", q.endpoint, rebased.Quote(err.Error(), used.SecretAccessKey))
 	}
 	response, err := p.http.Do(request)
 	if err == nil {
@@ -200,14 +202,14 @@ func (p *Publisher) send(ctx context.Context, q queue, body []byte) (status int,
 	}
 	switch {
 	case err == nil:
-		return status, said, nil
+		return status, said, quote, nil
 	case ctx.Err() != nil:
-		return 0, nil, ctx.Err()
+		return 0, nil, nil, ctx.Err()
 	}
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		err = failed.Err
 	}
-	return 0, nil, rebased.E(rebased.Unavailable, "send to %s: %s", q.endpoint, rebased.Quote(err.Error(), used.SessionToken))
+	return 0, nil, nil, rebased.E(rebased.Unavailable, "send to %s: %s", q.endpoint, quote(err.Error()))
 }
 
 // kinds of the errors that SQS and AWS's front answer (SendMessage, "Common Error Types"); "AWS.SimpleQueueService." before a name is cut off.
@@ -222,7 +224,7 @@ var kinds = map[string]rebased.Kind{
 	"InternalFailure": rebased.Unavailable, "ServiceUnavailable": rebased.Unavailable,
 }
 
-func refusal(q queue, status int, said []byte) error {
+func refusal(q queue, status int, said []byte, quote func(string) string) error {
 	var reply struct {
 		Type    string `json:"__type"`
 		Message string `json:"message"`
@@ -230,9 +232,9 @@ func refusal(q queue, status int, said []byte) error {
 	}
 	_ = json.Unmarshal(said, &reply) // what is no JSON is told as it is
 	name := reply.Type[strings.LastIndexAny(reply.Type, "#.")+1:]
-	text := fmt.Sprintf("%d %s: %s", status, name, rebased.Quote(reply.Message+reply.Other, ""))
+	text := fmt.Sprintf("%d %s: %s", status, quote(name), quote(reply.Message+reply.Other))
 	if name == "" {
-		text = fmt.Sprintf("%d: %s", status, rebased.Quote(string(said), ""))
+		text = fmt.Sprintf("%d: %s", status, quote(string(said)))
 	}
 	kind, known := kinds[name]
 	switch {

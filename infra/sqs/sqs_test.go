@@ -221,6 +221,13 @@ func TestErrorsOfSQSSayWhetherToComeAgainAndHoldNoSecret(t *testing.T) {
 		{func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, rebased.Unavailable},
 		{func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }, rebased.Unavailable},
 		{func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprintf(w, `{"__type":"SignatureDoesNotMatch","message":"the canonical string should have been 'x-amz-security-token:%s'"}`, r.Header.Get("X-Amz-Security-Token"))
+		}, rebased.Unauthorized},
+		{func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, r.Header.Get("X-Amz-Security-Token"), http.StatusBadGateway)
+		}, rebased.Unavailable},
+		{func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		}, rebased.Invalid},
 	} {

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -58,6 +59,14 @@ func (h hider) attr(a slog.Attr) slog.Attr {
 		a.Value = slog.StringValue(h.text(v))
 	case error:
 		a.Value = slog.StringValue(h.text(v.Error()))
+	default:
+		text := fmt.Sprint(v)
+		if raw, ok := v.([]byte); ok {
+			text = string(raw)
+		}
+		if h.text(text) != text {
+			a.Value = slog.StringValue(h.text(text))
+		}
 	}
 	return a
 }

@@ -6,6 +6,7 @@ package telemetry
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -45,6 +46,23 @@ func (get settings) sends(signal string) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// Secrets are the values of the headers that a collector is sent, which some collectors say back.
+func Secrets(getenv func(string) string) (values []string) {
+	for _, of := range []string{"", "TRACES_", "METRICS_"} {
+		for header := range strings.SplitSeq(getenv("OTEL_EXPORTER_OTLP_"+of+"HEADERS"), ",") {
+			_, value, _ := strings.Cut(header, "=")
+			if value = strings.TrimSpace(value); value == "" {
+				continue
+			}
+			values = append(values, value)
+			if sent, err := url.PathUnescape(value); err == nil && sent != value {
+				values = append(values, sent)
+			}
+		}
+	}
+	return values
 }
 
 // describe says which process speaks; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES go before what is known here.

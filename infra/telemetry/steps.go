@@ -122,13 +122,22 @@ func subjectOf(args []any) activities.Subject {
 
 // stepOutcome is ok, handed_back when the worker stops, canceled, or the kind of the error; failed for an error without a kind.
 func stepOutcome(ctx context.Context, err error) string {
-	var said *temporal.ApplicationError
 	switch {
 	case err == nil:
 		return "ok"
 	case stopping(ctx):
 		return "handed_back"
-	case temporal.IsCanceledError(err) || ctx.Err() != nil:
+	case ctx.Err() != nil:
+		return "canceled"
+	}
+	return kindOfError(err)
+}
+
+// kindOfError is canceled, or the kind of an error from here or of one that has been in Temporal; failed for an error without a kind.
+func kindOfError(err error) string {
+	var said *temporal.ApplicationError
+	switch {
+	case temporal.IsCanceledError(err):
 		return "canceled"
 	case errors.As(err, &said) && said.Type() != "":
 		return said.Type()

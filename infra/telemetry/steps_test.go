@@ -96,7 +96,8 @@ func TestSecretsAreInNoLine(t *testing.T) {
 		log := NewLog(&out, form, "", secret)
 		log.Error("refused", "error", errors.New("key "+secret+" is wrong"), "url", "http://x/?k="+secret)
 		log.With("key", secret).Info("asked with " + secret)
-		if strings.Contains(out.String(), secret) || strings.Count(out.String(), "***") != 4 {
+		log.Info("asked", "with", map[string][]string{"Authorization": {"Bearer " + secret}}, slog.Group("in", "key", []string{secret}), "bytes", []byte(secret))
+		if strings.Contains(out.String(), secret) || strings.Count(out.String(), "***") != 7 {
 			t.Errorf("%+v:\n%s", form, out.String())
 		}
 	}
@@ -219,6 +220,39 @@ func TestOneTraceGoesFromTheStarterToTheCallOfAProvider(t *testing.T) {
 	}
 	if carried.Get("Traceparent") != "" {
 		t.Error("the trace is passed on to the provider")
+	}
+}
+
+func TestASpanSaysOfAnErrorItsKindAlone(t *testing.T) {
+	_, spans, carries := traced(t)
+	const said = "the server says: who wrote it"
+	suite := testsuite.WorkflowTestSuite{}
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{carries.(interceptor.WorkerInterceptor)}})
+	env.RegisterActivityWithOptions(func(context.Context) error {
+		return temporal.NewNonRetryableApplicationError(said, string(rebased.Invalid), errors.New(said))
+	}, activity.RegisterOptions{Name: "TransformShard"})
+	env.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 1 << 40})
+		return workflow.ExecuteActivity(ctx, "TransformShard").Get(ctx, nil)
+	}, workflow.RegisterOptions{Name: "BuildDataset"})
+	env.ExecuteWorkflow("BuildDataset")
+	if env.GetWorkflowError() == nil {
+		t.Fatal("no error")
+	}
+	var failed []string
+	for _, s := range spans.GetSpans() {
+		for _, e := range s.Events {
+			t.Errorf("span %s has an event %s: %v", s.Name, e.Name, e.Attributes)
+		}
+		if s.Status.Description != "" {
+			failed = append(failed, s.Name+" "+s.Status.Description)
+		}
+	}
+	slices.Sort(failed)
+	if want := []string{"RunActivity:TransformShard " + string(rebased.Invalid), "RunWorkflow:BuildDataset " + string(rebased.Invalid)}; !slices.Equal(failed, want) {
+		t.Errorf("got %q, want %q", failed, want)
 	}
 }
 

@@ -18,7 +18,7 @@ type Telemetry struct {
 
 // Open makes metrics and traces, see OpenMetrics and OpenTraces. What a collector does not take is logged as a warning.
 func Open(ctx context.Context, service string, getenv func(string) string, registry *prometheus.Registry, log *slog.Logger) (*Telemetry, error) {
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry was not delivered", "error", err) }))
+	Undelivered(func(err error) { log.Warn("telemetry was not delivered", "error", err) })
 	traces, err := OpenTraces(ctx, service, getenv)
 	if err != nil {
 		return nil, err
@@ -29,6 +29,9 @@ func Open(ctx context.Context, service string, getenv func(string) string, regis
 	}
 	return &Telemetry{Metrics: metrics, Traces: traces}, nil
 }
+
+// Undelivered has tell told, for the whole program, of what a collector did not take. Until it is called OpenTelemetry writes it to standard error as it is.
+func Undelivered(tell func(error)) { otel.SetErrorHandler(otel.ErrorHandlerFunc(tell)) }
 
 // Close sends what is left, until ctx ends.
 func (t *Telemetry) Close(ctx context.Context) error {

@@ -64,7 +64,7 @@ func (t *Traces) Temporal(o *client.Options) error {
 		return nil
 	}
 	traced, err := temporaltrace.NewTracingInterceptor(temporaltrace.TracerOptions{
-		Tracer: t.tracer, DisableQueryTracing: true, DisableBaggage: true, AllowInvalidParentSpans: true, TextMapPropagator: propagation.TraceContext{},
+		Tracer: t.tracer, SpanStarter: startQuiet, DisableQueryTracing: true, DisableBaggage: true, AllowInvalidParentSpans: true, TextMapPropagator: propagation.TraceContext{},
 	})
 	if err != nil {
 		return invalid("traces", err)
@@ -72,6 +72,30 @@ func (t *Traces) Temporal(o *client.Options) error {
 	o.Interceptors = append(o.Interceptors, nightly{traced})
 	return nil
 }
+
+// startQuiet starts spans that say of an error what kind it is.
+func startQuiet(ctx context.Context, tracer trace.Tracer, name string, options ...trace.SpanStartOption) trace.Span {
+	_, span := tracer.Start(ctx, name, options...) //nolint:spancheck // ends with what it is of
+	return &quiet{Span: span}                      //nolint:spancheck // see above
+}
+
+// quiet is a span that leaves the text of errors out: they repeat what servers say, which may be what rows and prompts say, and Temporal itself is given
+// them encrypted where there are keys.
+type quiet struct {
+	trace.Span
+	kind string
+}
+
+// RecordError implements trace.Span.
+func (q *quiet) RecordError(err error, _ ...trace.EventOption) {
+	if err != nil {
+		q.kind = kindOfError(err)
+		q.SetAttributes(attribute.String("rebased.outcome", q.kind))
+	}
+}
+
+// SetStatus implements trace.Span.
+func (q *quiet) SetStatus(code codes.Code, _ string) { q.Span.SetStatus(code, q.kind) }
 
 // nightly leaves schedules untraced: all nights would be one trace, that of the command which made the schedule. Each is a trace of its own.
 type nightly struct{ interceptor.Interceptor }

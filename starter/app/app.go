@@ -7,7 +7,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os/signal"
 	"slices"
@@ -88,8 +87,17 @@ func (a *app) deliver(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, tracesWithin)
 	defer cancel()
 	if err := a.traces.Close(ctx); err != nil {
-		fmt.Fprintf(a.console.Err, "rebased: the trace of this command was not delivered: %v: check OTEL_EXPORTER_OTLP_ENDPOINT\n", err)
+		a.undelivered(err)
 	}
+}
+
+// undelivered says that a collector did not take a trace, without what it says back of the headers that it was sent.
+func (a *app) undelivered(err error) {
+	said := err.Error()
+	for _, secret := range telemetry.Secrets(a.getenv) {
+		said = strings.ReplaceAll(said, secret, "***")
+	}
+	a.console.Notef("rebased: the trace of this command was not delivered: %s: check OTEL_EXPORTER_OTLP_ENDPOINT", rebased.Quote(said, ""))
 }
 
 // getenv reads the environment that came in.
@@ -105,6 +113,7 @@ func (a *app) getenv(name string) string {
 // connect reaches Temporal. What it starts is traced, where a collector is named.
 func (a *app) connect(ctx context.Context) (*cluster.Cluster, error) {
 	if a.traces == nil {
+		telemetry.Undelivered(a.undelivered)
 		traces, err := telemetry.OpenTraces(ctx, "rebased", a.getenv)
 		if err != nil {
 			return nil, err

@@ -85,12 +85,17 @@ func (a *app) offer(offer offers) cobra.CompletionFunc {
 		go func() { found <- offer(ctx, typed, prefix) }() // what does not end with ctx is not waited for
 		select {
 		case words := <-found:
-			words = slices.DeleteFunc(words, func(word string) bool { return !strings.HasPrefix(word, prefix) })
+			words = slices.DeleteFunc(words, func(word string) bool { return !strings.HasPrefix(word, prefix) || !plainWord(word) })
 			return words[:min(len(words), mostOffered)], cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 		case <-ctx.Done():
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 	}
+}
+
+// plainWord refuses what a shell or a terminal would take for more than a name: names come from whoever may write to the namespace or the bucket.
+func plainWord(word string) bool {
+	return strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/@-") == ""
 }
 
 func (a *app) completeBuilds(fits func(rebased.State) bool) offers {

@@ -17,6 +17,10 @@ func TestShellsAreToldWhatThereIs(t *testing.T) {
 	for _, version := range []string{"0123456789ab", "ba9876543210"} {
 		w.put(rebased.ReleaseKey("squad", version), "")
 	}
+	for _, hostile := range []string{"$(touch x)", "a\x1b]0;title\x07", "a\nb"} {
+		w.put(rebased.ReleaseKey("squad", hostile), "")
+		w.temporal.Add("build/squad/"+hostile, workflows.BuildDatasetName)
+	}
 	w.temporal.Add("build/squad/1", workflows.BuildDatasetName).Show(nil, rebased.StateAwaitingApproval)
 	w.temporal.Add("build/other/2", workflows.BuildDatasetName)
 	w.temporal.Add("build/squad/3", workflows.BuildDatasetName).EndCanceled()

@@ -281,7 +281,7 @@ func (a *app) checkTeacher(context.Context) finding {
 	const ask = "; that it answers is the worker's to see: rebased preview -f TASK.yaml --transform -n 1 asks it for one row"
 	server := a.getenv("OPENAI_BASE_URL")
 	if u, err := neturl.Parse(server); err == nil {
-		server = u.Redacted()
+		server = shownURL(u)
 	} else {
 		server = "no URL"
 	}
@@ -300,6 +300,11 @@ func (a *app) checkTeacher(context.Context) finding {
 		return fine("OPENAI_BASE_URL is %s, without a key%s", server, ask)
 	}
 	return warn("rebased preview -f TASK.yaml --transform -n 1 asks it for one row", "no key of a teacher is set here, the worker's is not seen")
+}
+
+// shownURL is an address without what may be a secret in it: its user, password and query.
+func shownURL(u *neturl.URL) string {
+	return (&neturl.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 func are(names []string) string {
@@ -326,7 +331,7 @@ func (a *app) checkHub(ctx context.Context) finding {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return wrong(rebased.E(rebased.Invalid, "HF_ENDPOINT must look like https://host"), "")
 	}
-	shown := u.Redacted()
+	shown := shownURL(u)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String()+"/api/datasets?limit=1", nil)
 	if err != nil {
 		return wrong(rebased.E(rebased.Invalid, "HF_ENDPOINT must look like https://host"), "")

@@ -130,7 +130,7 @@ func TestDoctorAsksTheHubWithoutGivingItsTokenAway(t *testing.T) {
 	}
 	status = http.StatusUnauthorized
 	w.says("hub", checkFail, "refuses the token")
-	w.environ = []string{"HF_ENDPOINT=http://127.0.0.1:1", "HF_TOKEN=geheim"}
+	w.environ = []string{"HF_ENDPOINT=http://geheim:@127.0.0.1:1", "OPENAI_BASE_URL=http://geheim@127.0.0.1:1/v1?key=geheim", "HF_TOKEN=geheim"}
 	w.says("hub", checkFail, "http://127.0.0.1:1 does not answer")
 }
 

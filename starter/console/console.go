@@ -28,14 +28,14 @@ type Console struct {
 // New makes a console that writes text.
 func New(out, err io.Writer) *Console { return &Console{Out: out, Err: err, Now: time.Now} }
 
-// Result writes one result: v as JSON, or what text writes.
+// Result writes one result: v as JSON, or what text writes, made safe to show.
 func (c *Console) Result(v any, text func(w io.Writer)) error {
 	if c.JSON {
 		return c.object(v)
 	}
 	var b strings.Builder
 	text(&b)
-	return write(c.Out, b.String())
+	return write(c.Out, Indented(b.String(), ""))
 }
 
 // List writes entries: one JSON object a line, or a table of their cells under a header; empty is what the table says when there are none.
@@ -88,12 +88,15 @@ func (c *Console) Notef(format string, args ...any) {
 func OneLine(s string) string {
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }), " ")
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+		if steers(r) {
 			return '\ufffd'
 		}
 		return r
 	}, s)
 }
+
+// steers tells what terminals do not show but obey.
+func steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
 // Thousands writes a count with commas.
 func Thousands(n int) string {
@@ -112,7 +115,23 @@ func (c *Console) object(v any) error {
 	if err != nil {
 		return fmt.Errorf("write the result as JSON: %w", err)
 	}
-	return write(c.Out, string(body)+"\n")
+	return write(c.Out, escaped(string(body))+"\n")
+}
+
+// escaped is JSON of one line that says the same and holds nothing that steers a terminal: encoding/json leaves what is above U+001F as it is.
+func escaped(s string) string {
+	if !strings.ContainsFunc(s, steers) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if steers(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 func write(w io.Writer, s string) error {

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -102,7 +103,17 @@ func TestTextOfRowsCannotSteerTheTerminal(t *testing.T) {
 	c := console.New(&out, &errs)
 	console.Table(&out, nil, [][]string{{hostile}})
 	c.Notef("%s", hostile)
-	for _, text := range []string{out.String(), errs.String(), console.OneLine(hostile) + "\n"} {
+	var result, object strings.Builder
+	if err := console.New(&result, &errs).Result(nil, func(w io.Writer) { _, _ = io.WriteString(w, strings.ReplaceAll(hostile, "\n", " ")) }); err != nil {
+		t.Error(err)
+	}
+	asJSON := console.New(&object, &errs)
+	asJSON.JSON = true
+	var back string
+	if err := asJSON.Result(hostile, nil); err != nil || json.Unmarshal([]byte(object.String()), &back) != nil || back != strings.ToValidUTF8(hostile, "\ufffd") {
+		t.Errorf("%v: %s is read as %q", err, object.String(), back)
+	}
+	for _, text := range []string{out.String(), errs.String(), result.String(), object.String(), console.OneLine(hostile) + "\n"} {
 		if strings.ContainsFunc(strings.ReplaceAll(text, "\n", ""), func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
 			t.Errorf("shown as %q", text)
 		}

@@ -82,14 +82,18 @@ func (s *settings) secrets() []string {
 		s.environ.get("AWS_SECRET_ACCESS_KEY", ""), s.environ.get("AWS_SESSION_TOKEN", ""),
 	}
 	for entry := range strings.FieldsSeq(s.webhookSecrets) { // [origin=]whsec_…
-		secrets = append(secrets, entry[max(0, strings.Index(entry, "whsec_")):])
+		_, secret, named := strings.Cut(entry, "whsec_")
+		if !named {
+			secret = entry
+		}
+		secrets = append(secrets, secret)
 	}
-	for entry := range strings.SplitSeq(s.environ.get("REBASED_PAYLOAD_KEYS", ""), ",") { // name=key
-		if _, key, named := strings.Cut(strings.TrimSpace(entry), "="); named {
-			secrets = append(secrets, key)
+	for entry := range strings.FieldsFuncSeq(s.environ.get("REBASED_PAYLOAD_KEYS", ""), func(r rune) bool { return r == ',' || r == '\n' }) { // name=key
+		if _, key, named := strings.Cut(entry, "="); named {
+			secrets = append(secrets, strings.TrimSpace(key))
 		}
 	}
-	return secrets
+	return append(secrets, telemetry.Secrets(func(name string) string { return s.environ.get(name, "") })...)
 }
 
 // number reads a whole number from least to most.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -27,6 +28,25 @@ func settingsOf(t *testing.T, more ...string) settings {
 	}
 	s.environ = nil
 	return s
+}
+
+func TestTheLogKnowsTheSecretsOfTheEnvironment(t *testing.T) {
+	s, err := settingsFrom(append([]string{
+		"REBASED_PAYLOAD_KEYS=2026-11 = canary01\n2026-10=canary02,plain", "REBASED_WEBHOOK_SECRET=https://a.example=whsec_canary03 whsec_canary04", "HF_TOKEN=canary05",
+		"OTEL_EXPORTER_OTLP_HEADERS=x-a=canary06,x-b = %63anary07,basic=Basic%20canary16", "OTEL_EXPORTER_OTLP_TRACES_HEADERS=x=canary08", "AWS_SECRET_ACCESS_KEY=canary09", "AWS_SESSION_TOKEN=canary10",
+		"TEMPORAL_API_KEY=canary11", "OPENAI_API_KEY=canary12", "ANTHROPIC_API_KEY=canary13", "AWS_BEARER_TOKEN_BEDROCK=canary14", "QDRANT_API_KEY=canary15",
+	}, needed...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	log := telemetry.NewLog(&out, telemetry.LogForm{}, s.secrets()...)
+	for n := 1; n <= 16; n++ {
+		log.Info(strings.ReplaceAll(fmt.Sprintf("canary%02d", n), "canary16", "Basic canary16"))
+	}
+	if strings.Contains(out.String(), "canary") {
+		t.Errorf("the log says:\n%s", out.String())
+	}
 }
 
 func TestSettingsComeFromTheEnvironment(t *testing.T) {
