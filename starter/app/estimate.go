@@ -36,17 +36,32 @@ is what a budget sets aside: each call with as many tokens as it has bytes, answ
 }
 
 func (a *app) estimate(ctx context.Context, t taskFile) error {
-	_, e, err := attend[rebased.Estimate](ctx, a, t, func(temporal *cluster.Cluster, key string) (string, error) {
-		id := workflows.EstimateID(t.task.Name, newBuild(time.Now()))
-		return id, temporal.StartEstimate(ctx, id, workflows.EstimateInput{Task: t.task.Name, TaskKey: key})
-	})
+	bucket, temporal, err := a.reach(ctx, a.connectToWorker)
 	if err != nil {
 		return err
 	}
-	if e.Skipped == nil {
-		e.Skipped = map[string]int{}
+	defer temporal.Close()
+	key, err := t.submit(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	e, err := estimated(ctx, temporal, t.task.Name, key)
+	if err != nil {
+		return err
 	}
 	return a.console.Result(e, func(w io.Writer) { writeEstimate(w, e) })
+}
+
+// estimated has a worker estimate a task that was submitted.
+func estimated(ctx context.Context, temporal *cluster.Cluster, task, key string) (e rebased.Estimate, err error) {
+	id := workflows.EstimateID(task, newBuild(time.Now()))
+	if err := temporal.StartEstimate(ctx, id, workflows.EstimateInput{Task: task, TaskKey: key}); err != nil {
+		return e, err
+	}
+	if e, err = attended[rebased.Estimate](ctx, temporal, id); e.Skipped == nil {
+		e.Skipped = map[string]int{}
+	}
+	return e, err
 }
 
 func writeEstimate(w io.Writer, e rebased.Estimate) {

@@ -67,33 +67,30 @@ func (a *app) explain(t taskFile) error {
 	return a.console.Result(t.task, func(w io.Writer) { _, _ = w.Write(encoded) })
 }
 
-// attend submits a task, starts a workflow about it that nobody else waits for, and gives its result.
-func attend[T any](ctx context.Context, a *app, t taskFile, start func(temporal *cluster.Cluster, key string) (id string, err error)) (bucket store, result T, err error) {
+// attended waits for the result of a workflow that was started.
+func attended[T any](ctx context.Context, temporal *cluster.Cluster, id string) (result T, err error) {
+	result, err = cluster.Attend[T](ctx, temporal, id)
+	if ctx.Err() != nil {
+		return result, ctx.Err()
+	}
+	return result, afterStart(err)
+}
+
+func (a *app) preview(ctx context.Context, t taskFile, rows int, answers bool) error {
 	bucket, temporal, err := a.reach(ctx, a.connectToWorker)
 	if err != nil {
-		return nil, result, err
+		return err
 	}
 	defer temporal.Close()
 	key, err := t.submit(ctx, bucket)
 	if err != nil {
-		return nil, result, err
+		return err
 	}
-	id, err := start(temporal, key)
-	if err != nil {
-		return nil, result, err
+	id := workflows.PreviewID(t.task.Name, newBuild(time.Now()))
+	if err := temporal.StartPreview(ctx, id, workflows.PreviewInput{Task: t.task.Name, TaskKey: key, Rows: rows, Answers: answers}); err != nil {
+		return err
 	}
-	result, err = cluster.Attend[T](ctx, temporal, id)
-	if ctx.Err() != nil {
-		return nil, result, ctx.Err()
-	}
-	return bucket, result, afterStart(err)
-}
-
-func (a *app) preview(ctx context.Context, t taskFile, rows int, answers bool) error {
-	bucket, result, err := attend[activities.PreviewResult](ctx, a, t, func(temporal *cluster.Cluster, key string) (string, error) {
-		id := workflows.PreviewID(t.task.Name, newBuild(time.Now()))
-		return id, temporal.StartPreview(ctx, id, workflows.PreviewInput{Task: t.task.Name, TaskKey: key, Rows: rows, Answers: answers})
-	})
+	result, err := attended[activities.PreviewResult](ctx, temporal, id)
 	if err != nil {
 		return err
 	}

@@ -2,13 +2,8 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"reflect"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,22 +12,14 @@ import (
 	"github.com/rebased/rebased/infra/taskfile"
 	"github.com/rebased/rebased/starter/cluster"
 	"github.com/rebased/rebased/starter/console"
-	"github.com/rebased/rebased/workflows"
 )
 
 // rescheduled is what an update of a schedule changes, and what the next night would cost.
 type rescheduled struct {
 	Task     string            `json:"task"`
-	Changes  []taskChange      `json:"changes"`
+	Changes  []rebased.Change  `json:"changes"`
 	Estimate *rebased.Estimate `json:"estimate"` // null where the task stays
 	Updated  bool              `json:"updated"`
-}
-
-// taskChange is a key of the task that has another value.
-type taskChange struct {
-	Key  string `json:"key"` // dotted
-	From any    `json:"from"`
-	To   any    `json:"to"`
 }
 
 func (a *app) scheduleUpdateCommand() *cobra.Command {
@@ -85,20 +72,17 @@ func (a *app) reschedule(ctx context.Context, t taskFile, change cluster.Schedul
 	if err != nil {
 		return err
 	}
-	out := rescheduled{Task: t.task.Name, Changes: []taskChange{}}
+	out := rescheduled{Task: t.task.Name, Changes: []rebased.Change{}}
 	if key != was.TaskKey {
 		if out.Changes, err = taskChanges(ctx, bucket, was.TaskKey, key); err != nil {
 			return err
 		}
-		_, e, err := attend[rebased.Estimate](ctx, a, t, func(temporal *cluster.Cluster, key string) (string, error) {
-			id := workflows.EstimateID(t.task.Name, newBuild(time.Now()))
-			return id, temporal.StartEstimate(ctx, id, workflows.EstimateInput{Task: t.task.Name, TaskKey: key})
-		})
-		if err != nil {
+		if err := temporal.RequireWorker(ctx); err != nil {
 			return err
 		}
-		if e.Skipped == nil {
-			e.Skipped = map[string]int{}
+		e, err := estimated(ctx, temporal, t.task.Name, key)
+		if err != nil {
+			return err
 		}
 		out.Estimate = &e
 	}
@@ -116,9 +100,10 @@ func writeRescheduled(w io.Writer, r rescheduled) {
 	if len(r.Changes) == 0 {
 		fmt.Fprintln(w, "nothing changes in the task")
 	}
+	const none, most = "-", 60
 	rows := make([][]string, 0, len(r.Changes))
 	for _, c := range r.Changes {
-		rows = append(rows, []string{c.Key, inShort(c.From), inShort(c.To)})
+		rows = append(rows, []string{c.Key, rebased.InShort(c.From, none, most), rebased.InShort(c.To, none, most)})
 	}
 	if len(rows) > 0 {
 		console.Table(w, []string{"KEY", "NOW", "THEN"}, rows)
@@ -140,21 +125,13 @@ func writeRescheduled(w io.Writer, r rescheduled) {
 }
 
 // taskChanges compares two task files of the bucket, by key. The first may be one that this program cannot read any more: then all of the second is new.
-func taskChanges(ctx context.Context, bucket store, from, to string) ([]taskChange, error) {
-	read := func(key string) (values any, err error) {
+func taskChanges(ctx context.Context, bucket store, from, to string) ([]rebased.Change, error) {
+	read := func(key string) (any, error) {
 		body, _, err := bucket.Get(ctx, key)
 		if err != nil {
 			return nil, fmt.Errorf("read the task file: %w", err)
 		}
-		task, err := taskfile.Decode(key, body)
-		if err != nil {
-			return nil, err
-		}
-		if body, err = json.Marshal(task); err != nil {
-			return nil, fmt.Errorf("compare the tasks: %w", err)
-		}
-		err = json.Unmarshal(body, &values)
-		return values, err
+		return taskfile.Decode(key, body)
 	}
 	now, err := read(from)
 	if kind := rebased.KindOf(err); kind == rebased.NotFound || kind == rebased.Invalid {
@@ -166,39 +143,5 @@ func taskChanges(ctx context.Context, bucket store, from, to string) ([]taskChan
 	if err != nil {
 		return nil, err
 	}
-	return changesOf(nil, "", now, then), nil
-}
-
-// changesOf appends the keys whose values differ, sorted; a list is one value.
-func changesOf(all []taskChange, key string, from, to any) []taskChange {
-	before, ok := from.(map[string]any)
-	after, both := to.(map[string]any)
-	if !ok || !both {
-		if !reflect.DeepEqual(from, to) {
-			all = append(all, taskChange{Key: key, From: from, To: to})
-		}
-		return all
-	}
-	names := slices.AppendSeq(slices.Collect(maps.Keys(before)), maps.Keys(after))
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
-		all = changesOf(all, strings.TrimPrefix(key+"."+name, "."), before[name], after[name])
-	}
-	return all
-}
-
-// inShort is a value in a cell of a table.
-func inShort(v any) string {
-	const most = 60
-	if v == nil || v == "" {
-		return "-"
-	}
-	data, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	if runes := []rune(string(data)); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return string(data)
+	return rebased.Changes(now, then)
 }
