@@ -3,6 +3,9 @@ package workflows
 import (
 	"strings"
 
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
+
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
 )
@@ -230,3 +233,11 @@ func ParseDeliverID(id string) (task, version string, ok bool) {
 
 // HandoffID is the workflow id of the training pipeline's workflow for a version: it starts once.
 func HandoffID(task, version string) string { return HandoffPrefix + task + "/" + version }
+
+// StateOf reads AttributeState. One that cannot be read is as one that is not there, "". Search attributes are never encrypted.
+func StateOf(attributes *commonpb.SearchAttributes) (state rebased.State) {
+	if payload, ok := attributes.GetIndexedFields()[AttributeState]; ok {
+		_ = converter.GetDefaultDataConverter().FromPayload(payload, &state)
+	}
+	return state
+}

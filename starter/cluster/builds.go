@@ -7,11 +7,9 @@ import (
 	"strings"
 	"time"
 
-	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/converter"
 
 	"github.com/rebased/rebased"
 	"github.com/rebased/rebased/activities"
@@ -164,7 +162,7 @@ func timeIn(build string) (named time.Time, lag time.Duration) {
 }
 
 func stateOf(e *workflowpb.WorkflowExecutionInfo) rebased.State {
-	said := attribute(e.GetSearchAttributes(), workflows.AttributeState)
+	said := workflows.StateOf(e.GetSearchAttributes())
 	switch e.GetStatus() {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:
 		if said == "" {
@@ -180,13 +178,6 @@ func stateOf(e *workflowpb.WorkflowExecutionInfo) rebased.State {
 		return rebased.StateCanceled
 	}
 	return rebased.StateFailed
-}
-
-func attribute(attributes *commonpb.SearchAttributes, name string) (state rebased.State) {
-	if payload, ok := attributes.GetIndexedFields()[name]; ok {
-		_ = converter.GetDefaultDataConverter().FromPayload(payload, &state) // one that cannot be read is as one that is not there
-	}
-	return state
 }
 
 // UnderWay is how many rows the steps of a workflow that run now are done with, as they last said. 0 when that is not known.

@@ -10,7 +10,6 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rebased/rebased"
@@ -59,10 +58,7 @@ func (b builds) State(ctx context.Context, task, build string) (rebased.State, e
 		return "", temporalError("look at "+id, err)
 	}
 	info := described.GetWorkflowExecutionInfo()
-	var state rebased.State
-	if payload, ok := info.GetSearchAttributes().GetIndexedFields()[workflows.AttributeState]; ok {
-		_ = converter.GetDefaultDataConverter().FromPayload(payload, &state) // one that cannot be read is as one that is not there
-	}
+	state := workflows.StateOf(info.GetSearchAttributes())
 	switch info.GetStatus() {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED, enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
 		if state.Waits() {

@@ -32,11 +32,8 @@ func (r running) ask(ctx context.Context) (out gc.Running, err error) {
 		if !ok {
 			return
 		}
-		var state rebased.State
-		if payload, ok := e.GetSearchAttributes().GetIndexedFields()[workflows.AttributeState]; ok {
-			_ = converter.GetDefaultDataConverter().FromPayload(payload, &state) // one that cannot be read is as one that waits for nothing
-		}
-		out.Builds = append(out.Builds, gc.Build{Task: task, Build: build, Approval: state == rebased.StateAwaitingApproval})
+		waits := workflows.StateOf(e.GetSearchAttributes()) == rebased.StateAwaitingApproval
+		out.Builds = append(out.Builds, gc.Build{Task: task, Build: build, Approval: waits})
 	})
 	if err != nil {
 		return out, err
